@@ -1,0 +1,103 @@
+// Package bootprofile describes, as data, what a phone checks when it boots and
+// when it takes an update.
+//
+// Builds obey a profile and the virtual handset enforces it, so that a proof
+// against the handset is worth as much as one against the phone. The package
+// holds no behaviour: what follows from a profile is decided where it is used.
+// The facts behind the values are those of Android's Verified Boot 2.0
+// (external/avb), of Verified Boot 1 (Android 7 and older), and of
+// update_engine's and libsnapshot's own checks.
+package bootprofile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Trust says whose signature the boot loader accepts.
+type Trust string
+
+const (
+	// CustomKey: the owner's AVB key is stored in the phone (avb_custom_key) and
+	// the boot loader is locked again; key and rollback index are enforced.
+	CustomKey Trust = "custom-key"
+	// Unlocked: any system boots; neither key nor rollback index is checked.
+	Unlocked Trust = "unlocked"
+	// VerifiedBoot1: Android 7 and older, verity metadata behind the file system.
+	VerifiedBoot1 Trust = "verified-boot-1"
+	// None: the boot loader checks nothing at all.
+	None Trust = "none"
+)
+
+// Slots says how an update is put beside the running system.
+type Slots string
+
+const (
+	// AB: two whole sets of partitions.
+	AB Slots = "ab"
+	// VirtualAB: one set, and a copy-on-write snapshot while updating.
+	VirtualAB Slots = "virtual-ab"
+	// VirtualABCompressed: the same with compressed snapshots (COWVersion 2 or 3).
+	VirtualABCompressed Slots = "virtual-ab-compressed"
+	// Single: one set; recovery writes over it.
+	Single Slots = "single"
+)
+
+// FlashPath says how a build gets onto the phone for the first time.
+type FlashPath string
+
+const (
+	Fastboot FlashPath = "fastboot"
+	Odin     FlashPath = "odin"
+	Recovery FlashPath = "recovery"
+)
+
+// Profile is the boot profile of one device.
+type Profile struct {
+	Trust      Trust     `yaml:"trust" json:"trust"`
+	Slots      Slots     `yaml:"slots" json:"slots"`
+	COWVersion int       `yaml:"cow_version,omitempty" json:"cow_version,omitempty"` // 2 or 3, with VirtualABCompressed only
+	Kernel     string    `yaml:"kernel,omitempty" json:"kernel,omitempty"`           // "5.10": what file-system features it reads
+	Flash      FlashPath `yaml:"flash" json:"flash"`
+	// UpdateCertificates are the places of otacerts.zip, as "partition:path",
+	// that the updater and the recovery read.
+	UpdateCertificates []string `yaml:"update_certificates" json:"update_certificates"`
+	// PayloadMinor is the largest minor version of an incremental payload that
+	// the phone's update_engine takes: 3 to 10.
+	PayloadMinor int `yaml:"payload_minor,omitempty" json:"payload_minor,omitempty"`
+}
+
+// Check says what is wrong with p, naming the field as device.yaml does.
+func (p Profile) Check() error {
+	if !slices.Contains([]Trust{CustomKey, Unlocked, VerifiedBoot1, None}, p.Trust) {
+		return fmt.Errorf("cannot use boot profile: trust is %q, expected custom-key, unlocked, verified-boot-1 or none", p.Trust)
+	}
+	if !slices.Contains([]Slots{AB, VirtualAB, VirtualABCompressed, Single}, p.Slots) {
+		return fmt.Errorf("cannot use boot profile: slots is %q, expected ab, virtual-ab, virtual-ab-compressed or single", p.Slots)
+	}
+	if !slices.Contains([]FlashPath{Fastboot, Odin, Recovery}, p.Flash) {
+		return fmt.Errorf("cannot use boot profile: flash is %q, expected fastboot, odin or recovery", p.Flash)
+	}
+	if compressed := p.Slots == VirtualABCompressed; compressed != (p.COWVersion != 0) {
+		return fmt.Errorf("cannot use boot profile: cow_version is %d with slots %s; it is 2 or 3 with virtual-ab-compressed and absent otherwise", p.COWVersion, p.Slots)
+	} else if compressed && p.COWVersion != 2 && p.COWVersion != 3 {
+		return fmt.Errorf("cannot use boot profile: cow_version is %d, expected 2 or 3", p.COWVersion)
+	}
+	if p.Slots != Single && (p.PayloadMinor < 3 || p.PayloadMinor > 10) {
+		return fmt.Errorf("cannot use boot profile: payload_minor is %d, expected 3 (Android 8) to 10 (Android 17)", p.PayloadMinor)
+	}
+	for _, place := range p.UpdateCertificates {
+		if partition, path, ok := strings.Cut(place, ":"); !ok || partition == "" || path == "" || strings.HasPrefix(path, "/") {
+			return fmt.Errorf("cannot use boot profile: update_certificates has %q, expected \"partition:path\" such as \"system:system/etc/security/otacerts.zip\"", place)
+		}
+	}
+	if len(p.UpdateCertificates) == 0 {
+		return fmt.Errorf("cannot use boot profile: update_certificates is empty; without a place for otacerts.zip the second update would not be trusted")
+	}
+	return nil
+}
+
+// KeyEnforced says whether the boot loader refuses a system signed by another
+// key or with a lower rollback index.
+func (p Profile) KeyEnforced() bool { return p.Trust == CustomKey }
