@@ -5,26 +5,43 @@
 // three streams plain, bzip2 or brotli) and Colin Percival's BSDIFF40 (bzip2).
 // The package knows nothing of payloads, partitions or extents.
 //
-// The formats are described by bsdiff 4 (bspatch.c) and by AOSP's
-// external/bsdiff (patch_writer.cc, patch_reader.cc).
+// A patch is a header of 32 bytes and three streams. Control holds triples of
+// numbers (x, y, z): add x bytes of the diff stream to x bytes of the old file,
+// copy y bytes of the extra stream, move z bytes in the old file. Numbers are
+// 64 bits little-endian with the sign in the top bit. The formats are those of
+// bsdiff 4 (bspatch.c) and of AOSP's external/bsdiff (patch_writer.cc).
 package bsdiff
 
-import (
-	"context"
-	"io"
+import "encoding/binary"
+
+// Compression of a stream, as BSDF2 numbers it.
+const (
+	plain  = 0
+	bzip   = 1
+	brotli = 2
 )
 
-// MaxInput is the largest old or new file that Diff takes. Diff holds at most
-// nine times the old and four times the new file beside the two themselves;
-// cut larger files.
-const MaxInput = 64 << 20
+const (
+	magicOld   = "BSDIFF40"
+	magicNew   = "BSDF2"
+	headerSize = 32
+	tripleSize = 24
+)
 
-// Diff writes to w the patch that makes next of old. The same inputs give the
-// same patch.
-func Diff(ctx context.Context, old, next []byte, w io.Writer) error { panic("unwritten") }
+// putNumber stores v as sign and magnitude.
+func putNumber(b []byte, v int64) {
+	u := uint64(v)
+	if v < 0 {
+		u = uint64(-v) | 1<<63
+	}
+	binary.LittleEndian.PutUint64(b, u)
+}
 
-// Patch applies a patch to old and writes the result, which must not be larger
-// than maxSize, to w.
-func Patch(old io.ReaderAt, oldSize int64, patch []byte, w io.Writer, maxSize int64) error {
-	panic("unwritten")
+func number(b []byte) int64 {
+	u := binary.LittleEndian.Uint64(b)
+	v := int64(u &^ (1 << 63))
+	if u>>63 != 0 {
+		return -v
+	}
+	return v
 }
