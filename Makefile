@@ -1,0 +1,36 @@
+# What is here to call: make test (everything, nothing skipped), make build,
+# make fuzz, make bench, make screenshots. CONTRIBUTING.md describes them.
+
+REAL := $(CURDIR)/bin/real-android
+export CGO_ENABLED = 0
+
+.PHONY: build test check judges fuzz bench screenshots
+
+build:
+	go build -trimpath -o bin/friday ./cmd/friday
+
+# The judges' programs, real Android files, a throw-away PostgreSQL, and every
+# test. The last line counts.
+test: judges check
+	@FRIDAY_REAL_ANDROID=$(REAL) FRIDAY_AXE=$(REAL)/axe.min.js \
+	  scripts/with-postgres sh -c 'go test -json -timeout 40m ./... | go run ./scripts/tally -strict'
+
+judges:
+	@scripts/judges
+	@scripts/real-android $(REAL)
+
+check:
+	@test -z "$$(gofmt -l android cmd internal scripts)" || { echo "not gofmt'ed:"; gofmt -l android cmd internal scripts; exit 1; }
+	@go vet ./...
+
+# Each fuzz target for FUZZTIME.
+FUZZTIME ?= 60s
+fuzz:
+	@scripts/fuzz $(FUZZTIME)
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./android/... ./internal/...
+
+# Every page at 390 and 1280 pixels, light and dark, to bin/screenshots.
+screenshots: judges
+	FRIDAY_SCREENSHOTS=$(CURDIR)/bin/screenshots go test -count=1 -run Browser ./internal/site/...

@@ -1,0 +1,193 @@
+// Package handset is a virtual phone whose whole state lies in a folder.
+//
+// It stands in for real hardware where a proof is wanted: it has two slots, an
+// AVB key fused in, stored rollback indexes, user data, a boot loader that
+// tries a new slot three times, and an update agent. It imports only the
+// android packages and package wire, so it can know of a build only what a
+// phone would: bytes that came over the wire and signatures over them.
+//
+// What it is not: an emulator. "Android" here is the part of a start that can
+// be decided from the images: the vbmeta chain, every block of every hash
+// tree, an init that is there, labelled and executable, and properties that
+// name this device.
+//
+// The rules are those of AOSP: libavb (avb_slot_verify.c) for the chain,
+// libboot_control for slots, update_engine's delta_performer and
+// payload_metadata for packages, and the boot profile of the device
+// (package bootprofile). Where the phone's own checks are weaker than one
+// hopes (formats: an older patch level installs and wipes the data on a phone
+// with a key of its owner's), Sideload behaves like the phone, and the agent's
+// Update refuses.
+//
+// Every step is durable before the next begins. A handset whose process is
+// killed at any moment boots a whole, verified system and goes on with its
+// update where it was.
+package handset
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+// Identity is what does not change about a phone: its hardware, and what its
+// owner chose once.
+type Identity struct {
+	Device  string              `json:"device"` // codename
+	Variant string              `json:"variant,omitempty"`
+	Profile bootprofile.Profile `json:"profile"`
+	Channel string              `json:"channel"`
+	Region  string              `json:"region,omitempty"`
+	Carrier string              `json:"carrier,omitempty"`
+	Bucket  int                 `json:"bucket"` // 0 to wire.Buckets-1, drawn once
+}
+
+// Phone is one handset. It is not safe for concurrent use, and one process at
+// a time may open its folder.
+type Phone struct {
+	dir string
+	id  Identity
+	st  state
+	now func() time.Time
+	log func(string)
+}
+
+// Partitions that a phone of this package has, in flashing order.
+var partitionName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,35}$`)
+
+// New makes a phone in dir, which must not hold one yet. avbKey is the public
+// key fused into it, as AVB encodes it; nil for a phone that checks no key.
+func New(dir string, id Identity, avbKey []byte) (*Phone, error) {
+	if err := id.check(avbKey); err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "phone.json")); err == nil {
+		return nil, fmt.Errorf("cannot make handset: %s already holds one", dir)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot make handset: %w", err)
+	}
+	for _, d := range []string{"slots/a", "slots/b", "update", "outbox", "userdata"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			return nil, fmt.Errorf("cannot make handset: %w", err)
+		}
+	}
+	if avbKey != nil {
+		if err := writeDurably(filepath.Join(dir, "avb_public_key.bin"), avbKey); err != nil {
+			return nil, err
+		}
+	}
+	p := &Phone{dir: dir, id: id, st: newState(), now: time.Now, log: func(string) {}}
+	if err := p.save(); err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(id, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make handset: %w", err)
+	}
+	// The identity is written last: a folder without it holds no phone.
+	return p, writeDurably(filepath.Join(dir, "phone.json"), b)
+}
+
+// Open opens the phone in dir.
+func Open(dir string) (*Phone, error) {
+	p := &Phone{dir: dir, now: time.Now, log: func(string) {}}
+	if err := readJSON(filepath.Join(dir, "phone.json"), &p.id); err != nil {
+		return nil, fmt.Errorf("cannot open handset: %w", err)
+	}
+	if err := readJSON(filepath.Join(dir, "state.json"), &p.st); err != nil {
+		return nil, fmt.Errorf("cannot open handset: %w", err)
+	}
+	key, err := p.fusedKey()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.id.check(key); err != nil {
+		return nil, fmt.Errorf("cannot open handset in %s: %w", dir, err)
+	}
+	if err := p.st.check(); err != nil {
+		return nil, err
+	}
+	return p, p.sweep()
+}
+
+// sweep removes what a kill in the middle of a write has left aside.
+func (p *Phone) sweep() error {
+	for _, dir := range []string{".", "slots/a", "slots/b", "update", "outbox", "userdata"} {
+		left, err := filepath.Glob(p.path(dir, ".new-*"))
+		if err != nil {
+			return fmt.Errorf("cannot open handset: %w", err)
+		}
+		for _, path := range left {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("cannot open handset: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// SetClock replaces the phone's clock, which decides when a day has passed.
+func (p *Phone) SetClock(now func() time.Time) { p.now = now }
+
+// SetLog makes the phone tell fn, in one line each, what it does.
+func (p *Phone) SetLog(fn func(line string)) { p.log = fn }
+
+// Identity returns what does not change about the phone.
+func (p *Phone) Identity() Identity { return p.id }
+
+func (p *Phone) logf(format string, args ...any) { p.log(fmt.Sprintf(format, args...)) }
+
+func (p *Phone) path(elem ...string) string {
+	return filepath.Join(append([]string{p.dir}, elem...)...)
+}
+
+func (p *Phone) image(slot, partition string) string {
+	return p.path("slots", slot, partition+".img")
+}
+
+func (p *Phone) fusedKey() ([]byte, error) {
+	b, err := os.ReadFile(p.path("avb_public_key.bin"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read fused key: %w", err)
+	}
+	return b, nil
+}
+
+func (id Identity) check(avbKey []byte) error {
+	if id.Device == "" {
+		return errors.New("cannot make handset: no device given, expected a codename such as \"umi\"")
+	}
+	if id.Bucket < 0 || id.Bucket >= wire.Buckets {
+		return fmt.Errorf("cannot make handset: bucket is %d, expected 0 to %d", id.Bucket, wire.Buckets-1)
+	}
+	if err := id.Profile.Check(); err != nil {
+		return err
+	}
+	if s := id.Profile.Slots; s != bootprofile.AB {
+		return fmt.Errorf("cannot make handset: not supported: slots %s; this handset has two whole slots (ab)", s)
+	}
+	switch id.Profile.Trust {
+	case bootprofile.CustomKey:
+		if len(avbKey) == 0 {
+			return errors.New("cannot make handset: its boot profile trusts a custom key, and no AVB public key was given")
+		}
+	case bootprofile.Unlocked:
+		if len(avbKey) != 0 {
+			return errors.New("cannot make handset: an unlocked phone checks no AVB key, but one was given")
+		}
+	default:
+		return fmt.Errorf("cannot make handset: not supported: trust %s; this handset knows custom-key and unlocked", id.Profile.Trust)
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package handset
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/fridayos/friday/android/erofs"
+	"github.com/fridayos/friday/android/otazip"
+	"github.com/fridayos/friday/android/tree"
+)
+
+// System is what a running system says of itself in its properties.
+type System struct {
+	Device      string `json:"device"`      // ro.product.device
+	Fingerprint string `json:"fingerprint"` // ro.build.fingerprint
+	Incremental string `json:"incremental"` // ro.build.version.incremental
+	Timestamp   int64  `json:"timestamp"`   // ro.build.date.utc
+	PatchLevel  string `json:"patch_level"` // ro.build.version.security_patch
+	Release     string `json:"release"`     // ro.build.version.release
+}
+
+// maxPropertyFile bounds what is read of a build.prop.
+const maxPropertyFile = 4 << 20
+
+// readSystem brings a system image up as far as that can be judged from its
+// bytes: init is there, executable and labelled, and build.prop names a
+// device and a build.
+func readSystem(path string) (System, error) {
+	var sys System
+	err := withTree(path, func(root *tree.Node) error {
+		if err := checkInit(root); err != nil {
+			return err
+		}
+		b, err := content(root, "system/build.prop", maxPropertyFile)
+		if err != nil {
+			return err
+		}
+		sys, err = parseSystem(properties(b))
+		return err
+	})
+	return sys, err
+}
+
+func checkInit(root *tree.Node) error {
+	const where = "system/bin/init"
+	n := root.Lookup(where)
+	if n == nil || n.Type != tree.Regular {
+		return fmt.Errorf("cannot start %s: not there", where)
+	}
+	if n.Perm&0o100 == 0 || n.Size == 0 {
+		return fmt.Errorf("cannot start %s: mode %04o and %d bytes, expected an executable file", where, n.Perm, n.Size)
+	}
+	label, _ := n.Xattr("security.selinux")
+	if got := strings.TrimRight(string(label), "\x00"); got != "u:object_r:init_exec:s0" {
+		return fmt.Errorf("cannot start %s: SELinux label is %q, expected \"u:object_r:init_exec:s0\"", where, got)
+	}
+	return nil
+}
+
+func parseSystem(props map[string]string) (System, error) {
+	sys := System{
+		Device:      props["ro.product.device"],
+		Fingerprint: props["ro.build.fingerprint"],
+		Incremental: props["ro.build.version.incremental"],
+		PatchLevel:  props["ro.build.version.security_patch"],
+		Release:     props["ro.build.version.release"],
+	}
+	if sys.Device == "" || sys.Incremental == "" {
+		return System{}, errors.New("cannot read system/build.prop: ro.product.device or ro.build.version.incremental is missing")
+	}
+	t, err := strconv.ParseInt(props["ro.build.date.utc"], 10, 64)
+	if err != nil {
+		return System{}, fmt.Errorf("cannot read system/build.prop: ro.build.date.utc is %q, expected seconds since 1970", props["ro.build.date.utc"])
+	}
+	sys.Timestamp = t
+	return sys, nil
+}
+
+// properties reads KEY=VALUE lines. As on a phone, the first value of a ro.
+// property stays.
+func properties(b []byte) map[string]string {
+	props := map[string]string{}
+	s := bufio.NewScanner(bytes.NewReader(b))
+	s.Buffer(nil, 64<<10)
+	for s.Scan() {
+		line := strings.TrimSpace(s.Text())
+		key, value, ok := strings.Cut(line, "=")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if _, there := props[key]; !there {
+			props[key] = value
+		}
+	}
+	return props
+}
+
+// updateCertificates reads the certificates that the running system trusts for
+// updates, from the first place that the boot profile names in an image of the
+// system partition.
+func (p *Phone) updateCertificates(slot string) ([]*x509.Certificate, error) {
+	for _, place := range p.id.Profile.UpdateCertificates {
+		partition, where, _ := strings.Cut(place, ":")
+		if partition != "system" {
+			continue // recovery's own copy; the agent runs in the system
+		}
+		var certs []*x509.Certificate
+		err := withTree(p.image(slot, partition), func(root *tree.Node) error {
+			b, err := content(root, where, 1<<20)
+			if err != nil {
+				return err
+			}
+			certs, err = otazip.ReadCerts(bytes.NewReader(b), int64(len(b)))
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("cannot read update certificates: %w", err)
+		}
+		return certs, nil
+	}
+	return nil, fmt.Errorf("cannot read update certificates: the boot profile names no place in system, only %q", []string(p.id.Profile.UpdateCertificates))
+}
+
+// withTree opens the erofs image at path for fn.
+func withTree(path string, fn func(root *tree.Node) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	im, err := erofs.Open(f, fi.Size())
+	if err != nil {
+		return err
+	}
+	root, err := im.Tree()
+	if err != nil {
+		return err
+	}
+	return fn(root)
+}
+
+// content reads a regular file of at most limit bytes.
+func content(root *tree.Node, path string, limit int64) ([]byte, error) {
+	n := root.Lookup(path)
+	if n == nil || n.Type != tree.Regular {
+		return nil, fmt.Errorf("cannot read %s: not there", path)
+	}
+	if n.Size > limit {
+		return nil, fmt.Errorf("cannot read %s: %d bytes, at most %d are expected", path, n.Size, limit)
+	}
+	if n.Size == 0 {
+		return nil, nil
+	}
+	b := make([]byte, n.Size)
+	if _, err := n.Content.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	return b, nil
+}
