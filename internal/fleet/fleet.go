@@ -27,10 +27,9 @@
 package fleet
 
 import (
+	"fmt"
+	"slices"
 	"time"
-
-	"github.com/fridayos/friday/internal/catalog"
-	"github.com/fridayos/friday/internal/wire"
 )
 
 // Channels, from the team's daily to everyone's monthly.
@@ -77,6 +76,9 @@ type Rollout struct {
 	CreatedAt  time.Time
 	StageSince time.Time // when the present stage began
 	ChangedAt  time.Time // when the state or stage last changed
+	// Forgiven are the counts at the time when a human let a halted or held
+	// rollout go on: the rule that stops it counts from there.
+	Forgiven Counts
 }
 
 // Percent is how much of the fleet is offered r now.
@@ -90,7 +92,7 @@ func (r *Rollout) Percent() int {
 	return 0
 }
 
-// Change is one step in a rollout's life, from the audit log.
+// Change is one step in a rollout's life.
 type Change struct {
 	State  State
 	Stage  int
@@ -99,10 +101,14 @@ type Change struct {
 
 // Group tells enrolled handsets' outcomes from anonymous ones.
 type Group struct {
-	Downloaded, Verified, Applied, Booted, Healthy int64
-	RolledBack                                     int64
-	Failed                                         int64 // at verify, apply or boot
-	FailedDownload                                 int64
+	Downloaded     int64 `json:"downloaded,omitempty"`
+	Verified       int64 `json:"verified,omitempty"`
+	Applied        int64 `json:"applied,omitempty"`
+	Booted         int64 `json:"booted,omitempty"`
+	Healthy        int64 `json:"healthy,omitempty"`
+	RolledBack     int64 `json:"rolled_back,omitempty"`
+	Failed         int64 `json:"failed,omitempty"` // at verify, apply or boot
+	FailedDownload int64 `json:"failed_download,omitempty"`
 }
 
 // Ended is how many handsets ended an update, well or badly.
@@ -113,27 +119,67 @@ func (g Group) Bad() int64 { return g.RolledBack + g.Failed }
 
 // Counts are the outcomes of one rollout, summed.
 type Counts struct {
-	Enrolled  Group // with a member's claim or a canary's place
-	Anonymous Group
+	Enrolled  Group `json:"enrolled"` // with a member's claim or a canary's place
+	Anonymous Group `json:"anonymous"`
 }
 
-// Decision answers one check-in.
-type Decision struct {
-	Offer   bool
-	Reason  string // why there is no offer
-	Rollout *Rollout
-	Build   *catalog.Build
-	Package *catalog.Package
-	Notes   string
-	// LeaseOut: the snapshot is too old to decide anything.
-	LeaseOut bool
+// Ended is how many handsets ended an update, enrolled or not.
+func (c Counts) Ended() int64 { return c.Enrolled.Ended() + c.Anonymous.Ended() }
+
+// DefaultStages are the stages of a weekly rollout: small enough at first that
+// a bad build reaches few, with outcomes asked for that a small community of
+// handsets can give.
+func DefaultStages() []Stage {
+	return []Stage{
+		{Percent: 1, Least: 4 * time.Hour},
+		{Percent: 10, Least: 12 * time.Hour, Outcomes: 3},
+		{Percent: 50, Least: 24 * time.Hour, Outcomes: 10},
+		{Percent: 100, Least: 24 * time.Hour},
+	}
 }
 
-// Decide answers one check-in. It depends on nothing but its arguments.
-func Decide(c *wire.CheckIn, t *wire.Ticket, s *Snapshot, now time.Time) Decision {
-	panic("unwritten")
+// CheckStages says what is wrong with stages.
+func CheckStages(stages []Stage) error {
+	if len(stages) == 0 || len(stages) > 20 {
+		return fmt.Errorf("cannot use stages: there are %d, expected 1 to 20", len(stages))
+	}
+	last := 0
+	for i, s := range stages {
+		switch {
+		case s.Percent <= last || s.Percent > 100:
+			return fmt.Errorf("cannot use stages: stage %d is %d%% after %d%%, expected more than the one before and at most 100%%", i+1, s.Percent, last)
+		case s.Least < 0 || s.Outcomes < 0:
+			return fmt.Errorf("cannot use stages: stage %d has a negative least time or number of outcomes", i+1)
+		}
+		last = s.Percent
+	}
+	if last != 100 {
+		return fmt.Errorf("cannot use stages: the last is %d%%, expected 100%%", last)
+	}
+	return nil
 }
 
-// Advance says what the counts and the time call for; ok is false when r stays
-// as it is.
-func Advance(r *Rollout, n Counts, now time.Time) (change Change, ok bool) { panic("unwritten") }
+// allowed are the states that may follow each one. Running may follow itself,
+// with the next stage.
+var allowed = map[State][]State{
+	Planned:  {Running, Pulled},
+	Running:  {Running, Held, Halted, Complete, Pulled},
+	Held:     {Running, Halted, Pulled},
+	Halted:   {Running, Pulled},
+	Complete: {Halted, Pulled},
+}
+
+// checkChange says why r may not become c.
+func (r *Rollout) checkChange(c Change) error {
+	switch {
+	case !slices.Contains(allowed[r.State], c.State):
+		return fmt.Errorf("cannot change rollout of %s for %s on %s: it is %s and cannot become %s", r.Release, r.Device, r.Channel, r.State, c.State)
+	case c.Stage < r.Stage || c.Stage >= len(r.Stages):
+		return fmt.Errorf("cannot change rollout of %s for %s on %s: stage %d of %d cannot follow stage %d", r.Release, r.Device, r.Channel, c.Stage+1, len(r.Stages), r.Stage+1)
+	case c.Stage == r.Stage && c.State == r.State:
+		return fmt.Errorf("cannot change rollout of %s for %s on %s: it is %s at stage %d already", r.Release, r.Device, r.Channel, r.State, r.Stage+1)
+	case c.Reason == "":
+		return fmt.Errorf("cannot change rollout of %s for %s on %s: a reason must be given", r.Release, r.Device, r.Channel)
+	}
+	return nil
+}

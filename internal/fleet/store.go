@@ -1,73 +1,259 @@
 package fleet
 
 import (
-	"time"
+	"encoding/json"
+	"errors"
+	"fmt"
 
+	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
-	"github.com/fridayos/friday/internal/wire"
 )
+
+// ErrNotFound is in the error of looking for a rollout that does not exist.
+var ErrNotFound = errors.New("no such rollout")
 
 // Plan is what Start needs.
 type Plan struct {
 	Release, Device, Channel string
-	Region, Carrier          string
-	Build                    string
+	Region, Carrier          string // empty: all
+	Build                    string // build ID
 	Stages                   []Stage // nil: DefaultStages
 }
 
+const columns = "id, release, device, channel, region, carrier, build, stages, stage, state, reason, actor, forgiven, created_at, stage_since, changed_at"
+
+func scan(row db.Scanner) (r Rollout, err error) {
+	var stages, forgiven string
+	if err := row.Scan(&r.ID, &r.Release, &r.Device, &r.Channel, &r.Region, &r.Carrier, &r.Build, &stages, &r.Stage, &r.State, &r.Reason, &r.Actor, &forgiven,
+		&r.CreatedAt, &r.StageSince, &r.ChangedAt); err != nil {
+		return Rollout{}, err
+	}
+	if err := errors.Join(json.Unmarshal([]byte(stages), &r.Stages), json.Unmarshal([]byte(forgiven), &r.Forgiven)); err != nil {
+		return Rollout{}, fmt.Errorf("cannot read rollout %d: %w", r.ID, err)
+	}
+	if r.Stage < 0 || r.Stage >= len(r.Stages) {
+		return Rollout{}, fmt.Errorf("cannot read rollout %d: stage %d of %d", r.ID, r.Stage+1, len(r.Stages))
+	}
+	return r, nil
+}
+
 // Start begins a rollout at its first stage.
-func Start(tx *db.Tx, p Plan, actor, reason string) (Rollout, error) { panic("unwritten") }
+func Start(tx *db.Tx, p Plan, actor, reason string) (Rollout, error) {
+	if p.Stages == nil {
+		p.Stages = DefaultStages()
+	}
+	if err := CheckStages(p.Stages); err != nil {
+		return Rollout{}, err
+	}
+	switch p.Channel {
+	case Alpha, Beta, Weekly, Stable:
+	default:
+		return Rollout{}, fmt.Errorf("cannot start rollout of %s: channel is %q, expected alpha, beta, weekly or stable", p.Release, p.Channel)
+	}
+	b, err := catalog.BuildByID(tx, p.Build)
+	if err != nil {
+		return Rollout{}, err
+	}
+	if b.Device != p.Device {
+		return Rollout{}, fmt.Errorf("cannot start rollout of %s for %s: build %s is for %s", p.Release, p.Device, p.Build, b.Device)
+	}
+	stages, err := json.Marshal(p.Stages)
+	if err != nil {
+		return Rollout{}, err
+	}
+	r := Rollout{ID: db.NewID(), Release: p.Release, Device: p.Device, Channel: p.Channel, Region: p.Region, Carrier: p.Carrier, Build: p.Build,
+		Stages: p.Stages, State: Running, Reason: reason, Actor: actor, CreatedAt: tx.Now(), StageSince: tx.Now(), ChangedAt: tx.Now()}
+	n, err := tx.Exec("INSERT INTO rollouts ("+columns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, '{}', $12, $12, $12) "+
+		"ON CONFLICT (release, device, channel, region, carrier) DO NOTHING",
+		r.ID, r.Release, r.Device, r.Channel, r.Region, r.Carrier, r.Build, string(stages), string(r.State), reason, actor, tx.Now())
+	if err != nil {
+		return Rollout{}, err
+	}
+	if n == 0 {
+		return Rollout{}, fmt.Errorf("cannot start rollout of %s for %s on %s: there is one already", p.Release, p.Device, p.Channel)
+	}
+	if err := bump(tx); err != nil {
+		return Rollout{}, err
+	}
+	return r, record(tx, &r, "rollout.start", actor, reason)
+}
 
 // Set changes the state or stage of a rollout, if the change is allowed.
-func Set(tx *db.Tx, id int64, c Change, actor string) (Rollout, error) { panic("unwritten") }
-
-// Hold keeps the next stage back. Halt stops offers. Resume lets a held or
-// halted rollout run again. Pull withdraws it for good.
-func Hold(tx *db.Tx, id int64, actor, reason string) (Rollout, error)   { panic("unwritten") }
-func Halt(tx *db.Tx, id int64, actor, reason string) (Rollout, error)   { panic("unwritten") }
-func Resume(tx *db.Tx, id int64, actor, reason string) (Rollout, error) { panic("unwritten") }
-func Pull(tx *db.Tx, id int64, actor, reason string) (Rollout, error)   { panic("unwritten") }
-
-// ByID returns one rollout. Of returns the rollouts of a release; OfDevice
-// those of a device, newest first.
-func ByID(tx *db.Tx, id int64) (Rollout, error)            { panic("unwritten") }
-func Of(tx *db.Tx, release string) ([]Rollout, error)      { panic("unwritten") }
-func OfDevice(tx *db.Tx, device string) ([]Rollout, error) { panic("unwritten") }
-func Active(tx *db.Tx) ([]Rollout, error)                  { panic("unwritten") }
-func CountsOf(tx *db.Tx, r *Rollout) (Counts, error)       { panic("unwritten") }
-func Tick(tx *db.Tx) ([]Rollout, error)                    { panic("unwritten") }
-
-// Load reads what offers are decided from. Revision changes whenever it would
-// read something else.
-func Load(tx *db.Tx) (*Snapshot, error) { panic("unwritten") }
-func Revision(tx *db.Tx) (int64, error) { panic("unwritten") }
-
-// Snapshot is what offers are decided from: rollouts, builds and packages.
-type Snapshot struct {
-	Revision int64
-	Until    time.Time // the end of the lease
-	packages map[string]*catalog.Package
+func Set(tx *db.Tx, id int64, c Change, actor string) (Rollout, error) {
+	r, err := ByID(tx, id)
+	if err != nil {
+		return Rollout{}, err
+	}
+	if err := r.checkChange(c); err != nil {
+		return Rollout{}, err
+	}
+	if c.Stage != r.Stage {
+		r.StageSince = tx.Now()
+	}
+	if r.State == Held || r.State == Halted { // it goes on: what was seen so far is forgiven
+		if c.State == Running {
+			if r.Forgiven, err = CountsOf(tx, id); err != nil {
+				return Rollout{}, err
+			}
+			r.StageSince = tx.Now()
+		}
+	}
+	forgiven, err := json.Marshal(r.Forgiven)
+	if err != nil {
+		return Rollout{}, err
+	}
+	r.State, r.Stage, r.Reason, r.Actor, r.ChangedAt = c.State, c.Stage, c.Reason, actor, tx.Now()
+	if _, err := tx.Exec("UPDATE rollouts SET state = $2, stage = $3, reason = $4, actor = $5, forgiven = $6, stage_since = $7, changed_at = $8 WHERE id = $1",
+		id, string(r.State), r.Stage, r.Reason, actor, string(forgiven), r.StageSince, r.ChangedAt); err != nil {
+		return Rollout{}, err
+	}
+	if err := bump(tx); err != nil {
+		return Rollout{}, err
+	}
+	return r, record(tx, &r, "rollout."+string(r.State), actor, c.Reason)
 }
 
-// Report is one verified outcome on its way into the sums.
-type Report struct {
-	Token wire.OfferToken
-	Event wire.Event
-	Stage string
-	Code  string
+func set(tx *db.Tx, id int64, s State, actor, reason string) (Rollout, error) {
+	r, err := ByID(tx, id)
+	if err != nil {
+		return Rollout{}, err
+	}
+	return Set(tx, id, Change{State: s, Stage: r.Stage, Reason: reason}, actor)
 }
 
-// Record adds reports to the sums, each token's event once, and returns how
-// many were new.
-func Record(tx *db.Tx, reports []Report) (int, error) { panic("unwritten") }
-
-// Boot is a claimed handset that runs a build.
-type Boot struct {
-	Claim int64
-	Build string
+// Hold keeps the next stage back until Resume.
+func Hold(tx *db.Tx, id int64, actor, reason string) (Rollout, error) {
+	return set(tx, id, Held, actor, reason)
 }
 
-// Boots returns the boots not handed on yet; Done removes one.
-func Boots(tx *db.Tx, limit int) ([]Boot, error) { panic("unwritten") }
-func Done(tx *db.Tx, b Boot) error               { panic("unwritten") }
+// Halt stops all offers until Resume.
+func Halt(tx *db.Tx, id int64, actor, reason string) (Rollout, error) {
+	return set(tx, id, Halted, actor, reason)
+}
+
+// Resume lets a held or halted rollout go on at its stage. The outcomes until
+// now no longer count for the rule that stops it.
+func Resume(tx *db.Tx, id int64, actor, reason string) (Rollout, error) {
+	return set(tx, id, Running, actor, reason)
+}
+
+// Pull withdraws a rollout for good.
+func Pull(tx *db.Tx, id int64, actor, reason string) (Rollout, error) {
+	return set(tx, id, Pulled, actor, reason)
+}
+
+// Next begins the next stage now, whatever the present one waits for; after the
+// last the rollout is complete.
+func Next(tx *db.Tx, id int64, actor, reason string) (Rollout, error) {
+	r, err := ByID(tx, id)
+	if err != nil {
+		return Rollout{}, err
+	}
+	if r.Stage == len(r.Stages)-1 {
+		return Set(tx, id, Change{Complete, r.Stage, reason}, actor)
+	}
+	return Set(tx, id, Change{Running, r.Stage + 1, reason}, actor)
+}
+
+// Tick advances every rollout by what its outcomes and the time call for, and
+// returns those that changed.
+func Tick(tx *db.Tx) ([]Rollout, error) {
+	active, err := db.All(tx, scan, "SELECT "+columns+" FROM rollouts WHERE state IN ('running', 'held', 'complete') ORDER BY id")
+	if err != nil {
+		return nil, err
+	}
+	counts, err := allCounts(tx)
+	if err != nil {
+		return nil, err
+	}
+	var changed []Rollout
+	for _, r := range active {
+		c, ok := Advance(&r, counts[r.ID], tx.Now())
+		if !ok {
+			continue
+		}
+		if r, err = Set(tx, r.ID, c, "train"); err != nil {
+			return nil, err
+		}
+		changed = append(changed, r)
+	}
+	return changed, nil
+}
+
+// ByID returns one rollout.
+func ByID(tx *db.Tx, id int64) (Rollout, error) {
+	r, err := scan(tx.QueryRow("SELECT "+columns+" FROM rollouts WHERE id = $1", id))
+	if errors.Is(err, db.ErrNoRows) {
+		err = fmt.Errorf("cannot find rollout %d: %w", id, ErrNotFound)
+	}
+	return r, err
+}
+
+// Of returns the rollouts of a release, by device and channel.
+func Of(tx *db.Tx, release string) ([]Rollout, error) {
+	return db.All(tx, scan, "SELECT "+columns+" FROM rollouts WHERE release = $1 ORDER BY device, channel, id", release)
+}
+
+// OfDevice returns the rollouts of a device, newest first.
+func OfDevice(tx *db.Tx, device string) ([]Rollout, error) {
+	return db.All(tx, scan, "SELECT "+columns+" FROM rollouts WHERE device = $1 ORDER BY id DESC", device)
+}
+
+// All returns all rollouts, newest first.
+func All(tx *db.Tx) ([]Rollout, error) {
+	return db.All(tx, scan, "SELECT "+columns+" FROM rollouts ORDER BY id DESC")
+}
+
+// Revision rises whenever Load would read something else.
+func Revision(tx *db.Tx) (n int64, err error) {
+	return n, tx.QueryRow("SELECT revision FROM fleet_revision WHERE id = 1").Scan(&n)
+}
+
+func bump(tx *db.Tx) error {
+	_, err := tx.Exec("UPDATE fleet_revision SET revision = revision + 1 WHERE id = 1")
+	return err
+}
+
+// Load reads what offers are decided from. The caller sets Until.
+func Load(tx *db.Tx) (*Snapshot, error) {
+	var f Facts
+	var err error
+	if f.Revision, err = Revision(tx); err != nil {
+		return nil, err
+	}
+	if f.Rollouts, err = All(tx); err != nil {
+		return nil, err
+	}
+	if f.Builds, err = catalog.Builds(tx, ""); err != nil {
+		return nil, err
+	}
+	if f.Packages, err = catalog.Packages(tx); err != nil {
+		return nil, err
+	}
+	f.Notes = map[string]string{}
+	rows, err := tx.Query("SELECT name, notes FROM releases")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, notes string
+		if err := rows.Scan(&name, &notes); err != nil {
+			return nil, err
+		}
+		f.Notes[name] = notes
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return NewSnapshot(f), nil
+}
+
+func record(tx *db.Tx, r *Rollout, action, actor, reason string) error {
+	detail, err := json.Marshal(map[string]any{"rollout": r.ID, "state": r.State, "percent": r.Percent(), "reason": reason})
+	if err != nil {
+		return err
+	}
+	return audit.Record(tx, audit.Event{Actor: actor, Action: action, Subject: r.Release + " " + r.Device + " " + r.Channel, Detail: string(detail)})
+}

@@ -146,6 +146,7 @@ type Ticket struct {
 // outcomes of that offer, and nothing about who holds it.
 type OfferToken struct {
 	ID      string `json:"id"` // random: a replayed outcome counts once
+	Rollout int64  `json:"rollout"`
 	Release string `json:"release"`
 	Device  string `json:"device"`
 	Channel string `json:"channel"`

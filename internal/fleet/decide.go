@@ -1,0 +1,273 @@
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+// Snapshot is what offers are decided from. It is never changed once made, so
+// that all requests of a node can share it.
+type Snapshot struct {
+	Revision int64
+	Until    time.Time // the end of the lease: Decide offers nothing after it
+
+	lines    map[lineKey][]*line // newest build first
+	packages map[string]Served   // by digest, hex
+}
+
+type lineKey struct{ device, channel string }
+
+// line is one rollout with all that an offer of it needs.
+type line struct {
+	rollout Rollout
+	build   *catalog.Build
+	full    *catalog.Package
+	from    map[string]source // by the incremental of the build it starts from
+	order   order
+	notes   string
+}
+
+type source struct {
+	build *catalog.Build
+	pkg   *catalog.Package
+}
+
+// Served says whether a package may be fetched now.
+type Served struct {
+	Package catalog.Package
+	State   State // Complete: it may; Halted: not now; Pulled: never again
+}
+
+// Facts are what NewSnapshot is made from.
+type Facts struct {
+	Revision int64
+	Rollouts []Rollout
+	Builds   []catalog.Build
+	Packages []catalog.Package
+	Notes    map[string]string // by release
+}
+
+// NewSnapshot arranges facts for deciding. Until is left to the caller.
+func NewSnapshot(f Facts) *Snapshot {
+	s := &Snapshot{Revision: f.Revision, lines: map[lineKey][]*line{}, packages: map[string]Served{}}
+	builds := make(map[string]*catalog.Build, len(f.Builds))
+	for i := range f.Builds {
+		builds[f.Builds[i].ID] = &f.Builds[i]
+	}
+	to := map[string][]*catalog.Package{}
+	for i := range f.Packages {
+		p := &f.Packages[i]
+		to[p.To] = append(to[p.To], p)
+	}
+	for _, r := range f.Rollouts {
+		build := builds[r.Build]
+		if build == nil || r.State == Planned {
+			continue
+		}
+		l := &line{rollout: r, build: build, order: newOrder(r.Release), notes: f.Notes[r.Release], from: map[string]source{}}
+		for _, p := range to[r.Build] {
+			s.serve(p, r.State)
+			if p.Kind == catalog.Full {
+				l.full = p
+			} else if b := builds[p.From]; b != nil {
+				l.from[b.Incremental] = source{b, p}
+			}
+		}
+		key := lineKey{r.Device, r.Channel}
+		s.lines[key] = append(s.lines[key], l)
+	}
+	for key, lines := range s.lines {
+		slices.SortFunc(lines, func(a, b *line) int {
+			return cmp.Or(cmp.Compare(b.build.Timestamp, a.build.Timestamp), cmp.Compare(b.rollout.ID, a.rollout.ID))
+		})
+		// Behind one that is complete and for all, nothing is ever offered.
+		if i := slices.IndexFunc(lines, (*line).forAll); i >= 0 {
+			s.lines[key] = slices.Clip(lines[:i+1])
+		}
+	}
+	return s
+}
+
+// serve notes that a rollout in state has p. One that runs is enough to serve
+// it; one that is halted outweighs those that are pulled.
+func (s *Snapshot) serve(p *catalog.Package, state State) {
+	rank := func(s State) int { return slices.Index([]State{"", Pulled, Halted, Complete}, s) }
+	if state == Running || state == Held {
+		state = Complete
+	}
+	digest := p.Digest.String()
+	if rank(state) > rank(s.packages[digest].State) {
+		s.packages[digest] = Served{*p, state}
+	}
+}
+
+// Package says whether a package may be fetched; ok is false for one that no
+// rollout ever had.
+func (s *Snapshot) Package(digest string) (Served, bool) {
+	p, ok := s.packages[digest]
+	return p, ok
+}
+
+// forAll says whether l is complete and not restricted.
+func (l *line) forAll() bool {
+	return l.rollout.State == Complete && l.rollout.Region == "" && l.rollout.Carrier == "" && l.build.Variant == "" && l.full != nil
+}
+
+// Decision answers one check-in.
+type Decision struct {
+	Reason   string // why there is no offer; empty when there is one
+	LeaseOut bool   // the snapshot is too old to decide anything
+	Rollout  *Rollout
+	Build    *catalog.Build
+	Package  *catalog.Package
+	From     string // incremental of the handset's build, if it is known to the catalogue as a source
+	Notes    string
+}
+
+// Offer says whether d is one.
+func (d *Decision) Offer() bool { return d.Package != nil }
+
+// Decide answers one check-in. It depends on nothing but its arguments; t is a
+// ticket whose signature was verified, or nil.
+func Decide(c *wire.CheckIn, t *wire.Ticket, s *Snapshot, now time.Time) Decision {
+	if s == nil || !now.Before(s.Until) {
+		return Decision{Reason: "this server has not heard of the rollouts for a while; ask again soon", LeaseOut: true}
+	}
+	if t != nil && now.Unix() >= t.Expires {
+		t = nil
+	}
+	if why := refuseHandset(c, t); why != "" {
+		return Decision{Reason: why}
+	}
+	lines := s.lines[lineKey{c.Device, c.Channel}]
+	first := "" // the reason that is about the newest release
+	for _, l := range lines {
+		why := l.refuse(c, t)
+		var p *catalog.Package
+		var from string
+		if why == "" {
+			p, from, why = l.choose(c)
+		}
+		if p != nil {
+			return Decision{Rollout: &l.rollout, Build: l.build, Package: p, From: from, Notes: l.notes}
+		}
+		if first == "" {
+			first = why
+		}
+	}
+	if first == "" {
+		first = fmt.Sprintf("there is no release for %q on channel %q", c.Device, c.Channel)
+	}
+	return Decision{Reason: first}
+}
+
+// refuseHandset says why no release at all may be offered.
+func refuseHandset(c *wire.CheckIn, t *wire.Ticket) string {
+	switch c.Channel {
+	case Weekly, Stable:
+	case Alpha, Beta:
+		if t == nil || !slices.Contains(t.Channels, c.Channel) {
+			return fmt.Sprintf("channel %s needs a ticket for it", c.Channel)
+		}
+	default:
+		return fmt.Sprintf("there is no channel %q", c.Channel)
+	}
+	if !isDate(c.PatchLevel) {
+		// Unknown counts as newest: a phone may wipe itself over an older one.
+		return fmt.Sprintf("the handset's patch level is %q, not a date", c.PatchLevel)
+	}
+	if c.Bucket < 0 || c.Bucket >= wire.Buckets {
+		return fmt.Sprintf("bucket %d is outside 0 to %d", c.Bucket, wire.Buckets-1)
+	}
+	return ""
+}
+
+// refuse says why l may not be offered to the handset.
+func (l *line) refuse(c *wire.CheckIn, t *wire.Ticket) string {
+	r, b := &l.rollout, l.build
+	switch {
+	case b.Device != c.Device:
+		return fmt.Sprintf("%s of this rollout is a build for %s", r.Release, b.Device)
+	case b.Variant != "" && b.Variant != c.Variant:
+		return fmt.Sprintf("%s is for variant %s only", r.Release, b.Variant)
+	case r.Region != "" && !strings.EqualFold(r.Region, c.Region):
+		return fmt.Sprintf("%s is for region %s only", r.Release, r.Region)
+	case r.Carrier != "" && !strings.EqualFold(r.Carrier, c.Carrier):
+		return fmt.Sprintf("%s is for carrier %s only", r.Release, r.Carrier)
+	case c.Incremental == b.Incremental || c.VBMetaDigest != "" && strings.EqualFold(c.VBMetaDigest, b.VBMetaDigest):
+		return fmt.Sprintf("the handset runs %s already", r.Release)
+	case r.State == Pulled:
+		return fmt.Sprintf("%s was pulled", r.Release)
+	case r.State == Halted:
+		return fmt.Sprintf("%s is halted", r.Release)
+	case r.State == Planned:
+		return fmt.Sprintf("%s has not begun", r.Release)
+	case b.Timestamp < c.Timestamp:
+		return fmt.Sprintf("%s is older than what the handset runs", r.Release)
+	case !isDate(b.PatchLevel) || b.PatchLevel < c.PatchLevel:
+		return fmt.Sprintf("%s has patch level %q, older than the handset's %s", r.Release, b.PatchLevel, c.PatchLevel)
+	case b.RollbackIndex < c.RollbackIndex:
+		return fmt.Sprintf("%s has rollback index %d, lower than the handset's %d", r.Release, b.RollbackIndex, c.RollbackIndex)
+	}
+	if t != nil && t.Canary == r.Release {
+		return ""
+	}
+	if l.order.place(c.Bucket) >= r.Percent()*(wire.Buckets/100) {
+		return fmt.Sprintf("%s is at %d%%, this handset's turn comes later", r.Release, r.Percent())
+	}
+	return ""
+}
+
+// choose picks the package: the incremental for exactly the handset's build if
+// it can be applied there, else the full one.
+func (l *line) choose(c *wire.CheckIn) (p *catalog.Package, from, why string) {
+	failed := func(p *catalog.Package) bool {
+		return slices.ContainsFunc(c.FailedHere, func(d string) bool { return strings.EqualFold(d, p.Digest.String()) })
+	}
+	src, known := l.from[c.Incremental]
+	if known {
+		from = c.Incremental
+		// Both say which build it is; when they disagree, it is another one.
+		exact := c.VBMetaDigest == "" || src.build.VBMetaDigest == "" || strings.EqualFold(c.VBMetaDigest, src.build.VBMetaDigest)
+		if exact && !c.Modified && !failed(src.pkg) {
+			return src.pkg, from, ""
+		}
+	}
+	switch {
+	case l.full == nil:
+		return nil, from, fmt.Sprintf("%s has no full package", l.rollout.Release)
+	case failed(l.full):
+		return nil, from, fmt.Sprintf("the full package of %s failed on this handset", l.rollout.Release)
+	}
+	return l.full, from, ""
+}
+
+// Listed is what clients may be shown that say nothing about themselves: the
+// newest release that is complete and unrestricted, or nil.
+func (s *Snapshot) Listed(device, channel string) (r *Rollout, b *catalog.Build, full *catalog.Package) {
+	for _, l := range s.lines[lineKey{device, channel}] {
+		if l.forAll() {
+			return &l.rollout, l.build, l.full
+		}
+	}
+	return nil, nil, nil
+}
+
+// isDate says whether s is YYYY-MM-DD, so that its order is that of its bytes.
+func isDate(s string) bool {
+	if len(s) != len("2006-01-02") {
+		return false
+	}
+	for i := range len(s) {
+		if dash := i == 4 || i == 7; dash != (s[i] == '-') || !dash && (s[i] < '0' || s[i] > '9') {
+			return false
+		}
+	}
+	return true
+}
