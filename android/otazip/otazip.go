@@ -16,12 +16,7 @@
 // contents and key give the same bytes.
 package otazip
 
-import (
-	"context"
-	"crypto"
-	"crypto/x509"
-	"io"
-)
+import "io"
 
 // Names of the entries that matter to an updater.
 const (
@@ -66,7 +61,7 @@ type Contents struct {
 	Extra   map[string][]byte // further entries, stored
 }
 
-// File is where a package is written: an *os.File, or a writer of blobs.
+// File is where a package is written: an empty *os.File, or a writer of blobs.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
@@ -81,60 +76,3 @@ type Info struct {
 	Properties    string // payload_properties.txt
 	PropertyFiles string // ota-property-files, without padding
 }
-
-// Write writes a package to f from its first byte and signs it. The signer's
-// key is cert's. RSA and ECDSA P-256 signatures are deterministic.
-func Write(ctx context.Context, f File, c Contents, signer crypto.Signer, cert *x509.Certificate) (Info, error) {
-	panic("unwritten")
-}
-
-// Entry is a file of a zip.
-type Entry struct {
-	Name           string
-	Method         uint16 // Store or Deflate
-	CRC32          uint32
-	Offset         int64 // of the data, from the zip's first byte
-	CompressedSize int64
-	Size           int64
-}
-
-// Zip is an OTA zip, signed or not.
-type Zip struct {
-	r       io.ReaderAt
-	size    int64
-	entries []Entry
-}
-
-// Open reads the directory of an OTA zip. It verifies no signature.
-func Open(r io.ReaderAt, size int64) (*Zip, error) { panic("unwritten") }
-
-// Entries lists the files in the order of the central directory.
-func (z *Zip) Entries() []Entry { panic("unwritten") }
-
-// Lookup finds an entry by its name.
-func (z *Zip) Lookup(name string) (Entry, bool) { panic("unwritten") }
-
-// ReadFile reads a whole entry of at most MaxFile bytes, checking its CRC.
-func (z *Zip) ReadFile(name string) ([]byte, error) { panic("unwritten") }
-
-// Metadata parses the package's metadata; if it is there both as text and as
-// protobuf the two must agree.
-func (z *Zip) Metadata() (Metadata, error) { panic("unwritten") }
-
-// Payload is payload.bin in place; Outer tells its offset and size.
-func (z *Zip) Payload() (*io.SectionReader, error) { panic("unwritten") }
-
-// Properties is the text of payload_properties.txt.
-func (z *Zip) Properties() (string, error) { panic("unwritten") }
-
-// Verify checks the whole-file signature as recovery does and returns the
-// certificate whose key made it.
-func Verify(r io.ReaderAt, size int64, certs []*x509.Certificate) (*x509.Certificate, error) {
-	panic("unwritten")
-}
-
-// ReadCerts reads the certificates of an otacerts.zip.
-func ReadCerts(r io.ReaderAt, size int64) ([]*x509.Certificate, error) { panic("unwritten") }
-
-// WriteCerts makes an otacerts.zip; the same certificates give the same bytes.
-func WriteCerts(certs []*x509.Certificate) ([]byte, error) { panic("unwritten") }
