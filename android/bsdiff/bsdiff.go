@@ -1,6 +1,6 @@
 // Package bsdiff makes and applies binary patches as Android knows them.
 //
-// Diff writes the BSDF2 container with brotli streams, which is what a
+// Diff writes the BSDF2 container, its streams brotli or bzip2, which is what a
 // BROTLI_BSDIFF operation of an update payload carries. Patch reads BSDF2 (its
 // three streams plain, bzip2 or brotli) and Colin Percival's BSDIFF40 (bzip2).
 // The package knows nothing of payloads, partitions or extents.

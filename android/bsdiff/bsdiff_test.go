@@ -141,10 +141,12 @@ func TestReadsBSDIFF40(t *testing.T) {
 	}
 }
 
-// The streams of our patches are plain brotli for a foreign reader too.
-func TestStreamsAreBrotli(t *testing.T) {
-	if _, err := exec.LookPath("brotli"); err != nil {
-		t.Skipf("needs brotli")
+// The streams of our patches are what the brotli and bzip2 programs read.
+func TestStreamsAreForeign(t *testing.T) {
+	for _, program := range []string{"brotli", "bzip2"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("needs %s", program)
+		}
 	}
 	old, next := pair(3, 80_000)
 	p := diff(t, old, next)
@@ -155,7 +157,7 @@ func TestStreamsAreBrotli(t *testing.T) {
 	rest := p[headerSize:]
 	var sum int
 	for i, s := range [][]byte{rest[:h.control], rest[h.control : h.control+h.diff], rest[h.control+h.diff:]} {
-		c := exec.Command("brotli", "-dc")
+		c := exec.Command([]string{bzip: "bzip2", brotli: "brotli"}[h.kind[i]], "-dc")
 		c.Stdin = bytes.NewReader(s)
 		out, err := c.Output()
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	br "github.com/andybalholm/brotli"
+	bz "github.com/dsnet/compress/bzip2"
 )
 
 // MaxInput is the largest old or new file that Diff takes. Diff holds at most
@@ -16,7 +17,7 @@ const MaxInput = 64 << 20
 
 // bestBelow is the size of a stream up to which brotli's slowest level is
 // worth its time; above it the next is used, 15 times as fast and a tenth larger.
-const bestBelow = 4 << 20
+const bestBelow = 1 << 20
 
 // Diff writes to w the patch that makes next of old. The same inputs give the
 // same patch.
@@ -36,16 +37,17 @@ func Diff(ctx context.Context, old, next []byte, w io.Writer) error {
 	var out bytes.Buffer
 	out.Write(make([]byte, headerSize))
 	sizes := [3]int{}
+	kinds := [3]byte{}
 	for i, s := range []*bytes.Buffer{&d.control, &d.diff, &d.extra} {
 		before := out.Len()
-		if err := pack(ctx, &out, s.Bytes()); err != nil {
+		if kinds[i], err = pack(ctx, &out, s.Bytes()); err != nil {
 			return fmt.Errorf("cannot diff: %w", err)
 		}
 		sizes[i] = out.Len() - before
 	}
 	h := out.Bytes()
 	copy(h, magicNew)
-	h[5], h[6], h[7] = brotli, brotli, brotli
+	copy(h[5:], kinds[:])
 	putNumber(h[8:], int64(sizes[0]))
 	putNumber(h[16:], int64(sizes[1]))
 	putNumber(h[24:], int64(len(next)))
@@ -55,23 +57,44 @@ func Diff(ctx context.Context, old, next []byte, w io.Writer) error {
 	return nil
 }
 
-func pack(ctx context.Context, out io.Writer, b []byte) error {
+// pack appends the smaller of b in brotli and b in bzip2. Brotli nearly always
+// wins; bzip2 on what is almost all zeros, as the diff of large files is.
+func pack(ctx context.Context, out *bytes.Buffer, b []byte) (kind byte, err error) {
+	var small, other bytes.Buffer
 	o := br.WriterOptions{Quality: br.BestCompression, LGWin: 22}
 	if len(b) > bestBelow {
 		o.Quality = 9
 	}
-	z := br.NewWriterOptions(out, o)
+	if err := feed(ctx, br.NewWriterOptions(&small, o), b); err != nil {
+		return 0, err
+	}
+	kind = brotli
+	z, err := bz.NewWriter(&other, &bz.WriterConfig{Level: bz.BestCompression})
+	if err != nil {
+		return 0, err
+	}
+	if err := feed(ctx, z, b); err != nil {
+		return 0, err
+	}
+	if other.Len() < small.Len() {
+		kind, small = bzip, other
+	}
+	out.Write(small.Bytes())
+	return kind, nil
+}
+
+func feed(ctx context.Context, w io.WriteCloser, b []byte) error {
 	for len(b) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n := min(len(b), 1<<20)
-		if _, err := z.Write(b[:n]); err != nil {
+		if _, err := w.Write(b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]
 	}
-	return z.Close()
+	return w.Close()
 }
 
 type differ struct {
