@@ -1,0 +1,203 @@
+package feedback
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/fridayos/friday/internal/db"
+)
+
+const threadColumns = `t.id, t.kind, t.title, t.author_id, t.part, t.build, t.created_at, t.last_at, t.closed_at, t.posts, t.votes, t.hidden`
+
+func scanThread(s db.Scanner) (t Thread, err error) {
+	err = s.Scan(&t.ID, (*string)(&t.Kind), &t.Title, &t.AuthorID, &t.Part, &t.Build, &t.CreatedAt, &t.LastAt, &t.ClosedAt,
+		&t.Posts, &t.Votes, &t.Hidden)
+	return t, err
+}
+
+// ByID returns one thread with where it stands on each device.
+func ByID(tx *db.Tx, id int64) (Thread, error) {
+	all, err := query(tx, `SELECT `+threadColumns+` FROM threads t WHERE t.id = $1`, id)
+	if err == nil && len(all) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Thread{}, fmt.Errorf("cannot read thread %d: %w", id, err)
+	}
+	return all[0], nil
+}
+
+// Order of a list.
+type Order string
+
+// Orders.
+const (
+	Newest Order = ""    // the last word first
+	Hot    Order = "hot" // the most votes first
+)
+
+// Filter narrows a list. Zero fields do not.
+type Filter struct {
+	Kind     Kind
+	State    State
+	Open     bool // only threads with something left to do
+	Device   string
+	Part     string
+	Author   int64
+	Affected int64  // member who has it
+	Release  string // that carries the fix
+	Words    string // all of them in the title
+	Hidden   bool   // hidden threads too
+	Order    Order
+	Limit    int // 0: 50
+	Offset   int
+}
+
+// List returns threads, and whether there are more behind them.
+func List(tx *db.Tx, f Filter) (threads []Thread, more bool, err error) {
+	if f.Limit <= 0 || f.Limit > 200 {
+		f.Limit = 50
+	}
+	where, args := f.where()
+	order := `t.last_at DESC, t.id DESC`
+	if f.Order == Hot {
+		order = `t.votes DESC, t.last_at DESC, t.id DESC`
+	}
+	args = append(args, f.Limit+1, max(0, f.Offset))
+	n := len(args)
+	threads, err = query(tx, `SELECT `+threadColumns+` FROM threads t`+where+` ORDER BY `+order+
+		` LIMIT $`+strconv.Itoa(n-1)+` OFFSET $`+strconv.Itoa(n), args...)
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot list threads: %w", err)
+	}
+	if len(threads) > f.Limit {
+		return threads[:f.Limit], true, nil
+	}
+	return threads, false, nil
+}
+
+func (f Filter) where() (string, []any) {
+	var terms []string
+	var args []any
+	add := func(term string, arg any) {
+		args = append(args, arg)
+		terms = append(terms, strings.ReplaceAll(term, "?", "$"+strconv.Itoa(len(args))))
+	}
+	if f.Kind != "" {
+		add(`t.kind = ?`, string(f.Kind))
+	}
+	if f.Part != "" {
+		add(`t.part = ?`, f.Part)
+	}
+	if f.Author != 0 {
+		add(`t.author_id = ?`, f.Author)
+	}
+	if f.Affected != 0 {
+		add(`EXISTS (SELECT 1 FROM thread_affected a WHERE a.thread_id = t.id AND a.member_id = ?)`, f.Affected)
+	}
+	if f.Open {
+		terms = append(terms, `t.closed_at = 0`)
+	}
+	if !f.Hidden {
+		terms = append(terms, `NOT t.hidden`)
+	}
+	// Of one device together: a state there, a release there.
+	first := len(args)
+	var on []string
+	for _, term := range []struct{ column, value string }{{"device", f.Device}, {"state", string(f.State)}, {"release", f.Release}} {
+		if term.value != "" {
+			args = append(args, term.value)
+			on = append(on, `d.`+term.column+` = $`+strconv.Itoa(len(args)))
+		}
+	}
+	if f.Device != "" { // a thread that names no device concerns each
+		on[0] = `(d.device = $` + strconv.Itoa(first+1) + ` OR d.device = '')`
+	}
+	if len(on) > 0 {
+		terms = append(terms, `EXISTS (SELECT 1 FROM thread_devices d WHERE d.thread_id = t.id AND `+strings.Join(on, ` AND `)+`)`)
+	}
+	for _, word := range strings.Fields(strings.ToLower(f.Words)) {
+		if len(args) > 20 {
+			break
+		}
+		add(`t.title_key LIKE ? ESCAPE '!'`, "%"+likeSafe.Replace(clean(word))+"%")
+	}
+	if len(terms) == 0 {
+		return "", nil
+	}
+	return ` WHERE ` + strings.Join(terms, ` AND `), args
+}
+
+var likeSafe = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
+
+// query reads threads and then, at once, their devices.
+func query(tx *db.Tx, sql string, args ...any) ([]Thread, error) {
+	threads, err := db.All(tx, scanThread, sql, args...)
+	if err != nil || len(threads) == 0 {
+		return nil, err
+	}
+	index := map[int64]int{}
+	var ids []string
+	for i, t := range threads {
+		index[t.ID] = i
+		ids = append(ids, strconv.FormatInt(t.ID, 10))
+	}
+	type row struct {
+		thread int64
+		DeviceState
+	}
+	rows, err := db.All(tx, func(s db.Scanner) (r row, err error) {
+		err = s.Scan(&r.thread, &r.Device, (*string)(&r.State), &r.Release, &r.Build, &r.Reason, &r.Affected, &r.ReportedAt, &r.Since)
+		return r, err
+	}, `SELECT thread_id, device, state, release, build, reason, affected, reported_at, since
+		FROM thread_devices WHERE thread_id IN (`+strings.Join(ids, `, `)+`) ORDER BY thread_id, device`)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		t := &threads[index[r.thread]]
+		t.Devices = append(t.Devices, r.DeviceState)
+	}
+	return threads, nil
+}
+
+// Posts returns a thread's posts, oldest first.
+func Posts(tx *db.Tx, threadID int64) ([]Post, error) {
+	posts, err := db.All(tx, func(s db.Scanner) (p Post, err error) {
+		err = s.Scan(&p.ID, &p.ThreadID, &p.AuthorID, &p.Body, &p.At)
+		return p, err
+	}, `SELECT id, thread_id, author_id, body, at FROM posts WHERE thread_id = $1 ORDER BY id`, threadID)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the posts of thread %d: %w", threadID, err)
+	}
+	return posts, nil
+}
+
+// Stake is what one member has to do with one thread.
+type Stake struct {
+	Voted, Watches bool
+	Devices        []string // where the member has it
+	Objected       bool     // the author's one objection is spent
+}
+
+// StakeOf returns what a member has to do with a thread.
+func StakeOf(tx *db.Tx, threadID, memberID int64) (s Stake, err error) {
+	var votes, watches, objections int
+	err = tx.QueryRow(`SELECT (SELECT COUNT(*) FROM thread_votes WHERE thread_id = $1 AND member_id = $2),
+		(SELECT COUNT(*) FROM thread_watches WHERE thread_id = $1 AND member_id = $2),
+		(SELECT COUNT(*) FROM thread_facts WHERE thread_id = $1 AND kind = 'objected')`,
+		threadID, memberID).Scan(&votes, &watches, &objections)
+	if err == nil {
+		s.Voted, s.Watches, s.Objected = votes > 0, watches > 0, objections > 0
+		s.Devices, err = texts(tx, `SELECT device FROM thread_affected WHERE thread_id = $1 AND member_id = $2 ORDER BY device`, threadID, memberID)
+	}
+	if err != nil {
+		return s, fmt.Errorf("cannot read a member's part in thread %d: %w", threadID, err)
+	}
+	return s, nil
+}
+
+func texts(tx *db.Tx, sql string, args ...any) ([]string, error) {
+	return db.All(tx, func(s db.Scanner) (text string, err error) { err = s.Scan(&text); return text, err }, sql, args...)
+}
