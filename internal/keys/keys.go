@@ -3,46 +3,228 @@
 // `friday worker` holds the release keys, a folder (mode 0700) of PEM files
 // (mode 0600) that Generate makes and Open reads:
 //
-//	avb.pem       RSA; signs vbmeta. Its public half is fused into a phone or
+//	avb.pem       RSA; signs vbmeta. Its public half is fused into a phone, or
 //	              ignored by an unlocked one.
 //	ota.pem       RSA; signs payloads and whole packages.
 //	ota.x509.pem  its certificate, which lies in otacerts.zip of every build.
 //
-// `friday serve` holds the ticket key alone, which signs what handsets hand
-// back to it: tickets and outcome tokens. It never opens a release key, and
-// the ticket key can sign nothing that a phone would install.
+// `friday serve` holds the ticket key alone (Ticket), which signs what handsets
+// hand back to it: tickets and outcome tokens. It never opens a release key,
+// and the ticket key can sign nothing that a phone would install.
 //
 // The package signs no formats itself; android/avb, android/payload and
-// android/otazip do.
+// android/otazip do. Keys are PKCS #8 (PKCS #1 is read too), so that AOSP's and
+// openssl's can be brought along; keys under a passphrase are not read.
 package keys
 
 import (
 	"crypto"
+	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
 )
+
+// Names of the files in a folder of release keys.
+const (
+	FileAVB     = "avb.pem"
+	FileOTA     = "ota.pem"
+	FileOTACert = "ota.x509.pem"
+)
+
+const maxFile = 64 << 10
 
 // Options of GenerateWith.
 type Options struct {
-	AVBBits int    // 2048, 4096 or 8192; 0 means 4096
-	OTABits int    // 2048 or 4096; 0 means 4096
-	Name    string // common name of the certificate; "" means "Friday OTA"
+	AVBBits int       // 2048, 4096 or 8192, as AVB's algorithms have it; 0: 4096
+	OTABits int       // 2048 or 4096, all that recovery knows; 0: 4096
+	Name    string    // common name of the certificate; "": "Friday OTA"
+	Now     time.Time // from when the certificate is valid; zero: now
 }
 
 // Generate makes the release keys in dir. It overwrites nothing.
 func Generate(dir string) error { return GenerateWith(dir, Options{}) }
 
 // GenerateWith is Generate with sizes and a name.
-func GenerateWith(dir string, o Options) error { panic("unwritten") }
+func GenerateWith(dir string, o Options) error {
+	avbBits, err := bits("AVB", o.AVBBits, 2048, 4096, 8192)
+	if err != nil {
+		return err
+	}
+	otaBits, err := bits("OTA", o.OTABits, 2048, 4096)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make release keys: %w", err)
+	}
+	if err := checkMode(dir, 0o700); err != nil {
+		return err
+	}
+	for _, name := range []string{FileAVB, FileOTA, FileOTACert} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot make release keys: %s is there already; phones trust it, so it is not overwritten; move it away to start anew", filepath.Join(dir, name))
+		}
+	}
+	avb, err := rsa.GenerateKey(rand.Reader, avbBits)
+	if err != nil {
+		return fmt.Errorf("cannot make AVB key: %w", err)
+	}
+	ota, err := rsa.GenerateKey(rand.Reader, otaBits)
+	if err != nil {
+		return fmt.Errorf("cannot make OTA key: %w", err)
+	}
+	cert, err := selfSigned(ota, o)
+	if err != nil {
+		return err
+	}
+	if err := writeKey(filepath.Join(dir, FileAVB), avb); err != nil {
+		return err
+	}
+	if err := writeKey(filepath.Join(dir, FileOTA), ota); err != nil {
+		return err
+	}
+	return writePEM(filepath.Join(dir, FileOTACert), "CERTIFICATE", cert)
+}
+
+func bits(role string, n int, allowed ...int) (int, error) {
+	if n == 0 {
+		return 4096, nil
+	}
+	if !slices.Contains(allowed, n) {
+		return 0, fmt.Errorf("cannot make %s key: %d bits, expected one of %d", role, n, allowed)
+	}
+	return n, nil
+}
+
+// selfSigned makes the certificate; phones go by its key and by no date, so it
+// lasts as long as X.509 lets it.
+func selfSigned(key *rsa.PrivateKey, o Options) ([]byte, error) {
+	if o.Name == "" {
+		o.Name = "Friday OTA"
+	}
+	if o.Now.IsZero() {
+		o.Now = time.Now()
+	}
+	// The serial number tells two keys of one name apart.
+	id := sha256.Sum256(x509.MarshalPKCS1PublicKey(&key.PublicKey))
+	id[0] &= 0x7f
+	tmpl := &x509.Certificate{
+		SerialNumber: new(big.Int).SetBytes(id[:16]),
+		Subject:      pkix.Name{CommonName: o.Name},
+		NotBefore:    o.Now.UTC().Truncate(time.Second),
+		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make OTA certificate: %w", err)
+	}
+	return der, nil
+}
+
+func writeKey(path string, key *rsa.PrivateKey) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("cannot write key %s: %w", path, err)
+	}
+	return writePEM(path, "PRIVATE KEY", der)
+}
 
 // Ring is a folder of release keys.
 type Ring struct{ dir string }
 
 // Open checks that dir and its files are nobody else's to read.
-func Open(dir string) (*Ring, error) { panic("unwritten") }
+func Open(dir string) (*Ring, error) {
+	if err := checkMode(dir, 0o700); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("cannot open release keys: %w; make them with Generate, or name the right folder", err)
+		}
+		return nil, err
+	}
+	for _, name := range []string{FileAVB, FileOTA, FileOTACert} {
+		if err := checkMode(filepath.Join(dir, name), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return &Ring{dir}, nil
+}
+
+// checkMode refuses what a group or others may read or write.
+func checkMode(path string, want fs.FileMode) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("cannot use keys: %w", err)
+	}
+	if isDir := want == 0o700; st.IsDir() != isDir {
+		return fmt.Errorf("cannot use keys: %s is of another type (%v) than expected", path, st.Mode().Type())
+	}
+	if mode := st.Mode().Perm(); mode&^want != 0 {
+		return fmt.Errorf("cannot use keys: %s has mode %04o, expected %04o, so that nobody else can read or change it; run: chmod %04o %s", path, mode, want, want, path)
+	}
+	return nil
+}
 
 // AVB is the key that signs vbmeta.
-func (r *Ring) AVB() (*rsa.PrivateKey, error) { panic("unwritten") }
+func (r *Ring) AVB() (*rsa.PrivateKey, error) { return readKey(filepath.Join(r.dir, FileAVB)) }
 
 // OTA is the key that signs payloads and packages, and its certificate.
-func (r *Ring) OTA() (crypto.Signer, *x509.Certificate, error) { panic("unwritten") }
+func (r *Ring) OTA() (crypto.Signer, *x509.Certificate, error) {
+	key, err := readKey(filepath.Join(r.dir, FileOTA))
+	if err != nil {
+		return nil, nil, err
+	}
+	path := filepath.Join(r.dir, FileOTACert)
+	block, err := readPEM(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if block.Type != "CERTIFICATE" {
+		return nil, nil, fmt.Errorf("cannot read certificate %s: found a %q block, expected CERTIFICATE", path, block.Type)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read certificate %s: %w", path, err)
+	}
+	if !key.PublicKey.Equal(cert.PublicKey) {
+		return nil, nil, fmt.Errorf("cannot use keys: %s is not the certificate of the key %s", path, FileOTA)
+	}
+	return key, cert, nil
+}
+
+func readKey(path string) (*rsa.PrivateKey, error) {
+	if err := checkMode(path, 0o600); err != nil {
+		return nil, err
+	}
+	block, err := readPEM(path)
+	if err != nil {
+		return nil, err
+	}
+	switch block.Type {
+	case "PRIVATE KEY":
+		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read key %s: %w", path, err)
+		}
+		if key, ok := key.(*rsa.PrivateKey); ok {
+			return key, nil
+		}
+		return nil, fmt.Errorf("cannot read key %s: it is a %T, expected an RSA key", path, key)
+	case "RSA PRIVATE KEY":
+		key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read key %s: %w", path, err)
+		}
+		return key, nil
+	}
+	return nil, fmt.Errorf("cannot read key %s: found a %q block, expected PRIVATE KEY without a passphrase", path, block.Type)
+}
