@@ -1,0 +1,222 @@
+package avb
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"fmt"
+	"hash"
+	"io"
+	"runtime"
+
+	"golang.org/x/crypto/blake2b"
+)
+
+// newHash gives the hash of that name, as Linux and avbtool call it.
+func newHash(name string) (func() hash.Hash, error) {
+	switch name {
+	case "sha1":
+		return sha1.New, nil
+	case "sha256":
+		return sha256.New, nil
+	case "sha512":
+		return sha512.New, nil
+	case "blake2b-256":
+		return func() hash.Hash {
+			h, _ := blake2b.New256(nil) // fails for keys only
+			return h
+		}, nil
+	}
+	return nil, fmt.Errorf("hash algorithm %q is not supported, expected sha1, sha256, sha512 or blake2b-256", name)
+}
+
+// geometry is a hash tree of dm-verity format 1: each block is hashed behind the
+// salt, digests fill blocks of the level above at a power of two apart, and the
+// levels lie in the tree with the topmost first.
+type geometry struct {
+	newHash              func() hash.Hash
+	salt                 []byte
+	digestSize, slotSize int
+	dataBlock, hashBlock int
+	dataBlocks           int64
+	levels               []level // levels[0] holds the digests of the data
+	treeSize             int64
+}
+
+type level struct{ offset, blocks int64 }
+
+// blockSizes allowed, so that a hostile descriptor cannot ask for huge buffers.
+const minBlock, maxBlock = 512, 64 << 10
+
+func newGeometry(algorithm string, salt []byte, imageSize int64, dataBlock, hashBlock uint32) (*geometry, error) {
+	nh, err := newHash(algorithm)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range []uint32{dataBlock, hashBlock} {
+		if b < minBlock || b > maxBlock || b&(b-1) != 0 {
+			return nil, fmt.Errorf("block size is %d, expected a power of two from %d to %d", b, minBlock, maxBlock)
+		}
+	}
+	if imageSize <= 0 || imageSize%int64(dataBlock) != 0 {
+		return nil, fmt.Errorf("image size is %d, expected a multiple of %d above 0", imageSize, dataBlock)
+	}
+	g := &geometry{newHash: nh, salt: salt, digestSize: nh().Size(), slotSize: 1,
+		dataBlock: int(dataBlock), hashBlock: int(hashBlock), dataBlocks: imageSize / int64(dataBlock)}
+	for g.slotSize < g.digestSize {
+		g.slotSize *= 2
+	}
+	perBlock := int64(g.hashBlock / g.slotSize)
+	for n := g.dataBlocks; n > 1; {
+		n = (n + perBlock - 1) / perBlock
+		g.levels = append(g.levels, level{blocks: n})
+	}
+	for i := len(g.levels) - 1; i >= 0; i-- {
+		g.levels[i].offset = g.treeSize
+		g.treeSize += g.levels[i].blocks * int64(g.hashBlock)
+	}
+	return g, nil
+}
+
+// chunk is how much a worker hashes at once.
+const chunk = 1 << 20
+
+// run hashes the data at the start of r, a chunk a worker, and hands each block of
+// the tree to emit, with its offset in the tree, as soon as it is full; then it
+// returns the root digest. It holds two chunks a core and one block a level,
+// whatever the size of the image.
+func (g *geometry) run(ctx context.Context, r io.ReaderAt, emit func(off int64, block []byte) error) ([]byte, error) {
+	b := &treeBuilder{g: g, emit: emit, h: g.newHash(), blocks: make([][]byte, len(g.levels)), done: make([]int64, len(g.levels))}
+	err := inOrder(ctx, (g.dataBlocks*int64(g.dataBlock)+chunk-1)/chunk, func(i int64, buf []byte) ([]byte, error) {
+		off := i * chunk
+		buf = buf[:min(chunk, g.dataBlocks*int64(g.dataBlock)-off)]
+		if err := readFull(r, buf, off); err != nil {
+			return nil, err
+		}
+		h, sums := g.newHash(), make([]byte, 0, len(buf)/g.dataBlock*g.digestSize)
+		for ; len(buf) > 0; buf = buf[g.dataBlock:] {
+			sums = g.sum(h, sums, buf[:g.dataBlock])
+		}
+		return sums, nil
+	}, func(sums []byte) error {
+		for ; len(sums) > 0; sums = sums[g.digestSize:] {
+			if err := b.add(0, sums[:g.digestSize]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b.finish()
+}
+
+func (g *geometry) sum(h hash.Hash, to, block []byte) []byte {
+	h.Reset()
+	h.Write(g.salt)
+	h.Write(block)
+	return h.Sum(to)
+}
+
+// treeBuilder takes the digests of the data in order.
+type treeBuilder struct {
+	g      *geometry
+	emit   func(off int64, block []byte) error
+	h      hash.Hash
+	blocks [][]byte // the block being filled, by level
+	done   []int64  // blocks emitted, by level
+	root   []byte
+}
+
+func (b *treeBuilder) add(l int, digest []byte) error {
+	if l == len(b.g.levels) {
+		b.root = append([]byte(nil), digest...)
+		return nil
+	}
+	slot := make([]byte, b.g.slotSize)
+	copy(slot, digest)
+	b.blocks[l] = append(b.blocks[l], slot...)
+	if len(b.blocks[l]) == b.g.hashBlock {
+		return b.flush(l)
+	}
+	return nil
+}
+
+func (b *treeBuilder) flush(l int) error {
+	block := b.blocks[l]
+	block = append(block, make([]byte, b.g.hashBlock-len(block))...)
+	if err := b.emit(b.g.levels[l].offset+b.done[l]*int64(b.g.hashBlock), block); err != nil {
+		return err
+	}
+	b.done[l]++
+	sum := b.g.sum(b.h, nil, block)
+	b.blocks[l] = block[:0]
+	return b.add(l+1, sum)
+}
+
+func (b *treeBuilder) finish() ([]byte, error) {
+	for l := range b.g.levels {
+		if len(b.blocks[l]) > 0 {
+			if err := b.flush(l); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b.root, nil
+}
+
+// inOrder runs work for 0 to n-1 on every core and hands the results to take in
+// order. Each work gets a buffer of one chunk.
+func inOrder(ctx context.Context, n int64, work func(i int64, buf []byte) ([]byte, error), take func([]byte) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	type result struct {
+		b   []byte
+		err error
+	}
+	workers := runtime.GOMAXPROCS(0)
+	buffers := make(chan []byte, workers)
+	for range workers {
+		buffers <- make([]byte, chunk)
+	}
+	queue := make(chan chan result, 2*workers) // results wait here, not buffers
+	defer func() {                             // nothing reads on after the return
+		cancel()
+		for out := range queue {
+			<-out
+		}
+	}()
+	go func() {
+		defer close(queue)
+		for i := range n {
+			var buf []byte
+			select {
+			case <-ctx.Done():
+				return
+			case buf = <-buffers:
+			}
+			out := make(chan result, 1)
+			select {
+			case <-ctx.Done():
+				return
+			case queue <- out:
+			}
+			go func() {
+				b, err := work(i, buf)
+				buffers <- buf
+				out <- result{b, err}
+			}()
+		}
+	}()
+	for out := range queue {
+		res := <-out
+		if res.err == nil {
+			res.err = take(res.b)
+		}
+		if res.err != nil {
+			return res.err
+		}
+	}
+	return ctx.Err()
+}
