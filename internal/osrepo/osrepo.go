@@ -1,71 +1,173 @@
-// Package osrepo reads the OS's git repository: os.yaml, the devices and the
-// layers.
+// Package osrepo reads the OS's git repository: os.yaml, the devices
+// (devices/<codename>/device.yaml) and the layers (layers/<name>/layer.yaml
+// with the files they add).
+//
+// It reads what is committed, never the work tree, so that a build is named by
+// its commit. Whatever is wrong is found before work begins and named by file,
+// line and column, all mistakes at once. It does not know how images are made
+// (package rom does), and where handsets are (package fleet).
+//
+// A layer is a set of changes to a vendor's system; Plan resolves the layers of
+// a device against the listing of a stock's files:
+//
+//   - Removals come first, then what is added, then properties.
+//   - What is removed is a path with all below it, or a glob. The folder that
+//     held it stays, even if it is empty now.
+//   - An added file that replaces one of stock keeps its mode, owner, label and
+//     capabilities. A new one gets mode and owner as AOSP's fs_config has them
+//     for its place, 0755 where git marks it executable, and the label that its
+//     neighbours of the same type have most often. Rules overrule both.
+//   - Folders that lack are made. A file named .gitkeep only makes its folder.
+//   - Two layers never write one path, nor set one property.
 package osrepo
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
 	"time"
 
-	"github.com/fridayos/friday/android/tree"
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
-// Repo is an OS repository.
-type Repo struct{ dir string }
+// Limits of what one commit may hold.
+const (
+	maxFiles = 200_000
+	maxDepth = 64
+)
 
-// InitOptions says what Init writes.
-type InitOptions struct {
-	Name        string   // the OS's name; "Friday OS" if empty
-	Devices     []string // codenames; "umi" alone if empty
-	UpdateURL   string   // where handsets check in
-	AuthorName  string   // of the first commit
-	AuthorEmail string
-	Time        time.Time // of the first commit; now if zero
+// Repo is an OS repository. It is not safe for concurrent use.
+type Repo struct {
+	dir string
+	git *git.Repository
 }
-
-// Commit is one commit of the repository.
-type Commit struct {
-	Hash    string // 40 hex digits
-	Time    time.Time
-	Subject string
-}
-
-// Fix ties a commit to a thread of the forum by its "Fixes: #41" trailer.
-type Fix struct {
-	Thread   int64
-	Commit   string
-	Reverted bool // the commit was fixed before and is reverted now
-}
-
-// Snapshot is what one commit says.
-type Snapshot struct {
-	Commit  Commit
-	OS      OS
-	Devices map[string]*Device // by codename
-	Layers  map[string]*Layer  // by name
-}
-
-// OS is os.yaml.
-type OS struct {
-	Name      string
-	UpdateURL string
-	Channels  []string
-	Channel   string // that a new handset follows
-	Layers    []string
-}
-
-// Init makes a new OS repository in dir.
-func Init(dir string, o InitOptions) error { panic("unwritten") }
 
 // Open opens the OS repository in dir.
-func Open(dir string) (*Repo, error) { panic("unwritten") }
+func Open(dir string) (*Repo, error) {
+	g, err := git.PlainOpen(dir)
+	if err != nil {
+		if errors.Is(err, git.ErrRepositoryNotExists) {
+			return nil, fmt.Errorf("cannot open OS repository: %s is no git repository; \"friday init %s\" makes one", dir, dir)
+		}
+		return nil, fmt.Errorf("cannot open OS repository %s: %w", dir, err)
+	}
+	return &Repo{dir: dir, git: g}, nil
+}
 
-// Resolve finds the commit that rev names.
-func (r *Repo) Resolve(rev string) (Commit, error) { panic("unwritten") }
+// Dir is the folder of the repository.
+func (r *Repo) Dir() string { return r.dir }
 
-// Load reads what is committed at rev.
-func (r *Repo) Load(rev string) (*Snapshot, error) { panic("unwritten") }
+// Resolve finds the commit that rev names: a hash, a branch, a tag, "HEAD~1";
+// "" is HEAD.
+func (r *Repo) Resolve(rev string) (Commit, error) {
+	c, err := r.commit(rev)
+	if err != nil {
+		return Commit{}, err
+	}
+	return commitOf(c), nil
+}
 
-// Fixes lists what became fixed, or fixed no more, between two commits.
-func (r *Repo) Fixes(from, to string) ([]Fix, error) { panic("unwritten") }
+func commitOf(c *object.Commit) Commit {
+	subject, _, _ := strings.Cut(strings.TrimLeft(c.Message, "\n"), "\n")
+	return Commit{Hash: c.Hash.String(), Time: c.Committer.When.UTC().Truncate(time.Second), Subject: strings.TrimSpace(subject)}
+}
 
-// Check says whether the device's layers fit the stock that index lists.
-func (s *Snapshot) Check(codename string, index *tree.Index) error { panic("unwritten") }
+func (r *Repo) commit(rev string) (*object.Commit, error) {
+	if rev == "" {
+		rev = "HEAD"
+	}
+	h, err := r.git.ResolveRevision(plumbing.Revision(rev))
+	if err != nil {
+		return nil, fmt.Errorf("cannot find commit %q in %s: %w", rev, r.dir, err)
+	}
+	c, err := r.git.CommitObject(*h)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read commit %q in %s: %w", rev, r.dir, err)
+	}
+	return c, nil
+}
+
+// Load reads what is committed at rev and checks all that can be checked
+// without a stock. The error is of type Problems where the repository's
+// content is to blame.
+func (r *Repo) Load(rev string) (*Snapshot, error) {
+	c, err := r.commit(rev)
+	if err != nil {
+		return nil, err
+	}
+	root, err := c.Tree()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read commit %s: %w", c.Hash, err)
+	}
+	files := map[string]*File{}
+	if err := r.list(root, "", files, 0); err != nil {
+		return nil, err
+	}
+	s, err := load(files)
+	if err != nil {
+		return nil, err
+	}
+	s.Commit = commitOf(c)
+	return s, nil
+}
+
+// list collects the files of the folders that matter.
+func (r *Repo) list(t *object.Tree, dir string, files map[string]*File, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("cannot read OS repository: %s is more than %d folders deep", dir, maxDepth)
+	}
+	for _, e := range t.Entries {
+		full := path.Join(dir, e.Name)
+		if dir == "" && e.Name != "os.yaml" && e.Name != "devices" && e.Name != "layers" {
+			continue
+		}
+		if e.Mode == filemode.Dir {
+			sub, err := object.GetTree(r.git.Storer, e.Hash)
+			if err != nil {
+				return fmt.Errorf("cannot read OS repository: %s: %w", full, err)
+			}
+			if err := r.list(sub, full, files, depth+1); err != nil {
+				return err
+			}
+			continue
+		}
+		f, err := r.file(full, e)
+		if err != nil {
+			return err
+		}
+		if files[full] = f; len(files) > maxFiles {
+			return fmt.Errorf("cannot read OS repository: more than %d files are committed", maxFiles)
+		}
+	}
+	return nil
+}
+
+func (r *Repo) file(full string, e object.TreeEntry) (*File, error) {
+	f := &File{
+		Path: full, Digest: e.Hash.String(),
+		Executable: e.Mode == filemode.Executable,
+		Symlink:    e.Mode == filemode.Symlink,
+		Submodule:  e.Mode == filemode.Submodule,
+	}
+	if f.Submodule {
+		return f, nil
+	}
+	size, err := r.git.Storer.EncodedObjectSize(e.Hash)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read OS repository: %s: %w", full, err)
+	}
+	f.Size = size
+	f.open = func() (io.ReadCloser, error) {
+		b, err := object.GetBlob(r.git.Storer, e.Hash)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", full, err)
+		}
+		return b.Reader()
+	}
+	return f, nil
+}

@@ -1,19 +1,118 @@
 package osrepo
 
-import "github.com/fridayos/friday/android/bootprofile"
+import (
+	"io"
+	"time"
+
+	"github.com/fridayos/friday/android/bootprofile"
+)
+
+// Commit is one commit of the repository.
+type Commit struct {
+	Hash    string    // 40 hex digits
+	Time    time.Time // of the committer, in UTC, to the second
+	Subject string
+}
+
+// Snapshot is what one commit says. It is read only.
+type Snapshot struct {
+	Commit  Commit
+	OS      OS
+	Devices map[string]*Device // by codename
+	Layers  map[string]*Layer  // by name
+}
+
+// OS is os.yaml.
+type OS struct {
+	Name          string   `yaml:"name"`
+	VersionScheme string   `yaml:"version_scheme"`  // "date": 26.11.27
+	UpdateURL     string   `yaml:"update_url"`      // where handsets check in
+	Channels      []string `yaml:"channels"`        // those that there are
+	Channel       string   `yaml:"default_channel"` // the one a new handset follows
+	Keys          string   `yaml:"keys"`            // folder of the signing keys, relative to the repository
+	Layers        []string `yaml:"layers"`          // of every device, in order
+
+	doc *document
+}
 
 // Device is devices/<codename>/device.yaml.
 type Device struct {
-	Codename string
-	Vendor   string
-	Name     string
-	Variants []string
-	Boot     bootprofile.Profile
-	Layers   []string
+	Codename string   `yaml:"codename"` // ro.product.device
+	Vendor   string   `yaml:"vendor"`
+	Name     string   `yaml:"name"` // as people call it
+	Variants []string `yaml:"variants"`
+	// Stock is the SHA-256 of the vendor's firmware that builds start from, in
+	// hex; empty: the newest that was taken in.
+	Stock      string               `yaml:"stock"`
+	Boot       bootprofile.Profile  `yaml:"boot"`
+	Partitions map[string]Partition `yaml:"partitions"`
+	Rollback   Rollback             `yaml:"rollback"`
+	Layers     []string             `yaml:"layers"` // after those of the OS, in order
+
+	doc *document
+}
+
+// Partition is what a build must keep to.
+type Partition struct {
+	FS   string `yaml:"fs"`   // "erofs"; empty: as in stock
+	Size int64  `yaml:"size"` // bytes that the slot has; 0: as in stock
+}
+
+// Rollback says which rollback index a build carries.
+type Rollback struct {
+	// Index is the number itself; 0: the security patch level's day as seconds
+	// since 1970, as AOSP has it.
+	Index    uint64 `yaml:"index"`
+	Location uint32 `yaml:"location"`
 }
 
 // Layer is layers/<name>/layer.yaml and the files beside it.
 type Layer struct {
-	Name string
-	Why  string
+	Name   string               `yaml:"-"`
+	Why    string               `yaml:"why"`
+	Add    []Add                `yaml:"add"`
+	Remove []string             `yaml:"remove"` // "partition:path", with * ? [] and **
+	Props  map[string]PropEdits `yaml:"props"`  // by partition
+
+	doc   *document
+	files map[string]*File // what is committed in the layer's folder, by path in it
 }
+
+// Add lays a folder of the layer over a place of a partition.
+type Add struct {
+	From  string `yaml:"from"` // folder beside layer.yaml, or one file
+	To    string `yaml:"to"`   // "partition:path"
+	Rules []Rule `yaml:"rules"`
+}
+
+// Rule gives what is added owners and modes other than the usual ones.
+type Rule struct {
+	Path         string   `yaml:"path"` // in the partition, with * ? [] and **
+	Mode         string   `yaml:"mode,scalar"`
+	Owner        string   `yaml:"owner,scalar"` // Android's name or a number
+	Group        string   `yaml:"group,scalar"`
+	Label        string   `yaml:"label"`
+	Capabilities []string `yaml:"capabilities"` // "net_raw", …
+}
+
+// PropEdits changes the build.prop of a partition. Values may use ${version}
+// and the other Variables.
+type PropEdits struct {
+	Set    map[string]string `yaml:"set"`
+	Append map[string]string `yaml:"append"`
+	Delete []string          `yaml:"delete"`
+}
+
+// File is a committed file.
+type File struct {
+	Path       string // in the repository
+	Digest     string // git's, in hex: names the content
+	Executable bool
+	Symlink    bool
+	Submodule  bool
+	Size       int64
+	open       func() (io.ReadCloser, error)
+}
+
+// Open reads the file as it is committed; a symlink reads as its target.
+func (f *File) Open() (io.ReadCloser, error) { return f.open() }

@@ -1,0 +1,384 @@
+package osrepo
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/fridayos/friday/android/buildprop"
+	"github.com/fridayos/friday/android/tree"
+)
+
+// Channels are the words that os.yaml may use.
+var channels = []string{"alpha", "beta", "weekly", "stable"}
+
+// partitionNames bounds what a name may be; Android's own are of this form.
+var (
+	partitionNames = regexp.MustCompile(`^[a-z][a-z0-9_]{0,35}$`)
+	codenames      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+	digests        = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// load reads the files of a commit.
+func load(files map[string]*File) (*Snapshot, error) {
+	s := &Snapshot{Devices: map[string]*Device{}, Layers: map[string]*Layer{}}
+	var ps Problems
+	if f, ok := files["os.yaml"]; ok {
+		text, err := read(f)
+		if err != nil {
+			return nil, err
+		}
+		s.OS.doc = decode("os.yaml", text, &s.OS, &ps)
+	} else {
+		ps.add("os.yaml", Pos{}, "\"friday init\" makes a repository that has one", "the file is not committed")
+	}
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		parts := strings.Split(p, "/")
+		if len(parts) < 3 {
+			continue
+		}
+		var err error
+		switch {
+		case parts[0] == "devices" && len(parts) == 3 && parts[2] == "device.yaml":
+			err = s.addDevice(parts[1], files[p], &ps)
+		case parts[0] == "layers":
+			err = s.addLayerFile(parts[1], strings.Join(parts[2:], "/"), files[p], &ps)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for name, l := range s.Layers {
+		if l.doc == nil {
+			ps.add("layers/"+name+"/layer.yaml", Pos{}, "say there what the layer does", "the file is not committed")
+		}
+	}
+	if s.OS.doc != nil && len(ps) == 0 {
+		s.checkOS()
+		for _, d := range s.Devices {
+			s.checkDevice(d)
+		}
+		for _, l := range s.Layers {
+			l.check()
+		}
+	}
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func read(f *File) ([]byte, error) {
+	if f.Symlink || f.Submodule {
+		return nil, Problems{{File: f.Path, Message: "expected a file, found a symlink or submodule"}}
+	}
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, maxYAML+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", f.Path, err)
+	}
+	return b, nil
+}
+
+func (s *Snapshot) addDevice(folder string, f *File, ps *Problems) error {
+	text, err := read(f)
+	if err != nil {
+		return err
+	}
+	d := &Device{}
+	d.doc = decode(f.Path, text, d, ps)
+	if d.doc.has("codename") && d.Codename != folder {
+		d.doc.add("codename", "", "codename is %q, but the folder is devices/%s", d.Codename, folder)
+	}
+	s.Devices[folder] = d
+	return nil
+}
+
+func (s *Snapshot) addLayerFile(name, rest string, f *File, ps *Problems) error {
+	l := s.Layers[name]
+	if l == nil {
+		l = &Layer{Name: name, files: map[string]*File{}}
+		s.Layers[name] = l
+	}
+	if rest != "layer.yaml" {
+		l.files[rest] = f
+		return nil
+	}
+	text, err := read(f)
+	if err != nil {
+		return err
+	}
+	l.doc = decode(f.Path, text, l, ps)
+	return nil
+}
+
+// require reports the keys that lack.
+func (d *document) require(keys ...string) {
+	for _, k := range keys {
+		if !d.has(k) {
+			d.add(parent(k), "", "key %q is missing", k[strings.LastIndex(k, ".")+1:])
+		}
+	}
+}
+
+func (d *document) notEmpty(path, value string) {
+	if d.has(path) && strings.TrimSpace(value) == "" {
+		d.add(path, "", "%s is empty", path)
+	}
+}
+
+func (s *Snapshot) checkOS() {
+	o, d := &s.OS, s.OS.doc
+	d.require("name", "update_url", "channels", "default_channel", "layers")
+	d.notEmpty("name", o.Name)
+	if o.VersionScheme == "" {
+		o.VersionScheme = "date"
+	} else if o.VersionScheme != "date" {
+		d.add("version_scheme", "the only one is \"date\": 26.11.27", "unknown version scheme %q", o.VersionScheme)
+	}
+	if o.Keys == "" {
+		o.Keys = ".friday/keys"
+	}
+	if u, err := url.Parse(o.UpdateURL); d.has("update_url") && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		d.add("update_url", "", "update_url is %q, expected an address such as https://ota.example.org", o.UpdateURL)
+	}
+	for i, c := range o.Channels {
+		at := fmt.Sprintf("channels[%d]", i)
+		if !slices.Contains(channels, c) {
+			d.add(at, oneOf(c, channels), "unknown channel %q", c)
+		} else if slices.Index(o.Channels, c) < i {
+			d.add(at, "", "channel %q is listed twice", c)
+		}
+	}
+	if d.has("default_channel") && !slices.Contains(o.Channels, o.Channel) {
+		d.add("default_channel", oneOf(o.Channel, o.Channels), "default_channel is %q, which channels does not list", o.Channel)
+	}
+	s.checkLayerNames(d, o.Layers, nil)
+}
+
+func (s *Snapshot) checkLayerNames(d *document, names, before []string) {
+	for i, n := range names {
+		at := fmt.Sprintf("layers[%d]", i)
+		switch {
+		case s.Layers[n] == nil:
+			d.add(at, oneOf(n, slices.Collect(maps.Keys(s.Layers))), "there is no layer %q", n)
+		case slices.Index(names, n) < i:
+			d.add(at, "", "layer %q is listed twice", n)
+		case slices.Contains(before, n):
+			d.add(at, "", "layer %q is listed twice: os.yaml has it for every device", n)
+		}
+	}
+}
+
+func (s *Snapshot) checkDevice(v *Device) {
+	d := v.doc
+	d.require("codename", "vendor", "name", "boot")
+	d.notEmpty("vendor", v.Vendor)
+	d.notEmpty("name", v.Name)
+	if d.has("codename") && !codenames.MatchString(v.Codename) {
+		d.add("codename", "", "codename is %q, expected letters, digits and . _ -", v.Codename)
+	}
+	for i, n := range v.Variants {
+		if !codenames.MatchString(n) {
+			d.add(fmt.Sprintf("variants[%d]", i), "", "variant is %q, expected letters, digits and . _ -", n)
+		}
+	}
+	if d.has("stock") && !digests.MatchString(v.Stock) {
+		d.add("stock", "\"friday stock add\" prints it", "stock is %q, expected a SHA-256 in 64 hex digits", v.Stock)
+	}
+	if d.has("boot") {
+		checkBoot(v)
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.Partitions)) {
+		p, at := v.Partitions[name], join("partitions", name)
+		if !partitionNames.MatchString(name) {
+			d.add(at, "", "partition %q is no name that Android uses", name)
+		}
+		if p.FS != "" && p.FS != "erofs" && p.FS != "raw" {
+			d.add(at+".fs", oneOf(p.FS, []string{"erofs", "raw"}), "unknown file system %q", p.FS)
+		}
+		if d.has(at+".size") && (p.Size <= 0 || p.Size%4096 != 0 || p.Size > 1<<40) {
+			d.add(at+".size", "", "size is %d, expected a multiple of 4096 up to 1 TiB", p.Size)
+		}
+	}
+	if v.Rollback.Location > 31 {
+		d.add("rollback.location", "", "rollback location is %d, expected 0 to 31", v.Rollback.Location)
+	}
+	if d.has("rollback.index") && v.Rollback.Index == 0 {
+		d.add("rollback.index", "leave it out to take the security patch level", "rollback index is 0, which protects nothing")
+	}
+	s.checkLayerNames(d, v.Layers, s.OS.Layers)
+}
+
+// checkBoot puts the boot profile's own complaint where its field stands.
+func checkBoot(v *Device) {
+	v.doc.require("boot.trust", "boot.slots", "boot.flash", "boot.update_certificates")
+	err := v.Boot.Check()
+	if err == nil || !v.doc.has("boot.trust") || !v.doc.has("boot.slots") || !v.doc.has("boot.flash") || !v.doc.has("boot.update_certificates") {
+		return
+	}
+	message := strings.TrimPrefix(err.Error(), "cannot use boot profile: ")
+	field, _, _ := strings.Cut(message, " ")
+	v.doc.add("boot."+field, "", "%s", message)
+}
+
+// split cuts "partition:path".
+func split(place string) (partition, p string, err error) {
+	partition, p, ok := strings.Cut(place, ":")
+	switch {
+	case !ok:
+		return "", "", errors.New("expected \"partition:path\" such as \"system:system/app\"")
+	case !partitionNames.MatchString(partition):
+		return "", "", fmt.Errorf("%q is no name of a partition", partition)
+	case strings.HasPrefix(p, "/"):
+		return "", "", errors.New("the path begins at the partition's root, without /")
+	case p != "" && path.Clean(p) != p || p == "." || strings.HasPrefix(p, "../") || p == "..":
+		return "", "", errors.New("the path must be plain, without . or .. or a trailing /")
+	}
+	return partition, p, nil
+}
+
+func (l *Layer) check() {
+	d := l.doc
+	d.require("why")
+	d.notEmpty("why", l.Why)
+	for i := range l.Add {
+		l.checkAdd(&l.Add[i], fmt.Sprintf("add[%d]", i))
+	}
+	for i, r := range l.Remove {
+		at := fmt.Sprintf("remove[%d]", i)
+		_, p, err := split(r)
+		if err == nil && p == "" {
+			err = errors.New("the path is empty; a partition as a whole cannot be removed")
+		}
+		if err == nil {
+			err = tree.CheckPattern(p)
+		}
+		if err != nil {
+			d.add(at, "", "cannot remove %q: %v", r, err)
+		}
+	}
+	for _, partition := range slices.Sorted(maps.Keys(l.Props)) {
+		if !partitionNames.MatchString(partition) {
+			d.add(join("props", partition), "", "%q is no name of a partition", partition)
+		}
+		l.checkProps(l.Props[partition], join("props", partition))
+	}
+}
+
+func (l *Layer) checkAdd(a *Add, at string) {
+	d := l.doc
+	d.require(at+".from", at+".to")
+	if d.has(at + ".to") {
+		if _, _, err := split(a.To); err != nil {
+			d.add(at+".to", "", "cannot add to %q: %v", a.To, err)
+		}
+	}
+	if d.has(at + ".from") {
+		if a.From == "" || path.Clean(a.From) != a.From || strings.HasPrefix(a.From, "/") || strings.HasPrefix(a.From, "..") {
+			d.add(at+".from", "", "from is %q, expected a folder beside layer.yaml", a.From)
+		} else if len(l.under(a.From)) == 0 {
+			tops := map[string]bool{}
+			for f := range l.files {
+				tops[strings.Split(f, "/")[0]] = true
+			}
+			d.add(at+".from", oneOf(a.From, slices.Collect(maps.Keys(tops))), "nothing is committed at layers/%s/%s", l.Name, a.From)
+		}
+	}
+	for _, f := range l.under(a.From) {
+		if f.Submodule {
+			d.add(at+".from", "", "%s is a submodule, which cannot be added", f.Path)
+		}
+	}
+	for i := range a.Rules {
+		l.checkRule(&a.Rules[i], fmt.Sprintf("%s.rules[%d]", at, i))
+	}
+}
+
+func (l *Layer) checkRule(r *Rule, at string) {
+	d := l.doc
+	d.require(at + ".path")
+	if err := tree.CheckPattern(r.Path); d.has(at+".path") && err != nil {
+		d.add(at+".path", "", "%v", err)
+	}
+	if _, err := parseMode(r.Mode); d.has(at+".mode") && err != nil {
+		d.add(at+".mode", "", "%v", err)
+	}
+	for _, o := range []struct{ key, value string }{{"owner", r.Owner}, {"group", r.Group}} {
+		if _, ok := idOf(o.value); d.has(at+"."+o.key) && !ok {
+			d.add(at+"."+o.key, meant(o.value, idNames()), "%s is %q, expected a number or one of Android's names", o.key, o.value)
+		}
+	}
+	if d.has(at+".label") && !labels.MatchString(r.Label) {
+		d.add(at+".label", "", "label is %q, expected one such as u:object_r:system_file:s0", r.Label)
+	}
+	for i, c := range r.Capabilities {
+		if !slices.Contains(capabilities, c) {
+			d.add(fmt.Sprintf("%s.capabilities[%d]", at, i), meant(c, capabilities), "unknown capability %q", c)
+		}
+	}
+}
+
+func (l *Layer) checkProps(e PropEdits, at string) {
+	d := l.doc
+	seen := map[string]bool{}
+	one := func(place, key string) {
+		if err := buildprop.CheckKey(key); err != nil {
+			d.problems.add(d.file, d.keyPos(place), "", "%v", err)
+		} else if slices.Contains(Ours, key) {
+			d.problems.add(d.file, d.keyPos(place), "", "property %s is set by Friday itself", key)
+		} else if seen[key] {
+			d.problems.add(d.file, d.keyPos(place), "", "property %s is changed twice", key)
+		}
+		seen[key] = true
+	}
+	for _, m := range []struct {
+		word   string
+		values map[string]string
+	}{{"set", e.Set}, {"append", e.Append}} {
+		for _, key := range slices.Sorted(maps.Keys(m.values)) {
+			place := join(join(at, m.word), key)
+			one(place, key)
+			if err := checkVariables(m.values[key]); err != nil {
+				d.add(place, meantVariable(m.values[key]), "%v", err)
+			} else if err := buildprop.CheckValue(key, m.values[key]); err != nil {
+				d.add(place, "", "%v", err)
+			}
+		}
+	}
+	for i, key := range e.Delete {
+		one(fmt.Sprintf("%s.delete[%d]", at, i), key)
+	}
+}
+
+// keyPos is where the key at path stands, or the value where there is no key.
+func (d *document) keyPos(path string) Pos {
+	if p, ok := d.keys[path]; ok {
+		return p
+	}
+	return d.pos(path)
+}
+
+// under lists what is committed at a folder of the layer, or the one file.
+func (l *Layer) under(from string) []*File {
+	if f, ok := l.files[from]; ok {
+		return []*File{f}
+	}
+	var fs []*File
+	for _, p := range slices.Sorted(maps.Keys(l.files)) {
+		if strings.HasPrefix(p, from+"/") || from == "." {
+			fs = append(fs, l.files[p])
+		}
+	}
+	return fs
+}

@@ -1,0 +1,106 @@
+package osrepo
+
+import (
+	"io"
+	"maps"
+	"strings"
+
+	"github.com/fridayos/friday/android/tree"
+)
+
+// Repositories of the tests, by path; a file whose name ends in "@" is a
+// symlink, in "*" executable, in "!" a submodule.
+var good = map[string]string{
+	"os.yaml": `name: Test OS
+update_url: https://ota.example.org
+channels: [alpha, weekly]
+default_channel: weekly
+layers: [base]
+`,
+	"devices/umi/device.yaml": `codename: umi
+vendor: Xiaomi
+name: Mi 10
+boot:
+  trust: custom-key
+  slots: ab
+  flash: fastboot
+  payload_minor: 6
+  update_certificates: ["system:system/etc/security/otacerts.zip"]
+layers: [extra]
+`,
+	"layers/base/layer.yaml": `why: base
+add:
+  - from: files
+    to: system:system
+remove:
+  - system:system/app/Ads
+props:
+  system:
+    set: {ro.test: "${version}"}
+    append: {ro.stock.list: ",ours"}
+    delete: [ro.vendor.ads]
+`,
+	"layers/base/files/etc/ours.txt":      "ours\n",
+	"layers/base/files/bin/tool*":         "tool\n",
+	"layers/base/files/app/Our/Our.apk":   "apk\n",
+	"layers/base/files/etc/hosts":         "hosts\n",
+	"layers/base/files/etc/link@":         "hosts",
+	"layers/base/files/media/x/.gitkeep":  "",
+	"layers/extra/layer.yaml":             "why: more\n",
+	"layers/extra/files/etc/ours.txt":     "other\n",
+	"layers/extra/files/app/Ads/back.apk": "apk\n",
+}
+
+// with is good with some files changed; an empty text takes a file away.
+func with(changes map[string]string) map[string]*File {
+	texts := maps.Clone(good)
+	for name, text := range changes {
+		if text == "" {
+			delete(texts, name)
+		} else {
+			texts[name] = text
+		}
+	}
+	files := map[string]*File{}
+	for name, text := range texts {
+		f := &File{Path: strings.TrimRight(name, "@*!"), Size: int64(len(text))}
+		f.Symlink, f.Executable, f.Submodule = strings.HasSuffix(name, "@"), strings.HasSuffix(name, "*"), strings.HasSuffix(name, "!")
+		f.open = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
+		files[f.Path] = f
+	}
+	return files
+}
+
+const stockProps = "ro.build.version.incremental=V12\nro.stock.list=a,b\nro.vendor.ads=1\n"
+
+// stockView is a small stock.
+func stockView() View {
+	ix := &tree.Index{}
+	const file, dir = tree.Regular, tree.Directory
+	add := func(p string, t tree.Type, perm uint16, gid uint32, label string) {
+		e := tree.IndexEntry{Partition: "system", Path: p, Type: t, Perm: perm, GID: gid}
+		if label != "" {
+			e.Label = "u:object_r:" + label + ":s0"
+		}
+		ix.Add(e)
+	}
+	add("", dir, 0o755, 0, "rootfs")
+	add("system", dir, 0o755, 0, "system_file")
+	add("system/app", dir, 0o755, 0, "system_file")
+	add("system/app/Ads", dir, 0o755, 0, "system_file")
+	add("system/app/Ads/Ads.apk", file, 0o644, 0, "system_file")
+	add("system/app/Clock", dir, 0o755, 0, "system_file")
+	add("system/app/Clock/Clock.apk", file, 0o644, 0, "system_file")
+	add("system/bin", dir, 0o751, 2000, "system_file")
+	add("system/bin/sh", file, 0o755, 2000, "shell_exec")
+	add("system/bin/ls", file, 0o755, 2000, "toolbox_exec")
+	add("system/bin/ps", file, 0o755, 2000, "toolbox_exec")
+	add("system/build.prop", file, 0o600, 0, "system_file")
+	add("system/etc", dir, 0o755, 0, "system_file")
+	add("system/etc/hosts", file, 0o640, 1000, "hosts_file")
+	add("system/etc/a.conf", file, 0o644, 0, "system_file")
+	add("system/etc/b.conf", file, 0o644, 0, "system_file")
+	add("system/fonts", dir, 0o755, 0, "system_file")
+	add("system/vendor", tree.Symlink, 0o777, 0, "system_file")
+	return View{Index: ix, Props: map[string]PropFile{"system": {Path: "system/build.prop", Text: []byte(stockProps)}}}
+}

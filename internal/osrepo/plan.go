@@ -1,0 +1,428 @@
+package osrepo
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/fridayos/friday/android/buildprop"
+	"github.com/fridayos/friday/android/tree"
+)
+
+// View is what a plan is made against: a stock, seen from its listing alone.
+type View struct {
+	Index *tree.Index
+	// Props are the build.prop files by partition; nil: not known, and then
+	// properties are not checked against them.
+	Props map[string]PropFile
+}
+
+// PropFile is the build.prop of a partition.
+type PropFile struct {
+	Path string `json:"path"`
+	Text []byte `json:"text"`
+}
+
+// PropPaths are the places where a partition's build.prop may lie, the first
+// that exists counts: system-as-root, then plain, then Android 11 and newer.
+var PropPaths = []string{"system/build.prop", "build.prop", "etc/build.prop"}
+
+// Plan is what the layers of one device do to one stock, all resolved.
+type Plan struct {
+	OS     OS
+	Device *Device
+	Layers []*Layer
+	// Removed are the paths that go, those below a removed folder included.
+	Removed []Removed
+	// Placed are the paths that come or change, folders before what they hold.
+	Placed []Placed
+	// Props are the edits of build.prop files.
+	Props []PropEdit
+}
+
+// Removed is one path that goes.
+type Removed struct{ Layer, Partition, Path string }
+
+// Placed is one path that a layer writes.
+type Placed struct {
+	Layer, Partition, Path string
+	Type                   tree.Type // Regular, Directory or Symlink
+	Perm                   uint16
+	UID, GID               uint32
+	Label                  string // "": none
+	// Capability is the value of security.capability; nil with Replaces: as the
+	// stock's file has it.
+	Capability []byte
+	Replaces   bool  // the stock has this path
+	File       *File // nil for a folder
+}
+
+// PropOp is what an edit does.
+type PropOp string
+
+// The ways of editing a property.
+const (
+	PropSet    PropOp = "set"
+	PropAppend PropOp = "append"
+	PropDelete PropOp = "delete"
+)
+
+// PropEdit is one property that a layer changes. Value may hold variables.
+type PropEdit struct {
+	Layer, Partition string
+	Op               PropOp
+	Key, Value       string
+}
+
+// Check says whether the device's layers fit the stock that index lists,
+// without any image. Plan does the same and sees properties too.
+func (s *Snapshot) Check(codename string, index *tree.Index) error {
+	_, err := s.Plan(codename, View{Index: index})
+	return err
+}
+
+// Plan resolves the layers of a device against a stock.
+func (s *Snapshot) Plan(codename string, v View) (*Plan, error) {
+	d := s.Devices[codename]
+	if d == nil {
+		names := slices.Collect(maps.Keys(s.Devices))
+		return nil, Problems{{File: "devices/" + codename + "/device.yaml", Message: "the file is not committed", Hint: oneOf(codename, names)}}
+	}
+	p := &planner{
+		view: v, plan: &Plan{OS: s.OS, Device: d},
+		labels:  labeller{index: v.Index, known: map[string]string{}},
+		removed: map[string]Removed{}, placed: map[string]claim{}, set: map[string]claim{},
+	}
+	for _, name := range slices.Concat(s.OS.Layers, d.Layers) {
+		p.plan.Layers = append(p.plan.Layers, s.Layers[name])
+	}
+	for _, l := range p.plan.Layers {
+		p.removals(l)
+	}
+	for _, l := range p.plan.Layers {
+		p.additions(l)
+	}
+	for _, l := range p.plan.Layers {
+		p.properties(l)
+	}
+	if err := p.problems.err(); err != nil {
+		return nil, err
+	}
+	for _, r := range p.removed {
+		p.plan.Removed = append(p.plan.Removed, r)
+	}
+	slices.SortFunc(p.plan.Removed, func(a, b Removed) int {
+		return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Path, b.Path))
+	})
+	for _, c := range p.placed {
+		p.plan.Placed = append(p.plan.Placed, c.placed)
+	}
+	slices.SortFunc(p.plan.Placed, func(a, b Placed) int {
+		return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Path, b.Path))
+	})
+	return p.plan, nil
+}
+
+// claim says who writes a path or sets a property, and where that is said.
+type claim struct {
+	layer  *Layer
+	at     string // path in the layer's document
+	placed Placed
+}
+
+type planner struct {
+	view     View
+	plan     *Plan
+	labels   labeller
+	removed  map[string]Removed
+	placed   map[string]claim
+	set      map[string]claim
+	problems Problems
+}
+
+func place(partition, p string) string { return partition + ":" + p }
+
+func (p *planner) complain(l *Layer, at, hint, format string, args ...any) {
+	p.problems.add(l.doc.file, l.doc.pos(at), hint, format, args...)
+}
+
+// partition says whether stock has one with files, and complains if not.
+func (p *planner) partition(l *Layer, at, name string) bool {
+	if _, ok := p.view.Index.Lookup(name, ""); ok {
+		return true
+	}
+	names := map[string]bool{}
+	for _, e := range p.view.Index.Files {
+		names[e.Partition] = true
+	}
+	p.complain(l, at, oneOf(name, slices.Collect(maps.Keys(names))), "stock has no partition %q with files", name)
+	return false
+}
+
+func (p *planner) removals(l *Layer) {
+	for i, r := range l.Remove {
+		at := fmt.Sprintf("remove[%d]", i)
+		partition, pattern, err := split(r)
+		if err != nil || !p.partition(l, at, partition) {
+			continue
+		}
+		found := p.view.Index.Glob(partition, pattern)
+		if e, ok := p.view.Index.Lookup(partition, pattern); ok {
+			found = []tree.IndexEntry{e} // a name that looks like a pattern
+		}
+		if len(found) == 0 {
+			p.complain(l, at, p.near(partition, pattern), "stock has no %s", place(partition, pattern))
+		}
+		for _, e := range found {
+			for _, e := range append([]tree.IndexEntry{e}, subtree(p.view.Index, partition, e.Path)...) {
+				if e.Path == "" {
+					continue
+				}
+				if e.Type != tree.Directory && slices.Contains(PropPaths, e.Path) {
+					p.complain(l, at, "", "%s cannot be removed: Friday's own properties go there", place(partition, e.Path))
+				}
+				if _, ok := p.removed[place(partition, e.Path)]; !ok {
+					p.removed[place(partition, e.Path)] = Removed{l.Name, partition, e.Path}
+				}
+			}
+		}
+	}
+}
+
+// near proposes a path that stock has: the same name elsewhere, or one like it
+// in the same folder.
+func (p *planner) near(partition, missing string) string {
+	if strings.ContainsAny(missing, "*?[") {
+		return ""
+	}
+	dir, base := path.Split(missing)
+	var beside []string
+	for _, e := range p.view.Index.Files {
+		if e.Partition != partition {
+			continue
+		}
+		if path.Base(e.Path) == base {
+			return fmt.Sprintf("did you mean %q?", place(partition, e.Path))
+		}
+		if d, b := path.Split(e.Path); d == dir {
+			beside = append(beside, b)
+		}
+	}
+	if n := nearest(base, beside); n != "" {
+		return fmt.Sprintf("did you mean %q?", place(partition, dir+n))
+	}
+	return ""
+}
+
+func (p *planner) additions(l *Layer) {
+	for i := range l.Add {
+		a, at := &l.Add[i], fmt.Sprintf("add[%d]", i)
+		partition, to, err := split(a.To)
+		if err != nil || !p.partition(l, at+".to", partition) {
+			continue
+		}
+		used := make([]bool, len(a.Rules))
+		root := path.Join("layers", l.Name, a.From)
+		for _, f := range l.under(a.From) {
+			rest := strings.TrimPrefix(strings.TrimPrefix(f.Path, root), "/")
+			target := path.Join(to, rest)
+			if path.Base(target) == ".gitkeep" {
+				target = path.Dir(target)
+				p.write(l, at, a, used, Placed{Partition: partition, Path: target, Type: tree.Directory})
+				continue
+			}
+			t := tree.Regular
+			if f.Symlink {
+				t = tree.Symlink
+			}
+			p.write(l, at, a, used, Placed{Partition: partition, Path: target, Type: t, File: f})
+		}
+		for j, u := range used {
+			if r := a.Rules[j]; !u {
+				p.complain(l, fmt.Sprintf("%s.rules[%d].path", at, j), "", "the rule %q matches nothing that is added here", r.Path)
+			}
+		}
+	}
+}
+
+// stock looks a path up as the removals leave it.
+func (p *planner) stock(partition, name string) (tree.IndexEntry, bool) {
+	if _, gone := p.removed[place(partition, name)]; gone {
+		return tree.IndexEntry{}, false
+	}
+	return p.view.Index.Lookup(partition, name)
+}
+
+// write claims a path for a layer, and the folders above that lack.
+func (p *planner) write(l *Layer, at string, a *Add, used []bool, w Placed) {
+	name := place(w.Partition, w.Path)
+	if w.Path == "" || w.Path == "." || len(path.Base(w.Path)) > 255 {
+		p.complain(l, at+".to", "", "cannot add %s: expected a path with names of 1 to 255 bytes", name)
+		return
+	}
+	if c, ok := p.placed[name]; ok {
+		if w.Type != tree.Directory || c.placed.Type != tree.Directory {
+			p.complain(l, at, "", "%s is written twice: by layer %s and, in %s, by layer %s", name, l.Name, p.where(c), c.layer.Name)
+		}
+		return
+	}
+	if r, gone := p.removed[name]; gone && r.Layer != l.Name {
+		p.complain(l, at, "", "%s is written by layer %s and removed by layer %s", name, l.Name, r.Layer)
+		return
+	}
+	if !p.parents(l, at, a, used, w) {
+		return
+	}
+	was, replaces := p.stock(w.Partition, w.Path)
+	switch {
+	case replaces && w.Type == tree.Directory && was.Type == tree.Directory:
+		return
+	case replaces && (was.Type == tree.Directory) != (w.Type == tree.Directory):
+		p.complain(l, at, "remove it first if it is to be replaced", "cannot add %s: stock has a %s there, the layer a %s", name, was.Type, w.Type)
+		return
+	case replaces && w.Type == tree.Regular && slices.Contains(PropPaths, w.Path):
+		p.complain(l, at, "change its properties with props", "cannot add %s: build.prop is edited, not replaced", name)
+		return
+	}
+	if was.Type != w.Type {
+		replaces = false // what a symlink is says nothing about a file
+	}
+	p.dress(a, used, &w, was, replaces)
+	w.Layer, w.Replaces = l.Name, replaces
+	p.placed[name] = claim{layer: l, at: at, placed: w}
+}
+
+// parents makes sure that the folders above a path are folders.
+func (p *planner) parents(l *Layer, at string, a *Add, used []bool, w Placed) bool {
+	dir := path.Dir(w.Path)
+	if dir == "." {
+		return true
+	}
+	name := place(w.Partition, dir)
+	if c, ok := p.placed[name]; ok && c.placed.Type != tree.Directory {
+		p.complain(l, at, "", "cannot add %s: layer %s makes %s a %s", place(w.Partition, w.Path), c.layer.Name, name, c.placed.Type)
+		return false
+	}
+	if e, ok := p.stock(w.Partition, dir); ok && e.Type != tree.Directory {
+		hint := ""
+		if e.Type == tree.Symlink {
+			hint = fmt.Sprintf("it leads to %s", e.Target)
+		}
+		p.complain(l, at, hint, "cannot add %s: %s is a %s in stock, not a folder", place(w.Partition, w.Path), name, e.Type)
+		return false
+	} else if ok {
+		return true
+	}
+	before := len(p.problems)
+	p.write(l, at, a, used, Placed{Partition: w.Partition, Path: dir, Type: tree.Directory})
+	return len(p.problems) == before
+}
+
+// dress gives a path mode, owner, label and capabilities.
+func (p *planner) dress(a *Add, used []bool, w *Placed, was tree.IndexEntry, replaces bool) {
+	if replaces {
+		w.Perm, w.UID, w.GID, w.Label = was.Perm, was.UID, was.GID, was.Label
+	} else {
+		u := usualFor(w.Partition, w.Path, w.Type)
+		if w.Perm, w.UID, w.GID = u.perm, u.uid, u.gid; w.File != nil && w.File.Executable {
+			w.Perm |= 0o111
+		}
+		w.Label = p.labels.label(w.Partition, w.Path, w.Type)
+	}
+	for i := range a.Rules {
+		r := &a.Rules[i]
+		if !matches(r.Path, w.Path) {
+			continue
+		}
+		used[i] = true
+		if m, err := parseMode(r.Mode); err == nil && w.Type != tree.Symlink {
+			w.Perm = m
+		}
+		if id, ok := idOf(r.Owner); ok {
+			w.UID = id
+		}
+		if id, ok := idOf(r.Group); ok {
+			w.GID = id
+		}
+		if r.Label != "" {
+			w.Label = r.Label
+		}
+		if len(r.Capabilities) > 0 && w.Type == tree.Regular {
+			w.Capability = encodeCapabilities(r.Capabilities)
+		}
+	}
+}
+
+func (p *planner) where(c claim) string {
+	at := c.layer.doc.pos(c.at)
+	return fmt.Sprintf("%s:%d:%d", c.layer.doc.file, at.Line, at.Col)
+}
+
+func (p *planner) properties(l *Layer) {
+	for _, partition := range slices.Sorted(maps.Keys(l.Props)) {
+		at := join("props", partition)
+		if !p.partition(l, at, partition) {
+			continue
+		}
+		file, known := p.view.Props[partition]
+		if p.view.Props != nil && !known {
+			p.complain(l, at, "", "stock's partition %s has no build.prop", partition)
+			continue
+		}
+		var props *buildprop.File
+		if known {
+			var err error
+			if props, err = buildprop.Parse(file.Text); err != nil {
+				p.complain(l, at, "", "stock's %s: %v", place(partition, file.Path), err)
+				continue
+			}
+		}
+		e := l.Props[partition]
+		for _, key := range slices.Sorted(maps.Keys(e.Set)) {
+			p.property(l, join(join(at, "set"), key), props, PropEdit{l.Name, partition, PropSet, key, e.Set[key]})
+		}
+		for _, key := range slices.Sorted(maps.Keys(e.Append)) {
+			p.property(l, join(join(at, "append"), key), props, PropEdit{l.Name, partition, PropAppend, key, e.Append[key]})
+		}
+		for i, key := range e.Delete {
+			p.property(l, fmt.Sprintf("%s.delete[%d]", at, i), props, PropEdit{l.Name, partition, PropDelete, key, ""})
+		}
+	}
+}
+
+func (p *planner) property(l *Layer, at string, props *buildprop.File, e PropEdit) {
+	name := place(e.Partition, e.Key)
+	if c, ok := p.set[name]; ok {
+		p.problems.add(l.doc.file, l.doc.keyPos(at), "", "property %s of %s is changed by two layers: %s and %s", e.Key, e.Partition, c.layer.Name, l.Name)
+		return
+	}
+	if props != nil && e.Op != PropSet {
+		if _, ok := props.Get(e.Key); !ok {
+			p.problems.add(l.doc.file, l.doc.keyPos(at), meant(e.Key, props.Keys()), "cannot %s property %s: stock's build.prop of %s does not have it", e.Op, e.Key, e.Partition)
+			return
+		}
+	}
+	p.set[name] = claim{layer: l, at: at}
+	p.plan.Props = append(p.plan.Props, e)
+}
+
+// ReadLink returns where a committed symlink leads.
+func (f *File) ReadLink() (string, error) {
+	r, err := f.Open()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, 4097))
+	if err != nil {
+		return "", fmt.Errorf("cannot read symlink %s: %w", f.Path, err)
+	}
+	if len(b) == 0 || len(b) > 4096 {
+		return "", fmt.Errorf("cannot read symlink %s: its target has %d bytes, expected 1 to 4096", f.Path, len(b))
+	}
+	return string(b), nil
+}

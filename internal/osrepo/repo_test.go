@@ -1,0 +1,182 @@
+package osrepo
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+var began = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func TestInit(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "os")
+	o := InitOptions{Name: `My "own" OS`, UpdateURL: "https://ota.example.org", Time: began, Devices: []InitDevice{{"umi", "Xiaomi", "Mi 10"}, {"hlte", "Samsung", "Galaxy Note 3"}}}
+	if err := Init(dir, o); err != nil {
+		t.Fatal(err)
+	}
+	if err := Init(dir, o); err == nil || !strings.Contains(err.Error(), "expected an empty folder") {
+		t.Errorf("made twice: %v", err)
+	}
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.Load("main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.OS.Name != o.Name || len(s.Devices) != 2 || s.Devices["hlte"].Name != "Galaxy Note 3" || !slices.Equal(s.OS.Layers, []string{"base", "clean"}) {
+		t.Errorf("read back %+v", s)
+	}
+	if !s.Commit.Time.Equal(began) || s.Commit.Subject != "Begin "+o.Name || len(s.Commit.Hash) != 40 {
+		t.Errorf("commit %+v", s.Commit)
+	}
+	if !s.Layers["base"].files["system/bin/friday-first-boot"].Executable {
+		t.Error("the script is not executable")
+	}
+	// The work tree does not count, and what git ignores is not committed.
+	if err := os.WriteFile(filepath.Join(dir, "os.yaml"), []byte("nonsense"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Load(""); err != nil {
+		t.Errorf("the work tree was read: %v", err)
+	}
+	if _, err := r.Resolve("nowhere"); err == nil || !strings.Contains(err.Error(), `cannot find commit "nowhere"`) {
+		t.Errorf("Resolve: %v", err)
+	}
+	if _, err := Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "friday init") {
+		t.Errorf("Open of no repository: %v", err)
+	}
+	same := filepath.Join(t.TempDir(), "again")
+	if err := Init(same, o); err != nil {
+		t.Fatal(err)
+	}
+	if r2, err := Open(same); err != nil {
+		t.Fatal(err)
+	} else if c, _ := r2.Resolve(""); c.Hash != s.Commit.Hash {
+		t.Errorf("made twice: commits %s and %s", c.Hash, s.Commit.Hash)
+	}
+}
+
+func TestThreads(t *testing.T) {
+	for message, want := range map[string][]int64{
+		"x\n\nFixes: #41\n":                        {41},
+		"x\n\nFixes: #41, #42\nfixes: #43 and #44": {41, 42, 43, 44},
+		"x\n\nFixes: #41\r\nSigned-off-by: a\r\n":  {41},
+		"Fixes: #7":                         {7},
+		"x\n\nFixes: #41, #41":              {41},
+		"x fixes: #41":                      nil,
+		"x\n\nFixes: 41":                    nil,
+		"x\n\nFixes: #41 on most phones":    nil,
+		"x\n\nFixes: #99999999999999999999": nil,
+		"x\n\nFixes: #0":                    nil,
+		"x\n\nRefs: #41\n":                  nil,
+	} {
+		if got := threads(message); !slices.Equal(got, want) {
+			t.Errorf("threads(%q) = %v, want %v", message, got, want)
+		}
+	}
+}
+
+// history makes commits and names them by a letter.
+type history struct {
+	t      *testing.T
+	git    *git.Repository
+	hashes map[string]plumbing.Hash
+}
+
+func (h *history) commit(name, message string, parents ...string) {
+	h.t.Helper()
+	w, err := h.git.Worktree()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	o := &git.CommitOptions{AllowEmptyCommits: true, Author: &object.Signature{Name: "a", Email: "a@b", When: began.Add(time.Duration(len(h.hashes)) * time.Hour)}}
+	for _, p := range parents {
+		o.Parents = append(o.Parents, h.hashes[p])
+	}
+	for n, hash := range h.hashes {
+		message = strings.ReplaceAll(message, "<"+n+">", hash.String())
+	}
+	if h.hashes[name], err = w.Commit(message, o); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func TestFixes(t *testing.T) {
+	dir := t.TempDir()
+	if err := Init(dir, InitOptions{Time: began}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := r.commit("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &history{t: t, git: r.git, hashes: map[string]plumbing.Hash{"begin": head.Hash}}
+	h.commit("a", "a\n\nFixes: #41\n")
+	h.commit("b", "b\n\nFixes: #42, #43\n")
+	h.commit("undo-a", "Revert \"a\"\n\nThis reverts commit <a>.\n")
+	h.commit("redo-a", "Reapply \"a\"\n\nThis reverts commit <undo-a>.\n")
+	h.commit("c", "c\n\nFixes: #50\n")
+	h.commit("undo-c", "Revert \"c\"\n\nThis reverts commit <c>.\n")
+	h.commit("side", "side\n\nFixes: #60\n", "undo-c")
+	h.commit("merge", "Merge side\n", "undo-c", "side")
+	h.commit("undo-merge", "Revert merge\n\nThis reverts commit <merge>, reversing\nchanges made to <undo-c>.\n", "merge")
+	h.commit("strange", "x\n\nThis reverts commit 0123456789012345678901234567890123456789.\n\nFixes: #70\n", "undo-merge")
+
+	for _, c := range []struct{ from, to, want string }{
+		{"", "a", "41a"},
+		{"begin", "b", "41a 42b 43b"},
+		{"a", "a", ""},
+		{"a", "b", "42b 43b"},
+		{"b", "undo-a", "-41a"},
+		{"begin", "undo-a", "42b 43b"},
+		{"b", "redo-a", ""},
+		{"undo-a", "redo-a", "41a"},
+		{"begin", "redo-a", "41a 42b 43b"},
+		{"redo-a", "undo-c", ""},
+		{"c", "undo-c", "-50c"},
+		{"undo-c", "merge", "60side"},
+		{"undo-c", "undo-merge", ""},
+		{"merge", "undo-merge", "-60side"},
+		{"undo-merge", "strange", "70strange"},
+		{"b", "a", ""},
+	} {
+		from := ""
+		if c.from != "" {
+			from = h.hashes[c.from].String()
+		}
+		fixes, err := r.Fixes(from, h.hashes[c.to].String())
+		if err != nil {
+			t.Errorf("%s..%s: %v", c.from, c.to, err)
+			continue
+		}
+		var got []string
+		for _, f := range fixes {
+			sign := ""
+			if f.Reverted {
+				sign = "-"
+			}
+			for n, hash := range h.hashes {
+				if hash.String() == f.Commit {
+					got = append(got, fmt.Sprintf("%s%d%s", sign, f.Thread, n))
+				}
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s..%s: %q, want %q", c.from, c.to, got, c.want)
+		}
+	}
+}
