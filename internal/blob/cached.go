@@ -1,0 +1,137 @@
+package blob
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+type memo struct {
+	Key string `json:"key"` // for a human who looks; the name of the file is its digest
+	Ref
+}
+
+// Cached returns what make once wrote for this key, or calls it and keeps the
+// result. The key must name everything the result depends on, the maker's
+// version too. In one process, one of several callers makes and the others wait.
+func (s *Store) Cached(ctx context.Context, key string, make func(w io.Writer) error) (Ref, error) {
+	unlock, err := s.making.lock(ctx, key)
+	if err != nil {
+		return Ref{}, err
+	}
+	defer unlock()
+	if ref, ok, err := s.Memo(key); err != nil || ok {
+		return ref, err
+	}
+	w, err := s.Create(ctx)
+	if err != nil {
+		return Ref{}, err
+	}
+	defer w.Abort()
+	buffered := bufio.NewWriterSize(w, 256<<10)
+	if err := make(buffered); err != nil {
+		return Ref{}, err
+	}
+	if err := buffered.Flush(); err != nil {
+		return Ref{}, fmt.Errorf("cannot store blob: %w", err)
+	}
+	ref, err := w.Commit()
+	if err != nil {
+		return Ref{}, err
+	}
+	return ref, s.SetMemo(ctx, key, ref)
+}
+
+// Memo returns what is kept for a key, if it and its blob are there.
+func (s *Store) Memo(key string) (Ref, bool, error) {
+	text, err := os.ReadFile(s.memoPath(key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Ref{}, false, nil
+	}
+	if err != nil {
+		return Ref{}, false, fmt.Errorf("cannot read what is kept for %q: %w", key, err)
+	}
+	var m memo
+	if json.Unmarshal(text, &m) != nil || m.Key != key || !s.Has(m.Ref) {
+		return Ref{}, false, nil // made again
+	}
+	return m.Ref, true, nil
+}
+
+// SetMemo keeps a stored blob as the result for a key.
+func (s *Store) SetMemo(ctx context.Context, key string, ref Ref) error {
+	if err := s.setMemo(key, ref); err != nil {
+		return fmt.Errorf("cannot keep the result for %q: %w", key, full(err))
+	}
+	return ctx.Err()
+}
+
+func (s *Store) setMemo(key string, ref Ref) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	text, err := json.Marshal(memo{key, ref})
+	if err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(s.tmp(), "memo-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) // gone already if it was renamed
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	path := s.memoPath(key)
+	if err := makeDirs(s.dir, filepath.Dir(path)); err != nil {
+		return err
+	}
+	// Without fsync of the folder: a memo that a power cut loses is made again.
+	return os.Rename(file.Name(), path)
+}
+
+func (s *Store) memoPath(key string) string {
+	name := Sum([]byte(key)).String()
+	return filepath.Join(s.dir, "memo", name[:2], name)
+}
+
+// keyedLock lets one goroutine a key through.
+type keyedLock struct {
+	mu   sync.Mutex
+	held map[string]chan struct{}
+}
+
+func (l *keyedLock) lock(ctx context.Context, key string) (unlock func(), err error) {
+	for {
+		l.mu.Lock()
+		other := l.held[key]
+		if other == nil {
+			mine := make(chan struct{})
+			if l.held == nil {
+				l.held = map[string]chan struct{}{}
+			}
+			l.held[key] = mine
+			l.mu.Unlock()
+			return func() {
+				l.mu.Lock()
+				delete(l.held, key)
+				l.mu.Unlock()
+				close(mine)
+			}, nil
+		}
+		l.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
