@@ -7,8 +7,9 @@
 package device
 
 import (
+	"fmt"
+
 	"github.com/fridayos/friday/android/bootprofile"
-	"github.com/fridayos/friday/internal/db"
 )
 
 // Device is one model.
@@ -20,11 +21,15 @@ type Device struct {
 	Boot     bootprofile.Profile `json:"boot"`
 }
 
-// Put adds d or replaces what is known of it.
-func Put(tx *db.Tx, d Device) error { panic("unwritten") }
-
-// ByCodename returns the device as such: the row without a variant.
-func ByCodename(tx *db.Tx, codename string) (Device, error) { panic("unwritten") }
-
-// List returns all devices, by codename and variant.
-func List(tx *db.Tx) ([]Device, error) { panic("unwritten") }
+// Check says what is wrong with d.
+func (d *Device) Check() error {
+	for _, f := range []struct{ name, value string }{{"codename", d.Codename}, {"vendor", d.Vendor}, {"name", d.Name}} {
+		if f.value == "" || len(f.value) > 200 {
+			return fmt.Errorf("cannot use device %q: %s has %d bytes, expected 1 to 200", d.Codename, f.name, len(f.value))
+		}
+	}
+	if err := d.Boot.Check(); err != nil {
+		return fmt.Errorf("cannot use device %q: %w", d.Codename, err)
+	}
+	return nil
+}
