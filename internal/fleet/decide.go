@@ -19,6 +19,20 @@ type Snapshot struct {
 
 	lines    map[lineKey][]*line // newest build first
 	packages map[string]Served   // by digest, hex
+	versions map[string]string   // incrementals by build ID
+}
+
+// Renewed is s with a lease until then.
+func (s *Snapshot) Renewed(until time.Time) *Snapshot {
+	next := *s
+	next.Until = until
+	return &next
+}
+
+// Incremental is what a build calls itself, if a rollout has it.
+func (s *Snapshot) Incremental(build string) (string, bool) {
+	v, ok := s.versions[build]
+	return v, ok
 }
 
 type lineKey struct{ device, channel string }
@@ -55,7 +69,7 @@ type Facts struct {
 
 // NewSnapshot arranges facts for deciding. Until is left to the caller.
 func NewSnapshot(f Facts) *Snapshot {
-	s := &Snapshot{Revision: f.Revision, lines: map[lineKey][]*line{}, packages: map[string]Served{}}
+	s := &Snapshot{Revision: f.Revision, lines: map[lineKey][]*line{}, packages: map[string]Served{}, versions: map[string]string{}}
 	builds := make(map[string]*catalog.Build, len(f.Builds))
 	for i := range f.Builds {
 		builds[f.Builds[i].ID] = &f.Builds[i]
@@ -70,6 +84,7 @@ func NewSnapshot(f Facts) *Snapshot {
 		if build == nil || r.State == Planned {
 			continue
 		}
+		s.versions[r.Build] = build.Incremental
 		l := &line{rollout: r, build: build, order: newOrder(r.Release), notes: f.Notes[r.Release], from: map[string]source{}}
 		for _, p := range to[r.Build] {
 			s.serve(p, r.State)

@@ -218,7 +218,8 @@ type Failure struct {
 // Failures lists what went wrong in a rollout, the most frequent first.
 func Failures(tx *db.Tx, rollout int64) ([]Failure, error) {
 	return db.All(tx, func(row db.Scanner) (f Failure, err error) {
-		return f, row.Scan(&f.From, &f.Event, &f.Stage, &f.Code, &f.Enrolled, &f.N)
+		err = row.Scan(&f.From, &f.Event, &f.Stage, &f.Code, &f.Enrolled, &f.N)
+		return f, err
 	}, "SELECT from_incremental, event, stage, code, enrolled, n FROM outcome_sums WHERE rollout = $1 AND event IN ('failed', 'rolled_back') "+
 		"ORDER BY n DESC, from_incremental, event, stage, code, enrolled LIMIT 100", rollout)
 }
@@ -233,7 +234,8 @@ type Boot struct {
 // oldest first.
 func Boots(tx *db.Tx, limit int) ([]Boot, error) {
 	return db.All(tx, func(row db.Scanner) (b Boot, err error) {
-		return b, row.Scan(&b.Claim, &b.Build)
+		err = row.Scan(&b.Claim, &b.Build)
+		return b, err
 	}, "SELECT claim, build FROM fleet_boots ORDER BY at, claim, build LIMIT $1", limit)
 }
 

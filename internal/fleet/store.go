@@ -16,8 +16,8 @@ var ErrNotFound = errors.New("no such rollout")
 // Plan is what Start needs.
 type Plan struct {
 	Release, Device, Channel string
-	Region, Carrier          string // empty: all
-	Build                    string // build ID
+	Region, Carrier          string  // empty: all
+	Build                    string  // build ID
 	Stages                   []Stage // nil: DefaultStages
 }
 
@@ -207,7 +207,8 @@ func All(tx *db.Tx) ([]Rollout, error) {
 
 // Revision rises whenever Load would read something else.
 func Revision(tx *db.Tx) (n int64, err error) {
-	return n, tx.QueryRow("SELECT revision FROM fleet_revision WHERE id = 1").Scan(&n)
+	err = tx.QueryRow("SELECT revision FROM fleet_revision WHERE id = 1").Scan(&n)
+	return n, err
 }
 
 func bump(tx *db.Tx) error {

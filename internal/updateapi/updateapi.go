@@ -1,50 +1,341 @@
 // Package updateapi is what handsets call: Friday's own check-in, the LineageOS
-// Updater's list, outcomes, claims, and packages by range.
+// Updater's list, outcomes, claims, and packages by range. What travels is in
+// package wire; openapi.yaml, which is served too, describes it.
+//
+// A check-in touches no database. Each node holds a snapshot of the rollouts,
+// read anew every second, under a lease of a few seconds: past it the node makes
+// no offers and answers 503, so that what was pulled is gone everywhere within
+// the lease. Outcomes are verified, kept in bounded memory and written as sums
+// every second; each counts once, whichever node it came through. A node that
+// is killed loses the outcomes of one such interval at most.
+//
+// The package decides no offer (fleet does) and holds no release key.
 package updateapi
 
 import (
 	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/keys"
+	"github.com/fridayos/friday/internal/wire"
 )
+
+// PathOpenAPI is where the description of the API lies.
+const PathOpenAPI = "/api/friday/v1/openapi.yaml"
+
+//go:embed openapi.yaml
+var openAPI []byte
 
 // Options is what the API needs.
 type Options struct {
-	DB       *db.DB
-	Blobs    *blob.Store
-	Tickets  *keys.Ticket
-	Log      *slog.Logger
-	BaseURL  string // absolute, without a slash at the end: LineageOS needs absolute URLs
-	Metrics  prometheus.Registerer
-	OnBooted func(tx *db.Tx, claim int64, build string) error // a claimed handset runs a build
-	Clock    func() time.Time                                 // nil: time.Now
-	Lease    time.Duration                                    // 0: 5 s
-	Refresh  time.Duration                                    // 0: 1 s; also how often outcomes are flushed
+	DB      *db.DB
+	Blobs   *blob.Store
+	Tickets *keys.Ticket
+	BaseURL string // "https://os.example.org": LineageOS needs absolute addresses
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+	// OnBooted is told once, inside a transaction, that a claimed handset runs a
+	// build. When it fails it is told again.
+	OnBooted func(tx *db.Tx, claim int64, build string) error
+	// LineageChannel is what LineageOS clients get; empty: weekly.
+	LineageChannel string
+	Clock          func() time.Time // of the lease; nil: time.Now
+	Lease          time.Duration    // 0: 5 s
+	Refresh        time.Duration    // of the snapshot and the outcomes; 0: 1 s
+	CheckEvery     time.Duration    // how often handsets should ask; 0: 6 h
 }
 
 // Server answers handsets.
-type Server struct{}
+type Server struct {
+	o       Options
+	mux     *http.ServeMux
+	offers  *keys.Ticket
+	claims  *rate.Limiter
+	metrics *metrics
 
-// New prepares a server; its first snapshot is read by Run or Refresh.
-func New(o Options) (*Server, error) { panic("unwritten") }
+	snapshot atomic.Pointer[fleet.Snapshot]
 
-// ServeHTTP answers the paths in package wire and /api/friday/v1/openapi.yaml.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { panic("unwritten") }
+	mu      sync.Mutex
+	pending []fleet.Report
+	flush   sync.Mutex // one at a time
+}
+
+// Bounds of what a node keeps in memory, and of what it writes at once.
+const (
+	maxPending = 100_000
+	maxFlush   = 5_000
+	maxBoots   = 200
+)
+
+// New prepares a server. It makes no offers before its first Refresh.
+func New(o Options) (*Server, error) {
+	switch u, err := url.Parse(o.BaseURL); {
+	case o.DB == nil || o.Blobs == nil || o.Tickets == nil:
+		return nil, errors.New("cannot make update API: DB, Blobs and Tickets must be given")
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("cannot make update API: base URL is %q, expected an absolute one such as \"https://os.example.org\"", o.BaseURL)
+	}
+	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.LineageChannel == "" {
+		o.LineageChannel = fleet.Weekly
+	}
+	for _, d := range []struct {
+		set  *time.Duration
+		want time.Duration
+	}{{&o.Lease, 5 * time.Second}, {&o.Refresh, time.Second}, {&o.CheckEvery, 6 * time.Hour}} {
+		if *d.set == 0 {
+			*d.set = d.want
+		}
+	}
+	s := &Server{o: o, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), claims: rate.NewLimiter(20, 100)}
+	var err error
+	if s.metrics, err = newMetrics(o.Metrics, s); err != nil {
+		return nil, fmt.Errorf("cannot make update API: %w", err)
+	}
+	s.mux.HandleFunc("POST "+wire.PathCheckIn, s.checkIn)
+	s.mux.HandleFunc("POST "+wire.PathOutcome, s.outcome)
+	s.mux.HandleFunc("POST "+wire.PathClaim, s.claim)
+	s.mux.HandleFunc("GET "+wire.PathLineageV2, s.lineage)
+	s.mux.HandleFunc("GET "+wire.PathPackages+"{digest}/{file}", s.servePackage)
+	s.mux.HandleFunc("GET "+PathOpenAPI, serveOpenAPI)
+	return s, nil
+}
+
+// Patterns are the addresses that the server answers, for the mux of a process
+// that serves more than this.
+func Patterns() []string { return []string{"/api/", wire.PathPackages} }
+
+// ServeHTTP answers handsets.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if _, pattern := s.mux.Handler(r); pattern == "" {
+		s.notFound(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// notFound answers as the mux does, in JSON.
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	probe := &headerOnly{header: http.Header{}}
+	s.mux.ServeHTTP(probe, r)
+	if allow := probe.header.Get("Allow"); allow != "" {
+		w.Header().Set("Allow", allow)
+		fail(w, http.StatusMethodNotAllowed, "this address takes "+allow)
+		return
+	}
+	fail(w, http.StatusNotFound, "there is nothing at this address; "+PathOpenAPI+" describes what there is")
+}
+
+type headerOnly struct{ header http.Header }
+
+func (h *headerOnly) Header() http.Header         { return h.header }
+func (h *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
+func (h *headerOnly) WriteHeader(int)             {}
 
 // Run refreshes the snapshot and flushes outcomes until ctx ends; then it
-// flushes a last time.
-func (s *Server) Run(ctx context.Context) error { panic("unwritten") }
+// flushes a last time. It returns an error only if that fails.
+func (s *Server) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	every := func(name string, fn func(context.Context) error) {
+		wg.Go(func() {
+			tick := time.NewTicker(s.o.Refresh)
+			defer tick.Stop()
+			for failed := false; ; {
+				err := fn(ctx)
+				if ctx.Err() != nil {
+					return
+				}
+				if err != nil && !failed { // once, not every second
+					s.o.Log.Error("cannot "+name, "error", err)
+				} else if err == nil && failed {
+					s.o.Log.Info("can " + name + " again")
+				}
+				failed = err != nil
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	every("refresh rollouts", s.Refresh)
+	every("flush outcomes", s.Flush)
+	wg.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return s.Flush(last)
+}
 
-// Refresh reads the snapshot now; Flush writes the outcomes now.
-func (s *Server) Refresh(ctx context.Context) error { panic("unwritten") }
-func (s *Server) Flush(ctx context.Context) error   { panic("unwritten") }
+// Refresh reads the snapshot now, or renews its lease when nothing changed.
+func (s *Server) Refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Lease)
+	defer cancel()
+	// From before the reading: what changes meanwhile counts as not yet heard of.
+	until := s.o.Clock().Add(s.o.Lease)
+	var next *fleet.Snapshot
+	err := s.o.DB.Read(ctx, func(tx *db.Tx) error {
+		have := s.snapshot.Load()
+		revision, err := fleet.Revision(tx)
+		if err != nil {
+			return err
+		}
+		if have != nil && have.Revision == revision {
+			next = have.Renewed(until)
+			return nil
+		}
+		if next, err = fleet.Load(tx); err == nil {
+			next.Until = until
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.snapshot.Store(next)
+	return nil
+}
+
+// Flush writes the outcomes that wait, and hands on the boots of claimed
+// handsets.
+func (s *Server) Flush(ctx context.Context) error {
+	s.flush.Lock()
+	defer s.flush.Unlock()
+	for {
+		s.mu.Lock()
+		batch := s.pending[:min(len(s.pending), maxFlush)]
+		s.mu.Unlock()
+		if len(batch) == 0 {
+			break
+		}
+		var fresh int
+		if err := s.o.DB.Write(ctx, func(tx *db.Tx) (err error) {
+			fresh, err = fleet.Record(tx, batch)
+			return err
+		}); err != nil {
+			return err // they stay, and are counted once when the database is back
+		}
+		s.mu.Lock()
+		s.pending = append([]fleet.Report(nil), s.pending[len(batch):]...)
+		s.mu.Unlock()
+		s.metrics.counted.Add(float64(fresh))
+	}
+	return s.handOn(ctx)
+}
+
+// handOn tells OnBooted of the boots that it was not told of. One that fails
+// does not keep the others back.
+func (s *Server) handOn(ctx context.Context) error {
+	if s.o.OnBooted == nil {
+		return nil
+	}
+	var boots []fleet.Boot
+	if err := s.o.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		boots, err = fleet.Boots(tx, maxBoots)
+		return err
+	}); err != nil {
+		return err
+	}
+	var failed error
+	for _, b := range boots {
+		err := s.o.DB.Write(ctx, func(tx *db.Tx) error {
+			ok, err := fleet.Done(tx, b)
+			if err != nil || !ok {
+				return err
+			}
+			return s.o.OnBooted(tx, b.Claim, b.Build)
+		})
+		if err != nil {
+			failed = fmt.Errorf("cannot hand on that claim %d runs build %s: %w", b.Claim, b.Build, err)
+		}
+	}
+	return failed
+}
 
 // Ready says why the node can make no offers, or nil.
-func (s *Server) Ready() error { panic("unwritten") }
+func (s *Server) Ready() error {
+	if _, ok := s.fresh(); !ok {
+		return errors.New("cannot make offers: the rollouts were not read within the lease of " + s.o.Lease.String())
+	}
+	return nil
+}
+
+// fresh is the snapshot while its lease runs.
+func (s *Server) fresh() (*fleet.Snapshot, bool) {
+	snapshot := s.snapshot.Load()
+	return snapshot, snapshot != nil && s.o.Clock().Before(snapshot.Until)
+}
+
+// readJSON reads a request's body into v, within the limits; on false it has
+// answered.
+func readJSON(w http.ResponseWriter, r *http.Request, v any) bool {
+	// A recorder in a test has no deadlines; every real connection has.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(10 * time.Second))
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, wire.MaxRequest))
+	err := d.Decode(v)
+	if err == nil && d.More() {
+		err = errors.New("there is more after the JSON value")
+	}
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("cannot read request: it has more than %d bytes", wire.MaxRequest))
+		return false
+	}
+	if err != nil {
+		fail(w, http.StatusBadRequest, "cannot read request: "+err.Error())
+		return false
+	}
+	return true
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // only our own types come here
+		status, body = http.StatusInternalServerError, []byte(`{"error":"cannot write the answer"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may be gone
+}
+
+func fail(w http.ResponseWriter, status int, message string) {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "5")
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, status, wire.Error{Error: message})
+}
+
+func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	w.Header().Set("Content-Length", strconv.Itoa(len(openAPI)))
+	_, _ = w.Write(openAPI)
+}

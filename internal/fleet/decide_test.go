@@ -1,0 +1,265 @@
+package fleet_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+var now = time.Date(2026, 11, 27, 18, 0, 0, 0, time.UTC)
+
+func makeBuild(device, version string, timestamp int64) catalog.Build {
+	images := []catalog.Partition{{Name: "system", Digest: blob.Digest{byte(timestamp)}, Size: 4096}}
+	return catalog.Build{ID: catalog.BuildID(device, version, images), Device: device, Version: version, Incremental: version, PatchLevel: "2026-11-05",
+		Timestamp: timestamp, RollbackIndex: 5, VBMetaDigest: "d" + version, Images: images}
+}
+
+func makePackage(n byte, from string, to catalog.Build) catalog.Package {
+	p := catalog.Package{Digest: blob.Digest{n}, Size: 100, Kind: catalog.Full, Device: to.Device, From: from, To: to.ID, File: to.Version + ".zip", ProvenAt: now}
+	if from != "" {
+		p.Kind = catalog.Incremental
+	}
+	return p
+}
+
+// world is two releases for umi: 26.11.20 complete, 26.11.27 in its stages.
+type world struct {
+	facts   fleet.Facts
+	checkin wire.CheckIn
+	ticket  *wire.Ticket
+	now     time.Time
+}
+
+var (
+	before = makeBuild("umi", "26.11.13", 1000)
+	old    = makeBuild("umi", "26.11.20", 2000)
+	fresh  = makeBuild("umi", "26.11.27", 3000)
+)
+
+func newWorld() *world {
+	stages := []fleet.Stage{{Percent: 10}, {Percent: 100}}
+	return &world{
+		facts: fleet.Facts{
+			Rollouts: []fleet.Rollout{
+				{ID: 1, Release: "26.11.20", Device: "umi", Channel: "weekly", Build: old.ID, Stages: stages, Stage: 1, State: fleet.Complete},
+				{ID: 2, Release: "26.11.27", Device: "umi", Channel: "weekly", Build: fresh.ID, Stages: stages, Stage: 1, State: fleet.Running},
+			},
+			Builds:   []catalog.Build{before, old, fresh},
+			Packages: []catalog.Package{makePackage(1, "", old), makePackage(2, "", fresh), makePackage(3, old.ID, fresh), makePackage(4, before.ID, old)},
+			Notes:    map[string]string{"26.11.27": "What is new."},
+		},
+		checkin: wire.CheckIn{Device: "umi", Incremental: "26.11.20", VBMetaDigest: "d26.11.20", Timestamp: 2000, PatchLevel: "2026-11-05", RollbackIndex: 5,
+			Channel: "weekly", Bucket: 4321},
+		now: now,
+	}
+}
+
+func (w *world) rollout() *fleet.Rollout { return &w.facts.Rollouts[1] }
+func (w *world) build() *catalog.Build   { return &w.facts.Builds[2] }
+
+func (w *world) decide() fleet.Decision {
+	s := fleet.NewSnapshot(w.facts)
+	s.Until = now.Add(5 * time.Second)
+	return fleet.Decide(&w.checkin, w.ticket, s, w.now)
+}
+
+func hex(n byte) string { return blob.Digest{n}.String() }
+
+func TestDecide(t *testing.T) {
+	// late is a bucket that is not among the first tenth of 26.11.27.
+	late, early := -1, -1
+	for b := range wire.Buckets {
+		if fleet.Place("26.11.27", b) >= 1000 {
+			late = b
+		} else {
+			early = b
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(w *world)
+		want   string // digest of the package's first byte, or words of the reason
+		n      byte
+	}{
+		{"incremental for exactly this build", func(w *world) {}, "", 3},
+		{"incremental without a vbmeta digest", func(w *world) { w.checkin.VBMetaDigest = "" }, "", 3},
+		{"another build under the same name", func(w *world) { w.checkin.VBMetaDigest = "other" }, "", 2},
+		{"unknown build", func(w *world) { w.checkin.Incremental, w.checkin.VBMetaDigest = "V1", "x" }, "", 2},
+		{"modified", func(w *world) { w.checkin.Modified = true }, "", 2},
+		{"incremental failed here", func(w *world) { w.checkin.FailedHere = []string{hex(3)} }, "", 2},
+		{"both failed here", func(w *world) { w.checkin.FailedHere = []string{hex(3), strings.ToUpper(hex(2))} }, "failed on this handset", 0},
+		{"only the full one failed here", func(w *world) { w.checkin.FailedHere = []string{hex(2)} }, "", 3},
+		{"another device", func(w *world) { w.checkin.Device = "lmi" }, "no release", 0},
+		{"a rollout with another device's build", func(w *world) { w.build().Device = "lmi" }, "build for lmi", 0},
+		{"another variant", func(w *world) { w.build().Variant, w.checkin.Variant = "cn", "eea" }, "variant cn", 0},
+		{"its variant", func(w *world) { w.build().Variant, w.checkin.Variant = "cn", "cn" }, "", 3},
+		{"another region", func(w *world) { w.rollout().Region, w.checkin.Region = "MX", "global" }, "region MX", 0},
+		{"its region", func(w *world) { w.rollout().Region, w.checkin.Region = "MX", "mx" }, "", 3},
+		{"another carrier", func(w *world) { w.rollout().Carrier = "telcel" }, "carrier telcel", 0},
+		{"no such channel", func(w *world) { w.checkin.Channel = "nightly" }, "no channel", 0},
+		{"beta without a ticket", func(w *world) { w.rollout().Channel, w.checkin.Channel = "beta", "beta" }, "needs a ticket", 0},
+		{"beta with a ticket", func(w *world) {
+			w.rollout().Channel, w.checkin.Channel = "beta", "beta"
+			w.ticket = &wire.Ticket{Channels: []string{"beta"}, Expires: now.Unix() + 1}
+		}, "", 3},
+		{"beta with an expired ticket", func(w *world) {
+			w.rollout().Channel, w.checkin.Channel = "beta", "beta"
+			w.ticket = &wire.Ticket{Channels: []string{"beta"}, Expires: now.Unix()}
+		}, "needs a ticket", 0},
+		{"alpha with a ticket for beta", func(w *world) {
+			w.rollout().Channel, w.checkin.Channel = "alpha", "alpha"
+			w.ticket = &wire.Ticket{Channels: []string{"beta"}, Expires: now.Unix() + 1}
+		}, "needs a ticket", 0},
+		{"stable has none", func(w *world) { w.checkin.Channel = "stable" }, "no release", 0},
+		{"older timestamp", func(w *world) { w.checkin.Timestamp = 3001 }, "older than what", 0},
+		{"the same timestamp", func(w *world) { w.checkin.Timestamp = 3000 }, "", 3},
+		{"older patch level", func(w *world) { w.checkin.PatchLevel = "2026-11-06" }, "patch level", 0},
+		{"no patch level", func(w *world) { w.checkin.PatchLevel = "" }, "not a date", 0},
+		{"a patch level that only sorts low", func(w *world) { w.checkin.PatchLevel = "1" }, "not a date", 0},
+		{"a build without patch level", func(w *world) { w.build().PatchLevel = "" }, "patch level", 0},
+		{"lower rollback index", func(w *world) { w.checkin.RollbackIndex = 6 }, "rollback index", 0},
+		{"higher rollback index", func(w *world) { w.build().RollbackIndex = 6 }, "", 3},
+		{"already on it", func(w *world) { w.checkin.Incremental, w.checkin.Timestamp = "26.11.27", 3000 }, "already", 0},
+		{"already on it by vbmeta digest", func(w *world) { w.checkin.VBMetaDigest = "D26.11.27" }, "already", 0},
+		{"pulled", func(w *world) { w.rollout().State = fleet.Pulled }, "was pulled", 0},
+		{"halted", func(w *world) { w.rollout().State = fleet.Halted }, "is halted", 0},
+		{"planned", func(w *world) { w.rollout().State = fleet.Planned }, "already", 0},
+		{"held goes on at its stage", func(w *world) { w.rollout().State = fleet.Held }, "", 3},
+		{"pulled, but the one before is newer than the handset's", func(w *world) {
+			w.rollout().State = fleet.Pulled
+			w.checkin.Incremental, w.checkin.VBMetaDigest, w.checkin.Timestamp = "26.11.13", "d26.11.13", 1000
+		}, "", 4},
+		{"later in the order", func(w *world) { w.rollout().Stage, w.checkin.Bucket = 0, late }, "turn comes later", 0},
+		{"early in the order", func(w *world) { w.rollout().Stage, w.checkin.Bucket = 0, early }, "", 3},
+		{"later, but a canary", func(w *world) {
+			w.rollout().Stage, w.checkin.Bucket = 0, late
+			w.ticket = &wire.Ticket{Canary: "26.11.27", Expires: now.Unix() + 1}
+		}, "", 3},
+		{"later, and a canary of another release", func(w *world) {
+			w.rollout().Stage, w.checkin.Bucket = 0, late
+			w.ticket = &wire.Ticket{Canary: "26.11.20", Expires: now.Unix() + 1}
+		}, "turn comes later", 0},
+		{"later, and the one before is for it", func(w *world) {
+			w.rollout().Stage, w.checkin.Bucket = 0, late
+			w.checkin.Incremental, w.checkin.VBMetaDigest, w.checkin.Timestamp = "V1", "", 500
+		}, "", 1},
+		{"a bucket that is none", func(w *world) { w.checkin.Bucket = wire.Buckets }, "bucket", 0},
+		{"no full package", func(w *world) {
+			w.facts.Packages = w.facts.Packages[2:]
+			w.checkin.Modified = true
+		}, "no full package", 0},
+		{"the lease is out", func(w *world) { w.now = now.Add(5 * time.Second) }, "not heard", 0},
+		{"the lease is not quite out", func(w *world) { w.now = now.Add(5*time.Second - 1) }, "", 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld()
+			c.change(w)
+			d := w.decide()
+			switch {
+			case c.n != 0 && (!d.Offer() || d.Package.Digest[0] != c.n):
+				t.Fatalf("expected package %d, got %+v", c.n, d)
+			case c.n == 0 && d.Offer():
+				t.Fatalf("expected no offer because %q, got package %d", c.want, d.Package.Digest[0])
+			case c.n == 0 && !strings.Contains(d.Reason, c.want):
+				t.Fatalf("expected no offer because %q, got %q", c.want, d.Reason)
+			case d.LeaseOut != strings.Contains(c.want, "not heard"):
+				t.Fatalf("LeaseOut is %v", d.LeaseOut)
+			}
+		})
+	}
+	if d := fleet.Decide(&wire.CheckIn{Device: "umi"}, nil, nil, now); !d.LeaseOut {
+		t.Error("no snapshot at all is not a lease that ran out")
+	}
+}
+
+func TestOfferCarriesItsFacts(t *testing.T) {
+	d := newWorld().decide()
+	if d.Rollout.ID != 2 || d.Build.ID != fresh.ID || d.From != "26.11.20" || d.Notes != "What is new." {
+		t.Errorf("the decision is %+v", d)
+	}
+}
+
+func TestListed(t *testing.T) {
+	w := newWorld()
+	listed := func() string {
+		r, b, p := fleet.NewSnapshot(w.facts).Listed("umi", "weekly")
+		if r == nil {
+			return ""
+		}
+		if p.Kind != catalog.Full || b.ID != r.Build {
+			t.Errorf("%s is listed with %+v", r.Release, p)
+		}
+		return r.Release
+	}
+	if got := listed(); got != "26.11.20" {
+		t.Errorf("while 26.11.27 is in its stages %q is listed", got)
+	}
+	w.rollout().State = fleet.Complete
+	if got := listed(); got != "26.11.27" {
+		t.Errorf("once it is complete %q is listed", got)
+	}
+	w.rollout().Region = "MX"
+	if got := listed(); got != "26.11.20" {
+		t.Errorf("when it is for one region %q is listed", got)
+	}
+	w.facts.Rollouts[0].State = fleet.Pulled
+	if got := listed(); got != "" {
+		t.Errorf("when nothing is for all %q is listed", got)
+	}
+}
+
+func TestServed(t *testing.T) {
+	w := newWorld()
+	state := func(n byte) fleet.State {
+		p, _ := fleet.NewSnapshot(w.facts).Package(hex(n))
+		return p.State
+	}
+	if state(3) != fleet.Complete || state(9) != "" {
+		t.Error("a running rollout's package is not served, or an unknown one is")
+	}
+	w.rollout().State = fleet.Halted
+	if state(3) != fleet.Halted {
+		t.Errorf("a halted rollout's package is %s", state(3))
+	}
+	beta := *w.rollout()
+	beta.ID, beta.Channel, beta.State = 3, "beta", fleet.Running
+	w.facts.Rollouts = append(w.facts.Rollouts, beta)
+	if state(3) != fleet.Complete {
+		t.Errorf("a package that runs on another channel is %s", state(3))
+	}
+	w.facts.Rollouts[1].State, w.facts.Rollouts[2].State = fleet.Pulled, fleet.Pulled
+	if state(3) != fleet.Pulled {
+		t.Errorf("a pulled package is %s", state(3))
+	}
+	w.facts.Rollouts = w.facts.Rollouts[:1]
+	if state(3) != "" {
+		t.Errorf("a package without a rollout is %q", state(3))
+	}
+}
+
+func TestPlaceIsAnOrder(t *testing.T) {
+	both := 0
+	for _, release := range []string{"26.11.20", "26.11.27"} {
+		seen := make([]bool, wire.Buckets)
+		for b := range wire.Buckets {
+			p := fleet.Place(release, b)
+			if p < 0 || p >= wire.Buckets || seen[p] {
+				t.Fatalf("%s: bucket %d has place %d, taken or outside", release, b, p)
+			}
+			seen[p] = true
+		}
+	}
+	for b := range wire.Buckets {
+		if fleet.Place("26.11.20", b) < 1000 && fleet.Place("26.11.27", b) < 1000 {
+			both++
+		}
+	}
+	if both < 60 || both > 140 { // 100 expected, deviation 9
+		t.Errorf("%d buckets are in the first tenth of two releases, expected about 100", both)
+	}
+}

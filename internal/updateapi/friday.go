@@ -1,0 +1,216 @@
+package updateapi
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+const (
+	ticketLife = 400 * 24 * time.Hour // renewed by check-ins from half of it on
+	tokenLife  = 30 * 24 * time.Hour  // the handset may report until then
+)
+
+func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
+	var c wire.CheckIn
+	if !readJSON(w, r, &c) {
+		s.metrics.checkins.WithLabelValues("bad").Inc()
+		return
+	}
+	if err := c.Check(); err != nil {
+		s.metrics.checkins.WithLabelValues("bad").Inc()
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	ticket := s.readTicket(c.Ticket)
+	d := fleet.Decide(&c, ticket, s.snapshot.Load(), s.o.Clock())
+	if d.LeaseOut {
+		s.metrics.checkins.WithLabelValues("lease_out").Inc()
+		fail(w, http.StatusServiceUnavailable, d.Reason)
+		return
+	}
+	reply := wire.CheckInReply{Reason: d.Reason, NextCheck: s.nextCheck(&c)}
+	if ticket != nil && s.now().Add(ticketLife/2).Unix() > ticket.Expires {
+		reply.Ticket = s.signTicket(*ticket)
+	}
+	if d.Offer() {
+		s.metrics.checkins.WithLabelValues("offer").Inc()
+		reply.Offer = s.offer(&d, ticket)
+	} else {
+		s.metrics.checkins.WithLabelValues("none").Inc()
+	}
+	writeJSON(w, http.StatusOK, reply)
+}
+
+// nextCheck spreads handsets evenly, each at its own distance.
+func (s *Server) nextCheck(c *wire.CheckIn) int64 {
+	every := int64(s.o.CheckEvery / time.Second)
+	return max(1, every-every/10+every/5*int64(c.Bucket)/wire.Buckets)
+}
+
+func (s *Server) offer(d *fleet.Decision, t *wire.Ticket) *wire.Offer {
+	p, b := d.Package, d.Build
+	token := wire.OfferToken{
+		ID: rand.Text(), Rollout: d.Rollout.ID, Release: d.Rollout.Release, Device: d.Rollout.Device, Channel: d.Rollout.Channel,
+		From: d.From, To: b.ID, Package: p.Digest.String(), Expires: s.now().Add(tokenLife).Unix(),
+	}
+	if t != nil {
+		token.Claim = t.Claim
+	}
+	return &wire.Offer{
+		Release: d.Rollout.Release, Version: b.Incremental, Kind: p.Kind, URL: packagePath(p), SHA256: p.Digest.String(), Size: p.Size,
+		PayloadOffset: p.PayloadOffset, PayloadSize: p.PayloadSize, Properties: p.Properties,
+		Timestamp: b.Timestamp, PatchLevel: b.PatchLevel, RollbackIndex: b.RollbackIndex,
+		Notes: d.Notes, NotesURL: s.o.BaseURL + "/r/" + d.Rollout.Release, Token: sign(s.offers.Sign, token),
+	}
+}
+
+// now is the time by which tickets and tokens expire: the database's, as the
+// sums that outcomes flow into go by it too.
+func (s *Server) now() time.Time { return s.o.DB.Now() }
+
+// sign signs a ticket or token of ours.
+func sign(with func([]byte) string, v any) string {
+	body, err := json.Marshal(v)
+	if err != nil { // numbers and texts
+		panic(err)
+	}
+	return with(body)
+}
+
+func (s *Server) signTicket(t wire.Ticket) string {
+	now := s.now()
+	t.Issued, t.Expires = now.Unix(), now.Add(ticketLife).Unix()
+	return sign(s.o.Tickets.Sign, t)
+}
+
+// readTicket returns nil for none, a forged one and one that has expired: such
+// a handset is treated as everyone.
+func (s *Server) readTicket(text string) *wire.Ticket {
+	if text == "" || len(text) > wire.MaxTicket {
+		return nil
+	}
+	body, err := s.o.Tickets.Verify(text)
+	if err != nil {
+		return nil
+	}
+	var t wire.Ticket
+	if json.Unmarshal(body, &t) != nil || s.now().Unix() >= t.Expires {
+		return nil
+	}
+	return &t
+}
+
+func (s *Server) outcome(w http.ResponseWriter, r *http.Request) {
+	var o wire.Outcome
+	if !readJSON(w, r, &o) {
+		s.metrics.outcomes.WithLabelValues("bad").Inc()
+		return
+	}
+	report, status, why := s.readOutcome(&o)
+	if status != 0 {
+		s.metrics.outcomes.WithLabelValues("refused").Inc()
+		fail(w, status, "cannot take outcome: "+why)
+		return
+	}
+	s.mu.Lock()
+	full := len(s.pending) >= maxPending
+	if !full {
+		s.pending = append(s.pending, report)
+	}
+	s.mu.Unlock()
+	if full {
+		s.metrics.outcomes.WithLabelValues("full").Inc()
+		fail(w, http.StatusServiceUnavailable, "cannot take outcome: too many wait to be written")
+		return
+	}
+	s.metrics.outcomes.WithLabelValues(string(o.Event)).Inc()
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// readOutcome verifies an outcome; status is 0 when it counts.
+func (s *Server) readOutcome(o *wire.Outcome) (report fleet.Report, status int, why string) {
+	if !o.Event.Valid() {
+		return report, http.StatusBadRequest, fmt.Sprintf("event is %.32q, expected downloaded, verified, applied, booted, healthy, rolled_back or failed", o.Event)
+	}
+	for _, f := range []string{o.Stage, o.Code, o.Detail, o.Incremental} {
+		if len(f) > wire.MaxField {
+			return report, http.StatusBadRequest, fmt.Sprintf("a field has %d bytes, at most %d are allowed", len(f), wire.MaxField)
+		}
+	}
+	body, err := s.offers.Verify(o.Token)
+	var token wire.OfferToken
+	if err != nil || json.Unmarshal(body, &token) != nil {
+		return report, http.StatusForbidden, "its token was not signed by this server"
+	}
+	if s.now().Unix() >= token.Expires {
+		return report, http.StatusGone, "its token has expired"
+	}
+	if o.Event == wire.Booted && o.Incremental != "" {
+		if snapshot, ok := s.fresh(); ok {
+			if want, known := snapshot.Incremental(token.To); known && want != o.Incremental {
+				return report, http.StatusBadRequest, fmt.Sprintf("the handset says that it booted %.64q, and was offered %q", o.Incremental, want)
+			}
+		}
+	}
+	// A handset that was claimed between offer and outcome counts as claimed.
+	if t := s.readTicket(o.Ticket); t != nil && token.Claim == 0 {
+		token.Claim = t.Claim
+	}
+	return fleet.Report{Token: token, Event: o.Event, Stage: o.Stage, Code: o.Code}, 0, ""
+}
+
+func (s *Server) claim(w http.ResponseWriter, r *http.Request) {
+	var c wire.ClaimRequest
+	if !readJSON(w, r, &c) {
+		return
+	}
+	if c.Code == "" || len(c.Code) > wire.MaxField || c.Device == "" || len(c.Device) > wire.MaxField {
+		fail(w, http.StatusBadRequest, "cannot claim handset: code and device must be given")
+		return
+	}
+	if !s.claims.Allow() {
+		fail(w, http.StatusTooManyRequests, "cannot claim handset: too many are being claimed; try again in a moment")
+		return
+	}
+	var ticket wire.Ticket
+	if old := s.readTicket(c.Ticket); old != nil {
+		ticket = *old
+	}
+	err := s.o.DB.Write(r.Context(), func(tx *db.Tx) error {
+		claim, err := member.RedeemClaim(tx, c.Code, c.Device)
+		if err != nil {
+			return err
+		}
+		m, err := member.ByID(tx, claim.MemberID)
+		if err != nil {
+			return err
+		}
+		ticket.Claim, ticket.Channels = claim.ID, channels(m)
+		return nil
+	})
+	if err != nil {
+		s.claimFailed(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, wire.ClaimReply{Ticket: s.signTicket(ticket)})
+}
+
+// channels are those that a member's handset may follow beyond the open ones.
+func channels(m member.Member) []string {
+	switch {
+	case slices.Contains(m.Roles, member.Admin) || slices.Contains(m.Roles, member.Maintainer):
+		return []string{fleet.Alpha, fleet.Beta}
+	case slices.Contains(m.Roles, member.Tester):
+		return []string{fleet.Beta}
+	}
+	return nil
+}

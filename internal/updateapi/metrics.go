@@ -1,0 +1,46 @@
+package updateapi
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	checkins, outcomes, packages, lineage *prometheus.CounterVec
+	counted                               prometheus.Counter
+}
+
+// newMetrics registers the server's metrics; a nil registerer keeps them apart.
+func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
+	if r == nil {
+		r = prometheus.NewRegistry()
+	}
+	vec := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "friday", Name: name, Help: help}, []string{label})
+	}
+	m := &metrics{
+		checkins: vec("checkins_total", "Check-ins by what they were answered with.", "result"),
+		outcomes: vec("outcomes_total", "Outcomes taken, by event, and those that were not.", "event"),
+		packages: vec("package_requests_total", "Requests for packages.", "result"),
+		lineage:  vec("lineage_lists_total", "Lists for LineageOS clients.", "result"),
+		counted:  prometheus.NewCounter(prometheus.CounterOpts{Namespace: "friday", Name: "outcomes_counted_total", Help: "Outcomes that were new and went into the sums."}),
+	}
+	pending := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "friday", Name: "outcomes_pending", Help: "Outcomes that wait to be written."}, func() float64 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return float64(len(s.pending))
+	})
+	lease := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "friday", Name: "lease_seconds", Help: "What is left of the lease on the rollouts; negative: no offers are made."}, func() float64 {
+		snapshot := s.snapshot.Load()
+		if snapshot == nil {
+			return -s.o.Lease.Seconds()
+		}
+		return snapshot.Until.Sub(s.o.Clock()).Seconds()
+	})
+	var err error
+	for _, c := range []prometheus.Collector{m.checkins, m.outcomes, m.packages, m.lineage, m.counted, pending, lease} {
+		err = errors.Join(err, r.Register(c))
+	}
+	return m, err
+}

@@ -1,0 +1,110 @@
+package updateapi
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+func packagePath(p *catalog.Package) string {
+	return wire.PathPackages + p.Digest.String() + "/" + url.PathEscape(p.File)
+}
+
+// servePackage serves the bytes of a package that a rollout offers. The address
+// names the bytes, so it may be cached for ever; only refusals may not.
+func (s *Server) servePackage(w http.ResponseWriter, r *http.Request) {
+	snapshot, ok := s.fresh()
+	if !ok {
+		s.packageFailed(w, http.StatusServiceUnavailable, "cannot serve package: this server has not heard of the rollouts for a while")
+		return
+	}
+	served, ok := snapshot.Package(r.PathValue("digest"))
+	switch {
+	case !ok || served.Package.File != r.PathValue("file"):
+		s.packageFailed(w, http.StatusNotFound, "cannot serve package: there is none by this name")
+		return
+	case served.State == fleet.Pulled:
+		s.packageFailed(w, http.StatusGone, "cannot serve package: its release was pulled")
+		return
+	case served.State == fleet.Halted:
+		s.packageFailed(w, http.StatusServiceUnavailable, "cannot serve package: its rollout is halted")
+		return
+	}
+	b, err := s.o.Blobs.Open(served.Package.Digest)
+	if err != nil {
+		s.o.Log.Error("cannot open package", "digest", served.Package.Digest.String(), "error", err)
+		s.packageFailed(w, http.StatusInternalServerError, "cannot serve package: its bytes cannot be read here")
+		return
+	}
+	defer b.Close()
+	s.metrics.packages.WithLabelValues("served").Inc()
+	h := w.Header()
+	h.Set("Content-Type", "application/zip")
+	h.Set("ETag", `"`+served.Package.Digest.String()+`"`)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	http.ServeContent(w, r, "", time.Time{}, io.NewSectionReader(b, 0, b.Size()))
+}
+
+func (s *Server) packageFailed(w http.ResponseWriter, status int, message string) {
+	s.metrics.packages.WithLabelValues("refused").Inc()
+	fail(w, status, message)
+}
+
+// lineageBuild is one element of the LineageOS Updater's list (v2). Its decoder
+// is strict: every field is always there.
+type lineageBuild struct {
+	Datetime int64         `json:"datetime"`
+	Type     string        `json:"type"`
+	Version  string        `json:"version"`
+	Files    []lineageFile `json:"files"`
+}
+
+type lineageFile struct {
+	Filename      string `json:"filename"`
+	SHA256        string `json:"sha256"`
+	Size          int64  `json:"size"`
+	URL           string `json:"url"`
+	PatchLevel    string `json:"os_patch_level"`
+	SDKLevel      int    `json:"os_sdk_level"`
+	PropertyFiles string `json:"ota_property_files"`
+}
+
+// maxLineage is where one of the clients stops reading.
+const maxLineage = 4 << 10
+
+// lineage answers the LineageOS Updater. The request says nothing about the
+// handset, so it gets what is complete and for all. An empty list makes handsets
+// delete their download: it is sent when there is no such release, never because
+// this node does not know.
+func (s *Server) lineage(w http.ResponseWriter, r *http.Request) {
+	snapshot, ok := s.fresh()
+	if !ok {
+		s.metrics.lineage.WithLabelValues("lease_out").Inc()
+		fail(w, http.StatusServiceUnavailable, "cannot list builds: this server has not heard of the rollouts for a while")
+		return
+	}
+	list := []lineageBuild{}
+	if rollout, build, full := snapshot.Listed(r.PathValue("device"), s.o.LineageChannel); rollout != nil {
+		list = append(list, lineageBuild{
+			Datetime: build.Timestamp, Type: rollout.Channel, Version: build.Version,
+			Files: []lineageFile{{
+				Filename: full.File, SHA256: full.Digest.String(), Size: full.Size, URL: s.o.BaseURL + packagePath(full),
+				PatchLevel: build.PatchLevel, SDKLevel: build.SDK, PropertyFiles: full.PropertyFiles,
+			}},
+		})
+	}
+	if body, err := json.Marshal(list); err != nil || len(body) > maxLineage {
+		s.o.Log.Error("cannot list builds for LineageOS clients", "device", r.PathValue("device"), "bytes", len(body), "error", err)
+		s.metrics.lineage.WithLabelValues("too_large").Inc()
+		fail(w, http.StatusInternalServerError, "cannot list builds: the list is too large for the clients")
+		return
+	}
+	s.metrics.lineage.WithLabelValues("listed").Inc()
+	writeJSON(w, http.StatusOK, list)
+}
