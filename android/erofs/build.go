@@ -1,6 +1,329 @@
 package erofs
 
-import "github.com/fridayos/friday/android/tree"
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
 
-// Build lays out a tree.
-func Build(root *tree.Node, o Options) (*tree.Image, error) { panic("unwritten") }
+	"github.com/fridayos/friday/android/tree"
+)
+
+const (
+	blockBits = 12
+	block     = 1 << blockBits
+	// inlineMax is the content that lies behind its inode: half a block.
+	inlineMax = block / 2
+)
+
+// Build lays a tree out as a plain image of 4 KiB blocks that any Linux with
+// EROFS mounts (4.19 and later). The same tree gives the same bytes, however it was made. Content
+// is not copied: the image points to it, so it must stay as it is for as long
+// as the image is used. Only content of up to half a block is read at once.
+func Build(root *tree.Node, o Options) (*tree.Image, error) {
+	b, err := build(root, o)
+	if err != nil {
+		return nil, fmt.Errorf("cannot build erofs image: %w", err)
+	}
+	return b, nil
+}
+
+func build(root *tree.Node, o Options) (*tree.Image, error) {
+	if err := tree.Validate(root); err != nil {
+		return nil, err
+	}
+	if len(o.VolumeName) > 16 {
+		return nil, fmt.Errorf("volume name %q has %d bytes; 16 are allowed", o.VolumeName, len(o.VolumeName))
+	}
+	b := &builder{o: o, byNode: map[*tree.Node]*item{}}
+	if err := b.collect(root); err != nil {
+		return nil, err
+	}
+	if err := b.collectXattrs(); err != nil {
+		return nil, err
+	}
+	for _, it := range b.items {
+		if err := b.size(it); err != nil {
+			return nil, fmt.Errorf("%q: %w", it.path, err)
+		}
+	}
+	if err := b.place(); err != nil {
+		return nil, err
+	}
+	return b.write()
+}
+
+// item is an inode of the image to be.
+type item struct {
+	path  string // its first name
+	node  *tree.Node
+	links uint32
+	ino   uint32
+	nid   uint64
+
+	parent   *item // of a directory
+	extended bool
+	xattrs   []byte
+	size     int64 // of content, target or entries
+	inline   int64 // bytes of it behind the inode: all, or the part-filled last block
+	blocks   int64 // blocks of its own
+	first    int64 // the first of them
+	dir      dirLayout
+}
+
+func (it *item) inodeSize() int64 {
+	if it.extended {
+		return extendedSize
+	}
+	return compactSize
+}
+
+type builder struct {
+	o      Options
+	items  []*item // in the order of their first paths
+	byNode map[*tree.Node]*item
+
+	sharedID map[string]uint32
+	shared   []byte
+
+	xattrBlock, dirBlock, metaBlock, blocks int64
+	meta                                    int64 // bytes of inodes
+}
+
+// collect lists the inodes and counts their links.
+func (b *builder) collect(root *tree.Node) error {
+	// Parents come before children, so a directory's parent is always known.
+	err := tree.Walk(root, func(path string, n *tree.Node) error {
+		it := b.byNode[n]
+		if it == nil {
+			if len(b.items) == MaxInodes {
+				return fmt.Errorf("%q: more than %d inodes", path, MaxInodes)
+			}
+			it = &item{path: path, node: n, ino: uint32(len(b.items) + 1)}
+			b.byNode[n] = it
+			b.items = append(b.items, it)
+		}
+		it.links++
+		if n.Type == tree.Directory {
+			it.links++ // its own "."
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	top := b.byNode[root]
+	top.parent = top
+	for _, it := range b.items {
+		for _, e := range it.node.Entries {
+			if child := b.byNode[e.Node]; e.Node.Type == tree.Directory {
+				child.parent = it
+				it.links++ // the child's ".."
+			}
+		}
+	}
+	return nil
+}
+
+// size decides how large an inode is and what lies behind it.
+func (b *builder) size(it *item) error {
+	n := it.node
+	var err error
+	if it.xattrs, err = b.xattrArea(n); err != nil {
+		return err
+	}
+	switch n.Type {
+	case tree.Regular:
+		it.size = n.Size
+	case tree.Symlink:
+		if it.size = int64(len(n.Target)); it.size > maxSymlink {
+			return fmt.Errorf("target has %d bytes; a symlink takes %d", it.size, maxSymlink)
+		}
+	case tree.Directory:
+		it.dir = layoutDir(n)
+		it.size = it.dir.size()
+	case tree.CharDevice, tree.BlockDevice:
+		if n.Major > 0xfff || n.Minor > 0xfffff {
+			return fmt.Errorf("device %d:%d: major is at most %d, minor at most %d", n.Major, n.Minor, 0xfff, 0xfffff)
+		}
+	}
+	it.extended = n.UID > math.MaxUint16 || n.GID > math.MaxUint16 || it.links > math.MaxUint16 ||
+		it.size > math.MaxUint32 || n.MTime != b.o.BuildTime || n.MTimeNsec != 0
+
+	room := block - it.inodeSize() - int64(len(it.xattrs)) // in a block that begins with the inode
+	limit := room
+	switch n.Type {
+	case tree.Regular:
+		if limit = min(room, inlineMax); it.size <= limit {
+			it.inline = it.size
+		}
+	case tree.Symlink:
+		if it.size <= limit {
+			it.inline = it.size
+		}
+	case tree.Directory:
+		if tail := it.size % block; tail <= limit {
+			it.inline = tail
+		}
+	}
+	if it.blocks = (it.size - it.inline + block - 1) / block; it.blocks > math.MaxUint32 {
+		return fmt.Errorf("%d bytes; the format takes %d blocks of %d", it.size, uint32(math.MaxUint32), block)
+	}
+	return nil
+}
+
+// place gives everything its address.
+func (b *builder) place() error {
+	next := int64(1)
+	put := func(dirs bool) {
+		for _, it := range b.items {
+			if it.blocks > 0 && (it.node.Type == tree.Directory) == dirs {
+				it.first = next
+				next += it.blocks
+			}
+		}
+	}
+	put(false)
+	b.xattrBlock = next
+	next += alignUp(int64(len(b.shared)), block) / block
+	b.dirBlock = next
+	put(true)
+	b.metaBlock = next
+
+	// Number 0 stays free: readdir takes it for a deleted entry.
+	pos := int64(inodeUnit)
+	for _, it := range b.items {
+		pos = alignUp(pos, inodeUnit)
+		head := it.inodeSize() + int64(len(it.xattrs))
+		switch left := block - pos%block; {
+		case head+it.inline <= left:
+		case head+it.inline <= block, it.inodeSize() > left:
+			pos += left // a tail may not cross the end of a block, and an inode should not
+		}
+		it.nid = uint64(pos / inodeUnit)
+		pos += head + it.inline
+	}
+	b.meta = alignUp(pos, block)
+	b.blocks = next + b.meta/block
+	if b.blocks > math.MaxUint32 {
+		return fmt.Errorf("%d blocks; the format takes %d", b.blocks, uint32(math.MaxUint32))
+	}
+	if len(b.items) > 0 && b.items[0].nid > math.MaxUint16 {
+		return fmt.Errorf("root is inode %d; the format takes %d", b.items[0].nid, math.MaxUint16)
+	}
+	return nil
+}
+
+// write makes the image of what was placed.
+func (b *builder) write() (*tree.Image, error) {
+	im := new(tree.Image)
+	im.AppendBytes(b.superblock())
+	for _, it := range b.items {
+		if it.blocks == 0 || it.node.Type == tree.Directory {
+			continue
+		}
+		if it.node.Type == tree.Symlink {
+			im.AppendBytes([]byte(it.node.Target))
+		} else {
+			im.AppendRange(it.node.Content, 0, it.size)
+		}
+		im.AppendZeros(it.blocks*block - it.size)
+	}
+	im.AppendBytes(b.shared)
+	im.AppendZeros(alignUp(int64(len(b.shared)), block) - int64(len(b.shared)))
+
+	dirs := make([]byte, (b.metaBlock-b.dirBlock)*block)
+	meta := make([]byte, b.meta)
+	for _, it := range b.items {
+		p := meta[it.nid*inodeUnit:]
+		b.inode(it, p)
+		p = p[it.inodeSize():]
+		p = p[copy(p, it.xattrs):]
+		if err := b.behind(it, p[:it.inline], dirs); err != nil {
+			return nil, fmt.Errorf("%q: %w", it.path, err)
+		}
+	}
+	im.AppendBytes(dirs)
+	im.AppendBytes(meta)
+	return im, nil
+}
+
+// behind fills in what lies behind an inode, and the blocks of directories.
+func (b *builder) behind(it *item, p, dirs []byte) error {
+	switch it.node.Type {
+	case tree.Symlink:
+		copy(p, it.node.Target)
+	case tree.Directory:
+		own := dirs
+		if it.blocks > 0 {
+			own = dirs[(it.first-b.dirBlock)*block:][:it.blocks*block]
+		}
+		return b.directory(it, own, p)
+	case tree.Regular:
+		if len(p) == 0 {
+			return nil
+		}
+		if n, err := it.node.Content.ReadAt(p, 0); n < len(p) {
+			if err == nil || err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return fmt.Errorf("cannot read content: expected %d bytes, found %d: %w", len(p), n, err)
+		}
+	}
+	return nil
+}
+
+// inode encodes an inode.
+func (b *builder) inode(it *item, p []byte) {
+	le := binary.LittleEndian
+	n := it.node
+	format := uint16(layoutPlain << 1)
+	if it.inline > 0 {
+		format = layoutInline << 1
+	}
+	u := uint32(it.first)
+	if n.Type == tree.CharDevice || n.Type == tree.BlockDevice {
+		u = n.Major<<8 | n.Minor&0xff | n.Minor&^0xff<<12
+	}
+	if len(it.xattrs) > 0 {
+		le.PutUint16(p[2:], uint16((len(it.xattrs)-xattrHeaderSize)/4+1))
+	}
+	le.PutUint16(p[4:], modeOf[n.Type]|n.Perm)
+	le.PutUint32(p[16:], u)
+	le.PutUint32(p[20:], it.ino)
+	if !it.extended {
+		le.PutUint16(p, format)
+		le.PutUint16(p[6:], uint16(it.links))
+		le.PutUint32(p[8:], uint32(it.size))
+		le.PutUint16(p[24:], uint16(n.UID))
+		le.PutUint16(p[26:], uint16(n.GID))
+		return
+	}
+	le.PutUint16(p, format|1)
+	le.PutUint64(p[8:], uint64(it.size))
+	le.PutUint32(p[24:], n.UID)
+	le.PutUint32(p[28:], n.GID)
+	le.PutUint64(p[32:], uint64(n.MTime))
+	le.PutUint32(p[40:], n.MTimeNsec)
+	le.PutUint32(p[44:], it.links)
+}
+
+// superblock encodes block 0.
+func (b *builder) superblock() []byte {
+	le := binary.LittleEndian
+	blk := make([]byte, block)
+	p := blk[superOffset:]
+	le.PutUint32(p, superMagic)
+	le.PutUint32(p[8:], compatChecksum|compatMTime)
+	p[12] = blockBits
+	le.PutUint16(p[14:], uint16(b.items[0].nid))
+	le.PutUint64(p[16:], uint64(len(b.items)))
+	le.PutUint64(p[24:], uint64(b.o.BuildTime))
+	le.PutUint32(p[36:], uint32(b.blocks))
+	le.PutUint32(p[40:], uint32(b.metaBlock))
+	le.PutUint32(p[44:], uint32(b.xattrBlock))
+	copy(p[48:], b.o.UUID[:])
+	copy(p[64:], b.o.VolumeName)
+	le.PutUint32(p[4:], superChecksum(p))
+	return blk
+}

@@ -132,9 +132,9 @@ func (a at) String() string {
 
 // bad is the error for a field that is not as the format has it.
 func bad(a at, field, expected string, found any) error {
-	return fmt.Errorf("cannot read erofs: %s: %s: expected %s, found %v", a, field, expected, found)
+	return fmt.Errorf("%s: %s: expected %s, found %v", a, field, expected, found)
 }
 
 func unsupported(a at, what string) error {
-	return fmt.Errorf("cannot read erofs: %s: %w: %s", a, ErrNotSupported, what)
+	return fmt.Errorf("%s: %w: %s", a, ErrNotSupported, what)
 }

@@ -29,7 +29,7 @@ type budget struct{ left int64 }
 
 func (b *budget) spend(a at, n int64) error {
 	if n < 0 || n > b.left {
-		return fmt.Errorf("cannot read erofs: %s: %d more bytes of metadata: more than the image has, or more than the limit of %d", a, n, int64(MaxMetadata))
+		return fmt.Errorf("%s: %d more bytes of metadata: more than the image has, or more than the limit of %d", a, n, int64(MaxMetadata))
 	}
 	b.left -= n
 	return nil
@@ -38,7 +38,7 @@ func (b *budget) spend(a at, n int64) error {
 func (im *Image) readInode(nid uint64, spent *budget) (*inode, error) {
 	meta := int64(im.sb.metaBlock) << im.sb.blockBits
 	if nid > uint64(im.size-meta)/inodeUnit {
-		return nil, fmt.Errorf("cannot read erofs: inode number %d: the image ends at byte %d and has no such inode", nid, im.size)
+		return nil, fmt.Errorf("inode number %d: the image ends at byte %d and has no such inode", nid, im.size)
 	}
 	in := &inode{at: at{int64(nid), meta + int64(nid)*inodeUnit}}
 	b := make([]byte, extendedSize)

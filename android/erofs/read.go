@@ -13,6 +13,14 @@ import (
 // Tree reads the whole tree. Content is read from the image when it is asked
 // for; hard links are one node.
 func (im *Image) Tree() (*tree.Node, error) {
+	root, err := im.tree()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read erofs image: %w", err)
+	}
+	return root, nil
+}
+
+func (im *Image) tree() (*tree.Node, error) {
 	t := &treeReader{
 		im:     im,
 		spent:  &budget{min(im.size, MaxMetadata)},
@@ -61,7 +69,7 @@ func (t *treeReader) node(nid uint64) (*tree.Node, *inode, error) {
 		return n, nil, nil
 	}
 	if len(t.nodes) == MaxInodes {
-		return nil, nil, fmt.Errorf("cannot read erofs: inode %d: more than %d inodes", nid, MaxInodes)
+		return nil, nil, fmt.Errorf("inode %d: more than %d inodes", nid, MaxInodes)
 	}
 	in, err := t.im.readInode(nid, t.spent)
 	if err != nil {
@@ -113,7 +121,7 @@ func (t *treeReader) all(in *inode) ([]byte, error) {
 	}
 	b := make([]byte, in.size)
 	if n, err := r.ReadAt(b, 0); n < len(b) {
-		return nil, fmt.Errorf("cannot read erofs: %s: content: %w", in.at, err)
+		return nil, fmt.Errorf("%s: content: %w", in.at, err)
 	}
 	return b, nil
 }
@@ -122,7 +130,7 @@ func (t *treeReader) all(in *inode) ([]byte, error) {
 // below.
 func (t *treeReader) directory(d openDirectory) ([]openDirectory, error) {
 	if d.depth > tree.MaxDepth {
-		return nil, fmt.Errorf("cannot read erofs: %s: more than %d directories deep", d.in.at, tree.MaxDepth)
+		return nil, fmt.Errorf("%s: more than %d directories deep", d.in.at, tree.MaxDepth)
 	}
 	b, err := t.all(d.in)
 	if err != nil {
@@ -136,7 +144,7 @@ func (t *treeReader) directory(d openDirectory) ([]openDirectory, error) {
 				return nil
 			}
 			if t.entries++; t.entries > MaxEntries {
-				return fmt.Errorf("cannot read erofs: %s: more than %d names", d.in.at, MaxEntries)
+				return fmt.Errorf("%s: more than %d names", d.in.at, MaxEntries)
 			}
 			if err := tree.ValidName(name); err != nil {
 				return bad(d.in.at, fmt.Sprintf("name in directory block at %d", off), "a name for a file", err)

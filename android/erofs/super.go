@@ -56,16 +56,24 @@ type Info struct {
 
 // Open reads the superblock, and checks its checksum if it has one.
 func Open(r io.ReaderAt, size int64) (*Image, error) {
+	im, err := open(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open erofs image: %w", err)
+	}
+	return im, nil
+}
+
+func open(r io.ReaderAt, size int64) (*Image, error) {
 	im := &Image{r: r, size: size}
 	if size < superOffset+superSize {
-		return nil, fmt.Errorf("cannot open erofs: expected at least %d bytes, found %d", superOffset+superSize, size)
+		return nil, fmt.Errorf("expected at least %d bytes, found %d", superOffset+superSize, size)
 	}
 	b := make([]byte, superSize)
 	if err := im.readAt(b, superOffset); err != nil {
 		return nil, err
 	}
 	if m := binary.LittleEndian.Uint32(b); m != superMagic {
-		return nil, fmt.Errorf("cannot open erofs: byte %d: magic: expected %#x, found %#x; this is not an erofs image", superOffset, uint32(superMagic), m)
+		return nil, fmt.Errorf("byte %d: magic: expected %#x, found %#x; this is not an erofs image", superOffset, uint32(superMagic), m)
 	}
 	im.sb.parse(b)
 	if err := im.check(b); err != nil {
@@ -194,13 +202,13 @@ func (sb *superblock) features() []string {
 // readAt fills b from the image, or says what is missing.
 func (im *Image) readAt(b []byte, off int64) error {
 	if off < 0 || off > im.size || int64(len(b)) > im.size-off {
-		return fmt.Errorf("cannot read erofs: byte %d: %d bytes are wanted but the image ends at %d", off, len(b), im.size)
+		return fmt.Errorf("byte %d: %d bytes are wanted but the image ends at %d", off, len(b), im.size)
 	}
 	if n, err := im.r.ReadAt(b, off); n < len(b) {
 		if err == nil || err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		return fmt.Errorf("cannot read erofs: byte %d: %w", off, err)
+		return fmt.Errorf("byte %d: %w", off, err)
 	}
 	return nil
 }

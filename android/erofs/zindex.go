@@ -165,7 +165,7 @@ func (b *indexBuilder) full(off int64, spent *budget) error {
 	e := make([]byte, 8)
 	for b.lcn < b.total {
 		if _, err := io.ReadFull(r, e); err != nil {
-			return fmt.Errorf("cannot read erofs: %s: index: %w", b.z.in.at, err)
+			return fmt.Errorf("%s: index: %w", b.z.in.at, err)
 		}
 		a := at{b.z.in.at.nid, off + b.lcn*8}
 		advise := binary.LittleEndian.Uint16(e)
@@ -220,7 +220,7 @@ func (b *indexBuilder) compact(off int64, spent *budget) error {
 			p, count = pack, 16
 		}
 		if _, err := io.ReadFull(r, p); err != nil {
-			return fmt.Errorf("cannot read erofs: %s: index: %w", b.z.in.at, err)
+			return fmt.Errorf("%s: index: %w", b.z.in.at, err)
 		}
 		if err := b.pack(at{b.z.in.at.nid, end}, p, count); err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 // ReadAt unpacks what is asked for.
 func (z *zfile) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
-		return 0, fmt.Errorf("cannot read erofs: %s: negative offset %d", z.in.at, off)
+		return 0, fmt.Errorf("cannot read erofs image: %s: negative offset %d", z.in.at, off)
 	}
 	done := 0
 	i := sort.Search(len(z.clusters), func(i int) bool { return z.end(i) > off })
@@ -29,7 +29,7 @@ func (z *zfile) ReadAt(p []byte, off int64) (int, error) {
 			part = part[:length-in]
 		}
 		if err := z.read(c, length, in, part); err != nil {
-			return done, err
+			return done, fmt.Errorf("cannot read erofs image: %w", err)
 		}
 		done += len(part)
 	}
@@ -100,7 +100,7 @@ func (z *zfile) unpack(c cluster, out []byte) error {
 		n, err = unzstd(out, src)
 	}
 	if err != nil || n != len(out) {
-		return fmt.Errorf("cannot read erofs: %s: cluster of byte %d of the file: expected %d bytes unpacked, found %d: %w",
+		return fmt.Errorf("%s: cluster of byte %d of the file: expected %d bytes unpacked, found %d: %w",
 			at{z.in.at.nid, c.phys}, c.logical, len(out), n, orShort(err))
 	}
 	return nil
@@ -169,8 +169,8 @@ func lz4Prefix(out, src []byte) (int, error) {
 			return di, errCorrupt
 		}
 		end := min(di+n+4, len(out))
-		for di < end { // a match may overlap itself: each round doubles what can be copied
-			di += copy(out[di:end], out[di-dist:di])
+		for from := di - dist; di < end; { // a match may overlap itself: each round doubles what can be copied
+			di += copy(out[di:end], out[from:di])
 		}
 	}
 	return di, nil
@@ -203,7 +203,7 @@ func (im *Image) readPacked(p []byte, off int64) error {
 		return im.packedErr
 	}
 	if off < 0 || off > im.packedSize || int64(len(p)) > im.packedSize-off {
-		return fmt.Errorf("cannot read erofs: inode of fragments %d: %d bytes are wanted at %d but it has %d", im.sb.packedNid, len(p), off, im.packedSize)
+		return fmt.Errorf("inode of fragments %d: %d bytes are wanted at %d but it has %d", im.sb.packedNid, len(p), off, im.packedSize)
 	}
 	if len(p) == 0 {
 		return nil
