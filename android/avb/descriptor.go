@@ -102,6 +102,8 @@ func parseDescriptors(b []byte, base int) ([]Descriptor, error) {
 		n := r.u64("num_bytes_following")
 		if r.err == nil && n%8 != 0 {
 			r.fail(8, "num_bytes_following", n, "a multiple of 8")
+		} else if left := uint64(len(b) - at - 16); r.err == nil && n > left {
+			r.fail(8, "num_bytes_following", n, fmt.Sprintf("at most %d", left))
 		}
 		body := r.bytes(n, "num_bytes_following")
 		if r.err != nil {
