@@ -141,7 +141,7 @@ func (p *Partition) message() *pb.PartitionUpdate {
 		EstimateCowSize:     set(p.EstimateCowSize),
 		EstimateOpCountMax:  set(p.EstimateOpCountMax),
 	}
-	if p.OldSHA256 != nil {
+	if p.OldSHA256 != nil || p.OldSize > 0 {
 		out.OldPartitionInfo = &pb.PartitionInfo{Size: proto.Uint64(uint64(p.OldSize)), Hash: p.OldSHA256}
 	}
 	if t := p.HashTree; t != nil {

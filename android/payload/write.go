@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -146,7 +145,10 @@ func (x *writing) operations(ctx context.Context) error {
 				select {
 				case queue <- s:
 				case <-pctx.Done():
-					return errors.Join(pool.Wait(), gctx.Err())
+					if err := pool.Wait(); err != nil {
+						return err
+					}
+					return gctx.Err()
 				}
 				pool.Go(func() error {
 					r := part.compute(pctx, k, x.plan.MinorVersion)
@@ -163,7 +165,7 @@ func (x *writing) operations(ctx context.Context) error {
 			select {
 			case r := <-s.done:
 				if r.err != nil {
-					return r.err
+					return nil // the pool knows which error came first
 				}
 				if err := x.take(s.part, r); err != nil {
 					return err
