@@ -3,19 +3,29 @@
 // system-as-root), boot (header version 4) and vbmeta, signed by the vendor's
 // own keys.
 //
-// The firmware is made of nothing but its seed: the same Spec gives the same
-// bytes on every machine. Names, owners, modes, labels, capabilities and sizes
-// follow those of Android images; the programs inside do not run. It is not a
-// substitute for a vendor's firmware where what is in the files matters: lay
-// real files over it with Spec.Extra.
+// The firmware is made of nothing but its Spec: the same one gives the same
+// bytes on every machine, and two that differ in Version alone differ in few
+// files. Names, owners, modes, labels, capabilities and sizes follow those of
+// Android images; the programs inside do not run. It is no substitute for a
+// vendor's firmware where it matters what is in the files: lay real ones over
+// it with Spec.Extra.
 package stocktest
 
 import (
 	"context"
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
+	"fmt"
+	"hash/crc32"
+	"io"
 	"os"
+	"path/filepath"
+	"strconv"
+	"time"
 
+	"github.com/fridayos/friday/android/otazip"
+	"github.com/fridayos/friday/android/payload"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -28,16 +38,116 @@ type Spec struct {
 	Model      string // ro.product.model
 	Version    string // ro.build.version.incremental
 	PatchLevel string // ro.build.version.security_patch, YYYY-MM-DD
-	Timestamp  int64  // ro.build.date.utc and the time of every file
+	Timestamp  int64  // ro.build.date.utc
 	Files      int    // regular files in system, about
 	Bytes      int64  // size of all files in system, about
-	// Extra is laid over system's root: what it has wins.
+	// Extra is laid over system's root: what it has wins. Nodes without a label
+	// get the one that their place has.
 	Extra *tree.Node
+}
+
+// Default is the firmware that the demo starts from.
+func Default() Spec {
+	return Spec{
+		Seed: 1, Device: "umi", Brand: "Xiaomi", Model: "Mi 10", Version: "V14.0.4.0.TJBMIXM",
+		PatchLevel: "2026-09-01", Timestamp: 1788220800, Files: 3000, Bytes: 72 << 20,
+	}
+}
+
+// Limits of a Spec.
+const (
+	minFiles = 200
+	maxFiles = 100_000
+	maxBytes = 8 << 30
+)
+
+func (s Spec) filled() (Spec, error) {
+	d := Default()
+	for _, f := range []struct {
+		to   *string
+		from string
+	}{{&s.Device, d.Device}, {&s.Brand, d.Brand}, {&s.Model, d.Model}, {&s.Version, d.Version}, {&s.PatchLevel, d.PatchLevel}} {
+		if *f.to == "" {
+			*f.to = f.from
+		}
+	}
+	if s.Timestamp == 0 {
+		s.Timestamp = d.Timestamp
+	}
+	if s.Files == 0 {
+		s.Files = d.Files
+	}
+	if s.Bytes == 0 {
+		s.Bytes = int64(s.Files) * (d.Bytes / int64(d.Files))
+	}
+	if s.Files < minFiles || s.Files > maxFiles || s.Bytes > maxBytes {
+		return s, fmt.Errorf("%d files of %d bytes are asked for, expected %d to %d files and at most %d bytes", s.Files, s.Bytes, minFiles, maxFiles, int64(maxBytes))
+	}
+	if _, err := time.Parse(time.DateOnly, s.PatchLevel); err != nil {
+		return s, fmt.Errorf("patch level: %w", err)
+	}
+	return s, nil
 }
 
 // Write makes the firmware of s and writes its OTA zip to w, which must be
 // empty. The payload and the zip are signed by signer, whose certificate is
-// cert; an RSA signer signs vbmeta too, any other leaves it unsigned.
+// cert; an RSA signer signs vbmeta too, any other leaves it unsigned. Temporary
+// files lie beside w.
 func Write(ctx context.Context, w *os.File, s Spec, signer crypto.Signer, cert *x509.Certificate) error {
-	panic("unwritten")
+	if err := write(ctx, w, s, signer, cert); err != nil {
+		return fmt.Errorf("cannot make stock firmware: %w", err)
+	}
+	return nil
+}
+
+func write(ctx context.Context, w *os.File, s Spec, signer crypto.Signer, cert *x509.Certificate) error {
+	s, err := s.filled()
+	if err != nil {
+		return err
+	}
+	certs, err := otazip.WriteCerts([]*x509.Certificate{cert})
+	if err != nil {
+		return err
+	}
+	avbKey, _ := signer.(*rsa.PrivateKey)
+	parts, err := partitions(s, certs, avbKey)
+	if err != nil {
+		return err
+	}
+	plan := payload.Plan{MaxTimestamp: s.Timestamp, SecurityPatchLevel: s.PatchLevel, TempDir: filepath.Dir(w.Name())}
+	for _, p := range parts {
+		plan.Parts = append(plan.Parts, payload.PlanPart{
+			Name: p.name, New: p.image, NewSize: p.image.Size(),
+			Ops: payload.FullOps(p.image, p.image.Size(), quickly),
+		})
+	}
+	_, err = otazip.Write(ctx, w, otazip.Contents{
+		Metadata: otazip.Metadata{
+			PreDevice: []string{s.Device}, PostBuild: s.Fingerprint(), PostBuildIncremental: s.Version,
+			PostTimestamp: s.Timestamp, PostSecurityPatch: s.PatchLevel, PostSDKLevel: strconv.Itoa(sdk),
+		},
+		Payload: func(w io.Writer) (string, error) {
+			p, err := payload.Write(ctx, w, plan, signer)
+			if err != nil {
+				return "", err
+			}
+			return p.Text(), nil
+		},
+	}, signer, cert)
+	return err
+}
+
+// quickly packs few chunks, and those that are mostly zeros: a vendor packs
+// all, but nobody downloads this firmware and xz takes most of a second each.
+func quickly(chunk []byte) (payload.OpType, []byte, error) {
+	zeros := 0
+	for i := 0; i < len(chunk); i += 512 {
+		if chunk[i] == 0 {
+			zeros++
+		}
+	}
+	if zeros > len(chunk)/1024 || crc32.ChecksumIEEE(chunk)%16 == 0 {
+		return payload.Compress(chunk)
+	}
+	return payload.Replace, chunk, nil
 }
