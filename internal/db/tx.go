@@ -116,6 +116,11 @@ func (tx *Tx) fail(err error) error {
 	return err
 }
 
+// Fail marks the transaction as failed by err, if it is one, and returns it:
+// for who runs statements on SQL or Pgx beside these methods, so that a
+// conflict there is retried and nothing commits after a failure.
+func (tx *Tx) Fail(err error) error { return tx.fail(err) }
+
 func (tx *Tx) closeRows() {
 	if tx.open != nil {
 		tx.open.Close()

@@ -1,4 +1,4 @@
--- Members, their sessions and handsets, and the audit trail.
+-- Members, their sessions and handsets, the audit trail, and what jobs need beside River's tables.
 
 -- +goose Up
 CREATE TABLE members (
@@ -61,3 +61,17 @@ CREATE TABLE audit (
 CREATE INDEX audit_subject ON audit (subject, id);
 CREATE INDEX audit_action ON audit (action, id);
 CREATE INDEX audit_actor ON audit (actor_id, id);
+
+CREATE TABLE job_progress (
+	job_id BIGINT PRIMARY KEY,
+	step   TEXT NOT NULL,
+	done   BIGINT NOT NULL,
+	total  BIGINT NOT NULL,
+	at     BIGINT NOT NULL
+);
+
+-- Signs of life of worker processes.
+CREATE TABLE job_workers (
+	id      TEXT PRIMARY KEY,
+	seen_at BIGINT NOT NULL
+);

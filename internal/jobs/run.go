@@ -1,0 +1,182 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/fridayos/friday/internal/db"
+)
+
+// Workers are the kinds of jobs a process can do. The zero value is ready for Add.
+type Workers struct {
+	bundle   *river.Workers
+	kinds    int
+	periodic []*river.PeriodicJob
+	err      error
+}
+
+// Add says how jobs with arguments T are done; DefaultTimeout applies.
+func Add[T river.JobArgs](w *Workers, fn func(ctx context.Context, args T) error) {
+	AddTimeout(w, 0, fn)
+}
+
+// AddTimeout is Add with a limit of time of its own, after which ctx ends.
+func AddTimeout[T river.JobArgs](w *Workers, timeout time.Duration, fn func(ctx context.Context, args T) error) {
+	if w.bundle == nil {
+		w.bundle = river.NewWorkers()
+	}
+	w.kinds++
+	w.err = errors.Join(w.err, river.AddWorkerSafely(w.bundle, &worker[T]{fn: fn, timeout: timeout}))
+}
+
+// Every puts in a job each interval, and at start, unless the one before still
+// waits or runs. Of several worker processes one does it.
+func Every(w *Workers, interval time.Duration, args river.JobArgs) {
+	w.periodic = append(w.periodic, river.NewPeriodicJob(river.PeriodicInterval(interval),
+		func() (river.JobArgs, *river.InsertOpts) {
+			return args, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+				rivertype.JobStateRunning, rivertype.JobStateScheduled,
+			}}}
+		}, &river.PeriodicJobOpts{RunOnStart: true}))
+}
+
+type worker[T river.JobArgs] struct {
+	river.WorkerDefaults[T]
+	fn      func(context.Context, T) error
+	timeout time.Duration
+}
+
+func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error { return w.fn(ctx, job.Args) }
+func (w *worker[T]) Timeout(*river.Job[T]) time.Duration               { return w.timeout }
+
+// DefaultTimeout ends a job that hangs.
+const DefaultTimeout = 2 * time.Hour
+
+// RunOptions say how a worker process works.
+type RunOptions struct {
+	Log        *slog.Logger  // nil: says nothing
+	MaxWorkers int           // jobs at a time; 2 unless given
+	Drain      time.Duration // how long running jobs may go on after ctx has ended; 30 s unless given
+	Lease      time.Duration // how long after its last sign of life a worker's jobs are given to others; 30 s unless given
+}
+
+func (o RunOptions) withDefaults() RunOptions {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxWorkers <= 0 {
+		o.MaxWorkers = 2
+	}
+	if o.Drain <= 0 {
+		o.Drain = 30 * time.Second
+	}
+	if o.Lease <= 0 {
+		o.Lease = 30 * time.Second
+	}
+	return o
+}
+
+// Run does jobs until ctx ends, then lets the running ones finish: what has not
+// after o.Drain is interrupted and waits for the next worker.
+func Run(ctx context.Context, d *db.DB, w *Workers, o RunOptions) error {
+	if w.err != nil {
+		return fmt.Errorf("cannot run jobs: %w", w.err)
+	}
+	if w.kinds == 0 {
+		return errors.New("cannot run jobs: no kind of job was added")
+	}
+	o = o.withDefaults()
+	if d.Pool() != nil {
+		return run(ctx, d, riverpgxv5.New(d.Pool()), w, o)
+	}
+	// One connection, as River's driver wants it: beside the process's writer, so that neither waits in the other's line.
+	pool, err := d.OpenSQLite(1)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return run(ctx, d, riversqlite.New(pool), w, o)
+}
+
+func run[T any](ctx context.Context, d *db.DB, driver riverdriver.Driver[T], w *Workers, o RunOptions) error {
+	p := &process{d: d, id: processID(), o: o, stopping: ctx}
+	client, err := river.NewClient(driver, &river.Config{
+		ID:                  p.id,
+		Logger:              o.Log,
+		Workers:             w.bundle,
+		PeriodicJobs:        w.periodic,
+		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.MaxWorkers}},
+		Middleware:          []rivertype.Middleware{river.WorkerMiddlewareFunc(p.work)},
+		MaxAttempts:         DefaultMaxAttempts,
+		JobTimeout:          DefaultTimeout,
+		SoftStopTimeout:     o.Drain,
+		FetchOnlyKnownKinds: true, // others stay for a worker that is newer
+	})
+	if err != nil {
+		return fmt.Errorf("cannot run jobs: %w", err)
+	}
+	if err := errors.Join(p.beat(ctx), p.tidy(ctx)); err != nil {
+		return fmt.Errorf("cannot run jobs: %w", err)
+	}
+	// Signs of life go on while running jobs finish.
+	alive, end := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() { defer close(ended); p.live(alive, rescuer(driver)) }()
+	defer func() { end(); <-ended; p.leave() }()
+
+	if err := client.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("cannot run jobs: %w", err)
+	}
+	<-client.Stopped()
+	return nil
+}
+
+// processID is unique among all workers, and tells a human which it is.
+func processID() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return fmt.Sprintf("%.60s_%d_%s", host, os.Getpid(), rand.Text()[:8])
+}
+
+// process is one Run.
+type process struct {
+	d        *db.DB
+	id       string
+	o        RunOptions
+	stopping context.Context
+}
+
+// work runs around every job.
+func (p *process) work(ctx context.Context, row *rivertype.JobRow, inner func(context.Context) error) error {
+	log := p.o.Log.With("job", row.ID, "kind", row.Kind, "attempt", row.Attempt)
+	began := time.Now()
+	r := &reporter{d: p.d, log: log, job: row.ID}
+	err := r.run(ctx, inner)
+	switch {
+	case err == nil:
+		log.Info("job done", "took", time.Since(began))
+	case ctx.Err() != nil && p.stopping.Err() != nil && !errors.Is(context.Cause(ctx), rivertype.ErrJobCancelledRemotely):
+		log.Info("job interrupted; the next worker begins it again")
+		return river.JobSnooze(0) // neither a failure nor an attempt
+	default:
+		log.Warn("job failed", "took", time.Since(began), "error", err)
+	}
+	return err
+}
