@@ -74,6 +74,8 @@ const (
 
 	compatChecksum = 0x1
 	compatMTime    = 0x2
+	compatFilter   = 0x4
+	compatPlainPfx = 0x10 // prefixes lie outside of the inode of fragments
 
 	incompatZeroPadding   = 0x1
 	incompatBigPCluster   = 0x2 // also: compression configurations follow the superblock

@@ -183,7 +183,7 @@ func (sb *superblock) features() []string {
 	}{
 		{sb.compat&compatChecksum != 0, "checksum"},
 		{sb.compat&compatMTime != 0, "mtime"},
-		{sb.compat&4 != 0, "xattr-filter"},
+		{sb.compat&compatFilter != 0, "xattr-filter"},
 		{sb.incompat&incompatZeroPadding != 0, "0padding"},
 		{sb.incompat&incompatBigPCluster != 0, "big-pcluster"},
 		{sb.incompat&incompatChunked != 0, "chunked"},

@@ -105,7 +105,7 @@ func (im *Image) readPrefixes() error {
 		return nil
 	}
 	read := im.readAt
-	if im.sb.incompat&incompatFragments != 0 && im.sb.packedNid != 0 {
+	if im.sb.incompat&incompatFragments != 0 && im.sb.packedNid != 0 && im.sb.compat&compatPlainPfx == 0 {
 		read = im.readPacked
 	}
 	off := int64(im.sb.prefixStart) << 2
