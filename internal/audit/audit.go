@@ -1,0 +1,86 @@
+// Package audit keeps who did what to what phones receive and to whom it
+// concerns: written in the transaction of what it records, never changed. It
+// decides nothing and holds no noun's state.
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fridayos/friday/internal/db"
+)
+
+// Event is one entry. ID and At are set by Record.
+type Event struct {
+	ID      int64     `json:"id"`
+	At      time.Time `json:"at"`
+	ActorID int64     `json:"actor_id,omitempty"` // the member; 0: the system itself, or the command line
+	Actor   string    `json:"actor"`              // the name as it was then
+	Action  string    `json:"action"`             // "rollout.halt": noun, dot, verb
+	Subject string    `json:"subject"`            // what it was done to
+	Detail  string    `json:"detail"`             // JSON; empty is {}
+}
+
+// Record adds an entry; it stays if tx commits.
+func Record(tx *db.Tx, e Event) error {
+	if e.Detail == "" {
+		e.Detail = "{}"
+	}
+	switch {
+	case e.Action == "":
+		return fmt.Errorf("cannot record what %q did to %q: no action given", e.Actor, e.Subject)
+	case !json.Valid([]byte(e.Detail)):
+		return fmt.Errorf("cannot record %s of %q: the detail is not JSON", e.Action, e.Subject)
+	}
+	_, err := tx.Exec(`INSERT INTO audit (id, at, actor_id, actor_name, action, subject, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`, db.NewID(), tx.Now(), e.ActorID, e.Actor, e.Action, e.Subject, e.Detail)
+	return err
+}
+
+// Filter chooses entries; empty fields choose all. The newest come first.
+type Filter struct {
+	Subject string
+	Action  string // "rollout.halt", or all of a noun: "rollout."
+	ActorID int64
+	Before  int64 // entries older than the one with this id: the next page
+	Limit   int   // 50 unless given, at most 500
+}
+
+// List lists entries.
+func List(tx *db.Tx, f Filter) ([]Event, error) {
+	if f.Limit <= 0 {
+		f.Limit = 50
+	}
+	query := "SELECT id, at, actor_id, actor_name, action, subject, detail FROM audit"
+	var where []string
+	var args []any
+	and := func(condition string, arg any) {
+		args = append(args, arg)
+		where = append(where, fmt.Sprintf(condition, len(args)))
+	}
+	if f.Subject != "" {
+		and("subject = $%d", f.Subject)
+	}
+	if noun, all := strings.CutSuffix(f.Action, "."); all && noun != "" {
+		and("action >= $%d", noun+".")
+		and("action < $%d", noun+"/") // the character after the dot
+	} else if f.Action != "" {
+		and("action = $%d", f.Action)
+	}
+	if f.ActorID != 0 {
+		and("actor_id = $%d", f.ActorID)
+	}
+	if f.Before != 0 {
+		and("id < $%d", f.Before)
+	}
+	if len(where) > 0 {
+		query += " WHERE " + strings.Join(where, " AND ")
+	}
+	args = append(args, min(f.Limit, 500))
+	query += fmt.Sprintf(" ORDER BY id DESC LIMIT $%d", len(args))
+	return db.All(tx, func(s db.Scanner) (e Event, err error) {
+		return e, s.Scan(&e.ID, &e.At, &e.ActorID, &e.Actor, &e.Action, &e.Subject, &e.Detail)
+	}, query, args...)
+}
