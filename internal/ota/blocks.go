@@ -28,14 +28,14 @@ func hashBlocks(ctx context.Context, img *Image, workers int) ([]blockHash, erro
 	}
 	const chunk = 256 // blocks read at once
 	hashes := make([]blockHash, img.Size/blockSize)
-	group, ctx := errgroup.WithContext(ctx)
+	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
 	for first := 0; first < len(hashes); first += chunk {
-		if ctx.Err() != nil {
+		if gctx.Err() != nil {
 			break
 		}
 		group.Go(func() error {
-			if err := ctx.Err(); err != nil {
+			if err := gctx.Err(); err != nil {
 				return err
 			}
 			part := hashes[first:min(first+chunk, len(hashes))]

@@ -224,13 +224,17 @@ func applyTo(ctx context.Context, p *payload.Payload, partition string, old io.R
 	if o.Progress != nil {
 		a.Progress = func(done, total int) { o.Progress(partition, done, total) }
 	}
-	// Apply compares with the hash in the manifest, which is want: that was
-	// compared before, and is again here, where it costs nothing.
 	if err := p.Apply(ctx, partition, old, f, a); err != nil {
 		return err
 	}
-	if got := p.Manifest().Partition(partition).NewSHA256; !bytes.Equal(got, want[:]) {
-		return fmt.Errorf("partition %q became %x, expected %x", partition, got, want)
+	// Apply has compared the result with its manifest; what is published is not
+	// left to that alone.
+	h := sha256.New()
+	if n, err := io.Copy(h, io.NewSectionReader(f, 0, size)); err != nil || n != size {
+		return fmt.Errorf("cannot read partition %q back: %d of %d bytes: %w", partition, n, size, errors.Join(err, io.ErrUnexpectedEOF))
+	}
+	if got := h.Sum(nil); !bytes.Equal(got, want[:]) {
+		return fmt.Errorf("partition %q became SHA-256 %x, expected %x", partition, got, want)
 	}
 	return nil
 }
