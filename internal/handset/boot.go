@@ -53,6 +53,7 @@ func (p *Phone) Boot(ctx context.Context) (Started, error) {
 		if !ok {
 			return Started{Failures: failures}, fmt.Errorf("cannot boot: no slot starts: %q", failures)
 		}
+		p.logf("starting slot %s", name)
 		sl := p.st.Slots[name]
 		if !sl.Successful {
 			// Counted before the attempt: a start that kills the phone counts too.

@@ -1,7 +1,6 @@
 package handset
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/x509"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fridayos/friday/android/buildprop"
 	"github.com/fridayos/friday/android/erofs"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/tree"
@@ -26,9 +26,6 @@ type System struct {
 	Release     string `json:"release"`     // ro.build.version.release
 }
 
-// maxPropertyFile bounds what is read of a build.prop.
-const maxPropertyFile = 4 << 20
-
 // readSystem brings a system image up as far as that can be judged from its
 // bytes: init is there, executable and labelled, and build.prop names a
 // device and a build.
@@ -38,11 +35,15 @@ func readSystem(path string) (System, error) {
 		if err := checkInit(root); err != nil {
 			return err
 		}
-		b, err := content(root, "system/build.prop", maxPropertyFile)
+		b, err := content(root, "system/build.prop", buildprop.MaxSize)
 		if err != nil {
 			return err
 		}
-		sys, err = parseSystem(properties(b))
+		props, err := buildprop.Parse(b)
+		if err != nil {
+			return err
+		}
+		sys, err = parseSystem(props)
 		return err
 	})
 	return sys, err
@@ -64,42 +65,27 @@ func checkInit(root *tree.Node) error {
 	return nil
 }
 
-func parseSystem(props map[string]string) (System, error) {
+func parseSystem(props *buildprop.File) (System, error) {
+	get := func(key string) string {
+		v, _ := props.Get(key)
+		return v
+	}
 	sys := System{
-		Device:      props["ro.product.device"],
-		Fingerprint: props["ro.build.fingerprint"],
-		Incremental: props["ro.build.version.incremental"],
-		PatchLevel:  props["ro.build.version.security_patch"],
-		Release:     props["ro.build.version.release"],
+		Device:      get("ro.product.device"),
+		Fingerprint: get("ro.build.fingerprint"),
+		Incremental: get("ro.build.version.incremental"),
+		PatchLevel:  get("ro.build.version.security_patch"),
+		Release:     get("ro.build.version.release"),
 	}
 	if sys.Device == "" || sys.Incremental == "" {
 		return System{}, errors.New("cannot read system/build.prop: ro.product.device or ro.build.version.incremental is missing")
 	}
-	t, err := strconv.ParseInt(props["ro.build.date.utc"], 10, 64)
+	t, err := strconv.ParseInt(get("ro.build.date.utc"), 10, 64)
 	if err != nil {
-		return System{}, fmt.Errorf("cannot read system/build.prop: ro.build.date.utc is %q, expected seconds since 1970", props["ro.build.date.utc"])
+		return System{}, fmt.Errorf("cannot read system/build.prop: ro.build.date.utc is %q, expected seconds since 1970", get("ro.build.date.utc"))
 	}
 	sys.Timestamp = t
 	return sys, nil
-}
-
-// properties reads KEY=VALUE lines. As on a phone, the first value of a ro.
-// property stays.
-func properties(b []byte) map[string]string {
-	props := map[string]string{}
-	s := bufio.NewScanner(bytes.NewReader(b))
-	s.Buffer(nil, 64<<10)
-	for s.Scan() {
-		line := strings.TrimSpace(s.Text())
-		key, value, ok := strings.Cut(line, "=")
-		if !ok || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if _, there := props[key]; !there {
-			props[key] = value
-		}
-	}
-	return props
 }
 
 // updateCertificates reads the certificates that the running system trusts for

@@ -152,6 +152,7 @@ func (p *Phone) finish(ctx context.Context, c *Client, u *update, running Starte
 func (p *Phone) install(ctx context.Context, c *Client, u *update, running Started) error {
 	for {
 		var err error
+		p.logf("update to %s: %s", u.Offer.Version, u.Phase)
 		next := u.Phase
 		switch u.Phase {
 		case downloading:
