@@ -38,37 +38,37 @@ type Partition struct {
 
 // Stock is a vendor's firmware package for a device, taken in once.
 type Stock struct {
-	Digest      blob.Digest // of the package as the vendor gave it
-	Device      string
-	Fingerprint string
-	Incremental string
-	PatchLevel  string // YYYY-MM-DD
-	Release     string // Android version: "15"
-	SDK         int
-	Timestamp   int64 // ro.build.date.utc
-	Partitions  []Partition
-	Index       blob.Digest // tree.Index of all files, as JSON
-	AddedAt     time.Time
+	Digest      blob.Digest `json:"digest"` // of the package as the vendor gave it
+	Device      string      `json:"device"`
+	Fingerprint string      `json:"fingerprint"`
+	Incremental string      `json:"incremental"`
+	PatchLevel  string      `json:"patch_level"` // YYYY-MM-DD
+	Release     string      `json:"release"`     // Android version: "15"
+	SDK         int         `json:"sdk"`
+	Timestamp   int64       `json:"timestamp"` // ro.build.date.utc
+	Partitions  []Partition `json:"partitions"`
+	Index       blob.Digest `json:"index"` // tree.Index of all files, as JSON
+	AddedAt     time.Time   `json:"added_at"`
 }
 
 // Build is the images of one device at one version.
 type Build struct {
-	ID            string // BuildID of the fields below
-	Device        string
-	Variant       string // the only one it may be offered to; empty: all
-	Version       string // of the release: "26.11.27"
-	Commit        string // of the OS repository
-	Fingerprint   string
-	Incremental   string // ro.build.version.incremental
-	PatchLevel    string // YYYY-MM-DD
-	SDK           int
-	Timestamp     int64 // ro.build.date.utc: the commit's time
-	RollbackIndex uint64
-	VBMetaDigest  string // hex; empty where there is none
-	Stock         blob.Digest
-	Images        []Partition
-	Report        blob.Digest // which layer owns each path, as JSON
-	CreatedAt     time.Time
+	ID            string      `json:"id"` // BuildID of the fields below
+	Device        string      `json:"device"`
+	Variant       string      `json:"variant"` // the only one it may be offered to; empty: all
+	Version       string      `json:"version"` // of the release: "26.11.27"
+	Commit        string      `json:"commit"`  // of the OS repository
+	Fingerprint   string      `json:"fingerprint"`
+	Incremental   string      `json:"incremental"` // ro.build.version.incremental
+	PatchLevel    string      `json:"patch_level"` // YYYY-MM-DD
+	SDK           int         `json:"sdk"`
+	Timestamp     int64       `json:"timestamp"` // ro.build.date.utc: the commit's time
+	RollbackIndex uint64      `json:"rollback_index"`
+	VBMetaDigest  string      `json:"vbmeta_digest"` // hex; empty where there is none
+	Stock         blob.Digest `json:"stock"`
+	Images        []Partition `json:"images"`
+	Report        blob.Digest `json:"report"` // which layer owns each path, as JSON
+	CreatedAt     time.Time   `json:"created_at"`
 }
 
 // Image returns the image of the partition called name.
@@ -104,27 +104,28 @@ func BuildID(device, version string, images []Partition) string {
 
 // Package is an OTA zip that was proven: applied, and the result compared.
 type Package struct {
-	Digest        blob.Digest // of the whole zip
-	Size          int64
-	Kind          string // Full or Incremental
-	Device        string
-	From, To      string // build IDs; From is empty for a full package
-	File          string // name under which it is offered
-	PayloadOffset int64  // of payload.bin inside the zip
-	PayloadSize   int64
-	Properties    string // payload_properties.txt
-	PropertyFiles string // ota-property-files of the metadata
-	ProvenAt      time.Time
+	Digest        blob.Digest `json:"digest"` // of the whole zip
+	Size          int64       `json:"size"`
+	Kind          string      `json:"kind"` // Full or Incremental
+	Device        string      `json:"device"`
+	From          string      `json:"from"`
+	To            string      `json:"to"`             // build IDs; From is empty for a full package
+	File          string      `json:"file"`           // name under which it is offered
+	PayloadOffset int64       `json:"payload_offset"` // of payload.bin inside the zip
+	PayloadSize   int64       `json:"payload_size"`
+	Properties    string      `json:"properties"`     // payload_properties.txt
+	PropertyFiles string      `json:"property_files"` // ota-property-files of the metadata
+	ProvenAt      time.Time   `json:"proven_at"`
 }
 
 // Release is the week's edition over all devices.
 type Release struct {
-	Name   string // "26.11.27", a respin "26.11.27.1"
-	Commit string // of the OS repository
-	Fixes  []int64
-	Notes  string
-	CutAt  time.Time
-	Builds map[string]string // device to build ID; grows
+	Name   string            `json:"name"`   // "26.11.27", a respin "26.11.27.1"
+	Commit string            `json:"commit"` // of the OS repository
+	Fixes  []int64           `json:"fixes"`
+	Notes  string            `json:"notes"`
+	CutAt  time.Time         `json:"cut_at"`
+	Builds map[string]string `json:"builds"` // device to build ID; grows
 }
 
 // check says what of b is missing.

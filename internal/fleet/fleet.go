@@ -61,24 +61,24 @@ type Stage struct {
 
 // Rollout is one release of one device on one channel.
 type Rollout struct {
-	ID         int64
-	Release    string
-	Device     string
-	Channel    string
-	Region     string // only handsets of this region; empty: all
-	Carrier    string // only handsets of this carrier; empty: all
-	Build      string // build ID
-	Stages     []Stage
-	Stage      int // index into Stages
-	State      State
-	Reason     string // of the last change
-	Actor      string // of the last change
-	CreatedAt  time.Time
-	StageSince time.Time // when the present stage began
-	ChangedAt  time.Time // when the state or stage last changed
+	ID         int64     `json:"id"`
+	Release    string    `json:"release"`
+	Device     string    `json:"device"`
+	Channel    string    `json:"channel"`
+	Region     string    `json:"region"`  // only handsets of this region; empty: all
+	Carrier    string    `json:"carrier"` // only handsets of this carrier; empty: all
+	Build      string    `json:"build"`   // build ID
+	Stages     []Stage   `json:"stages"`
+	Stage      int       `json:"stage"` // index into Stages
+	State      State     `json:"state"`
+	Reason     string    `json:"reason"` // of the last change
+	Actor      string    `json:"actor"`  // of the last change
+	CreatedAt  time.Time `json:"created_at"`
+	StageSince time.Time `json:"stage_since"` // when the present stage began
+	ChangedAt  time.Time `json:"changed_at"`  // when the state or stage last changed
 	// Forgiven are the counts at the time when a human let a halted or held
 	// rollout go on: the rule that stops it counts from there.
-	Forgiven Counts
+	Forgiven Counts `json:"forgiven"`
 }
 
 // Percent is how much of the fleet is offered r now.

@@ -3,6 +3,7 @@ package updateapi
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -213,4 +214,14 @@ func channels(m member.Member) []string {
 		return []string{fleet.Beta}
 	}
 	return nil
+}
+
+// claimFailed tells a wrong code from a server in trouble; not why it is wrong.
+func (s *Server) claimFailed(w http.ResponseWriter, err error) {
+	if errors.Is(err, member.ErrCode) {
+		fail(w, http.StatusForbidden, "cannot claim handset: the code is unknown, used or expired, or for another device; get a new one on the site")
+		return
+	}
+	s.o.Log.Error("cannot claim handset", "error", err)
+	fail(w, http.StatusServiceUnavailable, "cannot claim handset: the server is in trouble; try again soon")
 }

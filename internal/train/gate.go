@@ -1,0 +1,126 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet"
+)
+
+// guard says why next must not be offered to handsets that run prev, nil when
+// there is none. Phones themselves check less than one hopes: some install an
+// older patch level and wipe the data over it.
+func guard(device string, next catalog.Build, prev *catalog.Build, packages []catalog.Package) error {
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("cannot ship %s to %s: "+format, append([]any{next.Version, device}, args...)...)
+	}
+	full := false
+	for _, p := range packages {
+		if p.Device != device || p.To != next.ID {
+			return refuse("package %s is for %s and leads to build %.12s", p.File, p.Device, p.To)
+		}
+		full = full || p.Kind == catalog.Full
+	}
+	switch {
+	case next.Device != device:
+		return refuse("its build is for %s", next.Device)
+	case !full:
+		return refuse("it has no full package that was proven")
+	case !patchLevel(next.PatchLevel):
+		return refuse("its patch level is %q, expected a day such as 2026-11-05", next.PatchLevel)
+	case prev == nil:
+		return nil
+	case next.Timestamp < prev.Timestamp:
+		return refuse("its timestamp %d is older than %d of %s", next.Timestamp, prev.Timestamp, prev.Version)
+	case next.PatchLevel < prev.PatchLevel:
+		return refuse("its patch level %s is older than %s of %s; phones would wipe their data", next.PatchLevel, prev.PatchLevel, prev.Version)
+	case next.RollbackIndex < prev.RollbackIndex:
+		return refuse("its rollback index %d is lower than %d of %s; phones would not boot", next.RollbackIndex, prev.RollbackIndex, prev.Version)
+	case next.Variant != prev.Variant:
+		return refuse("it is for variant %q and %s was for %q", next.Variant, prev.Version, prev.Variant)
+	}
+	return nil
+}
+
+func patchLevel(s string) bool {
+	if len(s) != 10 || s[4] != '-' || s[7] != '-' {
+		return false
+	}
+	for i, c := range []byte(s) {
+		if i != 4 && i != 7 && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// shipped are the builds of a device that handsets may run because a rollout
+// brought them, on any channel, the newest first; release's own is left out.
+func shipped(tx *db.Tx, codename, release string) ([]catalog.Build, error) {
+	rollouts, err := fleet.OfDevice(tx, codename)
+	if err != nil {
+		return nil, err
+	}
+	var builds []catalog.Build
+	for _, r := range rollouts {
+		if r.Release == release || r.State == fleet.Planned || slices.ContainsFunc(builds, func(b catalog.Build) bool { return b.ID == r.Build }) {
+			continue
+		}
+		b, err := catalog.BuildByID(tx, r.Build)
+		if err != nil {
+			return nil, err
+		}
+		builds = append(builds, b)
+	}
+	slices.SortStableFunc(builds, func(a, b catalog.Build) int { return int(b.Timestamp - a.Timestamp) })
+	return builds, nil
+}
+
+// gate says why one device of a release may not leave on a channel; why is nil
+// when it may.
+func gate(tx *db.Tx, d device, channel string) (why, err error) {
+	if d.build == "" {
+		return fmt.Errorf("cannot ship %s to %s: it is %s: %s", d.release, d.codename, d.state, d.reason), nil
+	}
+	b, err := catalog.BuildByID(tx, d.build)
+	if err != nil {
+		return nil, err
+	}
+	packages, err := catalog.PackagesTo(tx, d.build)
+	if err != nil {
+		return nil, err
+	}
+	before, err := shipped(tx, d.codename, d.release)
+	if err != nil {
+		return nil, err
+	}
+	if why := guard(d.codename, b, nil, packages); why != nil {
+		return why, nil
+	}
+	// Against every build that a handset may run: one that was pulled still runs
+	// on those that took it.
+	for i := range before {
+		if why := guard(d.codename, b, &before[i], packages); why != nil {
+			return why, nil
+		}
+	}
+	if channel == fleet.Alpha || channel == fleet.Beta {
+		return nil, nil
+	}
+	rollouts, err := fleet.Of(tx, d.release)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rollouts {
+		if r.Device == d.codename && (r.Channel == fleet.Alpha || r.Channel == fleet.Beta) && r.State == fleet.Halted {
+			return fmt.Errorf("cannot ship %s to %s: the test ring halted it: %s", d.release, d.codename, r.Reason), nil
+		}
+	}
+	return nil, nil
+}
+
+// errWait is in the errors about what time will settle.
+var errWait = errors.New("wait for the worker, or hold the device")

@@ -1,0 +1,317 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/fleet"
+)
+
+// ShipOptions narrow a departure.
+type ShipOptions struct {
+	Devices []string      // nil: all that are ready
+	Channel string        // empty: weekly
+	Stages  []fleet.Stage // nil: fleet.DefaultStages
+	Actor   string
+	Reason  string
+}
+
+// Ship starts the rollouts of a release, after its gate. A device that the gate
+// refuses is held and the others leave; the error names those refused. Rollouts
+// of devices that are named go on if they were held or halted.
+func (t *Train) Ship(ctx context.Context, release string, o ShipOptions) error {
+	if o.Channel == "" {
+		o.Channel = fleet.Weekly
+	}
+	if o.Reason == "" {
+		o.Reason = "the gate is open"
+	}
+	var refused []error
+	err := t.DB.Write(ctx, func(tx *db.Tx) error {
+		refused = nil
+		r, devices, err := t.named(tx, release, o.Devices, "ship")
+		if err != nil {
+			return err
+		}
+		if r.state != Testing && r.state != Shipping && r.state != Settled {
+			return fmt.Errorf("cannot ship release %s: it is %s; %w", release, r.state, errWait)
+		}
+		left := 0
+		for _, d := range devices {
+			if len(o.Devices) == 0 && d.state != Ready && d.state != Leaving {
+				continue
+			}
+			ok, why, err := t.shipOne(tx, d, o, len(o.Devices) > 0)
+			if err != nil {
+				return err
+			}
+			if why != nil {
+				refused = append(refused, why)
+			}
+			if ok {
+				left++
+			}
+		}
+		if left == 0 && len(refused) == 0 {
+			return fmt.Errorf("cannot ship release %s on %s: no device of it is ready to leave", release, o.Channel)
+		}
+		if left > 0 && r.state != Shipping && (o.Channel == fleet.Weekly || o.Channel == fleet.Stable) {
+			return r.setState(tx, Shipping, o.Actor, o.Reason)
+		}
+		return nil
+	})
+	return errors.Join(err, errors.Join(refused...))
+}
+
+// shipOne lets one device leave; why is the gate's refusal.
+func (t *Train) shipOne(tx *db.Tx, d *device, o ShipOptions, named bool) (left bool, why, err error) {
+	rollouts, err := fleet.Of(tx, d.release)
+	if err != nil {
+		return false, nil, err
+	}
+	i := slices.IndexFunc(rollouts, func(r fleet.Rollout) bool { return r.Device == d.codename && r.Channel == o.Channel })
+	if i >= 0 {
+		r := rollouts[i]
+		if !named || r.State != fleet.Held && r.State != fleet.Halted {
+			return false, nil, nil
+		}
+		return true, nil, t.move(tx, r, o.Actor, func() (fleet.Rollout, error) { return fleet.Resume(tx, r.ID, o.Actor, o.Reason) })
+	}
+	if d.state == Withdrawn || d.state == Building || d.state == Packaging {
+		return false, fmt.Errorf("cannot ship %s to %s: it is %s", d.release, d.codename, d.state), nil
+	}
+	if why, err = gate(tx, *d, o.Channel); err != nil || why != nil {
+		if err == nil && d.state == Ready {
+			err = d.setState(tx, Held, actorTrain, why.Error())
+		}
+		return false, why, err
+	}
+	started, err := fleet.Start(tx, fleet.Plan{Release: d.release, Device: d.codename, Channel: o.Channel, Build: d.build, Stages: o.Stages}, o.Actor, o.Reason)
+	if err != nil {
+		return false, nil, err
+	}
+	if err := note(tx, Transition{Release: d.release, Device: d.codename, To: rolloutWords(started), Actor: o.Actor, Reason: o.Reason}); err != nil {
+		return false, nil, err
+	}
+	if o.Channel != fleet.Weekly && o.Channel != fleet.Stable {
+		return true, nil, nil
+	}
+	if d.state != Leaving {
+		if err := d.setState(tx, Leaving, o.Actor, o.Reason); err != nil {
+			return false, nil, err
+		}
+	}
+	return true, nil, t.tellReleased(tx, d)
+}
+
+// tellReleased tells the threads whose fix the device gets with this release.
+func (t *Train) tellReleased(tx *db.Tx, d *device) error {
+	b, err := catalog.BuildByID(tx, d.build)
+	if err != nil {
+		return err
+	}
+	for _, id := range d.fixes {
+		err := feedback.FixInRelease(tx, id, d.release, feedback.Build{ID: b.ID, Device: b.Device, Version: b.Version, Timestamp: b.Timestamp})
+		if err != nil && !errors.Is(err, feedback.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// move changes a rollout and writes the step down.
+func (t *Train) move(tx *db.Tx, before fleet.Rollout, actor string, change func() (fleet.Rollout, error)) error {
+	after, err := change()
+	if err != nil {
+		return err
+	}
+	return note(tx, Transition{Release: after.Release, Device: after.Device, From: rolloutWords(before), To: rolloutWords(after), Actor: actor, Reason: after.Reason})
+}
+
+func rolloutWords(r fleet.Rollout) string {
+	if r.State == fleet.Running || r.State == fleet.Held {
+		return fmt.Sprintf("%s %s %d%%", r.Channel, r.State, r.Percent())
+	}
+	return r.Channel + " " + string(r.State)
+}
+
+// named are the devices of a release that a human means: those named, or all.
+func (t *Train) named(tx *db.Tx, release string, only []string, verb string) (row, []*device, error) {
+	r, err := rowOf(tx, release)
+	if err != nil {
+		return row{}, nil, fmt.Errorf("cannot %s release: %w", verb, err)
+	}
+	all, err := devicesOf(tx, release)
+	if err != nil {
+		return row{}, nil, err
+	}
+	var devices []*device
+	for i := range all {
+		if len(only) == 0 || slices.Contains(only, all[i].codename) {
+			devices = append(devices, &all[i])
+		}
+	}
+	for _, codename := range only {
+		if !slices.ContainsFunc(all, func(d device) bool { return d.codename == codename }) {
+			return row{}, nil, fmt.Errorf("cannot %s release %s: %s is not on this train", verb, release, codename)
+		}
+	}
+	return r, devices, nil
+}
+
+// each does something to the devices that a human means, and says so if it did
+// nothing.
+func (t *Train) each(ctx context.Context, release string, only []string, verb, reason string, fn func(tx *db.Tx, r *row, d *device, rollouts []fleet.Rollout) (did bool, err error), after func(tx *db.Tx, r *row) error) error {
+	if reason == "" {
+		return fmt.Errorf("cannot %s release %s: say why; people will read it", verb, release)
+	}
+	return t.DB.Write(ctx, func(tx *db.Tx) error {
+		r, devices, err := t.named(tx, release, only, verb)
+		if err != nil {
+			return err
+		}
+		rollouts, err := fleet.Of(tx, release)
+		if err != nil {
+			return err
+		}
+		any := false
+		for _, d := range devices {
+			var its []fleet.Rollout
+			for _, o := range rollouts {
+				if o.Device == d.codename {
+					its = append(its, o)
+				}
+			}
+			did, err := fn(tx, &r, d, its)
+			if err != nil {
+				return err
+			}
+			any = any || did
+		}
+		if !any {
+			return fmt.Errorf("cannot %s release %s: it is %s, and there is nothing to %s", verb, release, r.state, verb)
+		}
+		return after(tx, &r)
+	})
+}
+
+// Hold keeps devices (none named: all) of a release back: those that have not
+// left do not, and running rollouts stay at their stage.
+func (t *Train) Hold(ctx context.Context, release string, devices []string, actor, reason string) error {
+	return t.each(ctx, release, devices, "hold", reason, func(tx *db.Tx, _ *row, d *device, rollouts []fleet.Rollout) (did bool, err error) {
+		switch d.state {
+		case Building, Packaging, Ready:
+			did, err = true, d.setState(tx, Held, actor, reason)
+		}
+		for _, r := range rollouts {
+			if err == nil && r.State == fleet.Running {
+				did, err = true, t.move(tx, r, actor, func() (fleet.Rollout, error) { return fleet.Hold(tx, r.ID, actor, reason) })
+			}
+		}
+		return did, err
+	}, t.testWhenReady)
+}
+
+// Halt stops the offers of a release's rollouts.
+func (t *Train) Halt(ctx context.Context, release string, devices []string, actor, reason string) error {
+	return t.each(ctx, release, devices, "halt", reason, func(tx *db.Tx, _ *row, _ *device, rollouts []fleet.Rollout) (did bool, err error) {
+		for _, r := range rollouts {
+			if err == nil && (r.State == fleet.Running || r.State == fleet.Held || r.State == fleet.Complete) {
+				did, err = true, t.move(tx, r, actor, func() (fleet.Rollout, error) { return fleet.Halt(tx, r.ID, actor, reason) })
+			}
+		}
+		return did, err
+	}, func(tx *db.Tx, r *row) error {
+		if r.state == Settled { // there is something to decide again
+			return r.setState(tx, Shipping, actor, reason)
+		}
+		return nil
+	})
+}
+
+// Pull withdraws a release for good, for the devices named or all.
+func (t *Train) Pull(ctx context.Context, release string, devices []string, actor, reason string) error {
+	return t.each(ctx, release, devices, "pull", reason, func(tx *db.Tx, _ *row, d *device, rollouts []fleet.Rollout) (did bool, err error) {
+		for _, r := range rollouts {
+			if err == nil && r.State != fleet.Pulled {
+				err = t.move(tx, r, actor, func() (fleet.Rollout, error) { return fleet.Pull(tx, r.ID, actor, reason) })
+			}
+		}
+		if err == nil && d.state != Withdrawn {
+			did, err = true, d.setState(tx, Withdrawn, actor, reason)
+		}
+		return did, err
+	}, func(tx *db.Tx, r *row) error {
+		all, err := devicesOf(tx, r.release)
+		if err != nil || r.state == Pulled {
+			return err
+		}
+		if !slices.ContainsFunc(all, func(d device) bool { return d.state != Withdrawn }) {
+			return r.setState(tx, Pulled, actor, reason)
+		}
+		return t.testWhenReady(tx, r)
+	})
+}
+
+// Skip says that there is no release this week. One that was cut but has not
+// left may be skipped too.
+func (t *Train) Skip(ctx context.Context, release string, actor, reason string) error {
+	if reason == "" {
+		return fmt.Errorf("cannot skip release %s: say why; people will read it", release)
+	}
+	departs, err := t.schedule().parse(release)
+	if err != nil {
+		return err
+	}
+	return t.DB.Write(ctx, func(tx *db.Tx) error {
+		r, err := open(tx, release, departs, actor)
+		if err != nil {
+			return err
+		}
+		if r.state != Open && r.state != Frozen && r.state != Testing {
+			return fmt.Errorf("cannot skip release %s: it is %s", release, r.state)
+		}
+		devices, err := devicesOf(tx, release)
+		if err != nil {
+			return err
+		}
+		for i := range devices {
+			if d := &devices[i]; d.state != Withdrawn && d.state != Held {
+				if err := d.setState(tx, Held, actor, reason); err != nil {
+					return err
+				}
+			}
+		}
+		rollouts, err := fleet.Of(tx, release) // the test ring's
+		if err != nil {
+			return err
+		}
+		for _, o := range rollouts {
+			if o.State == fleet.Pulled {
+				continue
+			}
+			if err := t.move(tx, o, actor, func() (fleet.Rollout, error) { return fleet.Pull(tx, o.ID, actor, reason) }); err != nil {
+				return err
+			}
+		}
+		return r.setState(tx, Skipped, actor, reason)
+	})
+}
+
+// Next begins the next stage of running rollouts on a channel now, whatever the
+// present one waits for.
+func (t *Train) Next(ctx context.Context, release string, devices []string, actor, reason string) error {
+	return t.each(ctx, release, devices, "advance", reason, func(tx *db.Tx, _ *row, _ *device, rollouts []fleet.Rollout) (did bool, err error) {
+		for _, r := range rollouts {
+			if err == nil && r.State == fleet.Running && (r.Channel == fleet.Weekly || r.Channel == fleet.Stable) {
+				did, err = true, t.move(tx, r, actor, func() (fleet.Rollout, error) { return fleet.Next(tx, r.ID, actor, reason) })
+			}
+		}
+		return did, err
+	}, func(*db.Tx, *row) error { return nil })
+}
