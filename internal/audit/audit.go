@@ -63,9 +63,8 @@ func List(tx *db.Tx, f Filter) ([]Event, error) {
 	if f.Subject != "" {
 		and("subject = $%d", f.Subject)
 	}
-	if noun, all := strings.CutSuffix(f.Action, "."); all && noun != "" {
-		and("action >= $%d", noun+".")
-		and("action < $%d", noun+"/") // the character after the dot
+	if strings.HasSuffix(f.Action, ".") {
+		and(`action LIKE $%d ESCAPE '\'`, strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(f.Action)+"%")
 	} else if f.Action != "" {
 		and("action = $%d", f.Action)
 	}

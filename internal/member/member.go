@@ -1,0 +1,213 @@
+// Package member holds accounts: names, passwords, roles, sessions, and which
+// member's own handset a claim is. It knows nothing of pages, cookies or
+// tickets, and does not count attempts: whoever takes a password or a code from
+// outside limits how often (internal/limit).
+//
+// Whatever opens a door (passwords, session tokens, one-time codes) is stored
+// hashed: a stolen backup signs nobody in.
+package member
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fridayos/friday/internal/audit"
+	"github.com/fridayos/friday/internal/db"
+)
+
+// Role is what a member may do beyond reading.
+type Role string
+
+// The roles. Everyone is an Ordinary member.
+const (
+	Ordinary   Role = "member"
+	Tester     Role = "tester"     // their handsets may follow beta
+	Maintainer Role = "maintainer" // of devices: Member.Devices
+	Moderator  Role = "moderator"
+	Admin      Role = "admin"
+)
+
+// Roles are all roles, in the order in which pages show them.
+func Roles() []Role { return []Role{Ordinary, Tester, Maintainer, Moderator, Admin} }
+
+// Member is an account.
+type Member struct {
+	ID        int64
+	Name      string
+	Roles     []Role   // Ordinary first, then as granted
+	Devices   []string // that a Maintainer maintains, sorted
+	CreatedAt time.Time
+}
+
+// Is tells whether the member has a role; an admin has each.
+func (m Member) Is(role Role) bool {
+	return slices.Contains(m.Roles, role) || slices.Contains(m.Roles, Admin)
+}
+
+// Maintains tells whether the member may decide about a device.
+func (m Member) Maintains(device string) bool {
+	return slices.Contains(m.Roles, Admin) || slices.Contains(m.Roles, Maintainer) && slices.Contains(m.Devices, device)
+}
+
+// Moderates tells whether the member keeps order in the forum.
+func (m Member) Moderates() bool { return m.Is(Moderator) }
+
+// ErrNotFound is returned, wrapped, for a member, session or claim that is not there.
+var ErrNotFound = errors.New("not found")
+
+// Invalid is what someone typed and may not have; Reason is fit to be shown.
+type Invalid struct {
+	Field  string // "name", "password", "role"
+	Reason string
+}
+
+func (e *Invalid) Error() string { return "cannot use this " + e.Field + ": " + e.Reason }
+
+// Register makes an account. The name follows CheckName's rules.
+func Register(tx *db.Tx, name string, password Hash) (Member, error) {
+	name, err := CheckName(name)
+	if err != nil {
+		return Member{}, err
+	}
+	m := Member{ID: db.NewID(), Name: name, Roles: []Role{Ordinary}, CreatedAt: tx.Now()}
+	n, err := tx.Exec(`INSERT INTO members (id, name, name_key, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (name_key) DO NOTHING`, m.ID, m.Name, nameKey(name), password.phc, m.CreatedAt)
+	if err != nil {
+		return Member{}, err
+	}
+	if n == 0 {
+		return Member{}, &Invalid{"name", "it is taken"}
+	}
+	return m, nil
+}
+
+// SetPassword replaces a password and ends all of the member's sessions.
+func SetPassword(tx *db.Tx, id int64, password Hash) error {
+	n, err := tx.Exec("UPDATE members SET password_hash = $1 WHERE id = $2", password.phc, id)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("cannot set the password of member %d: %w", id, ErrNotFound)
+	}
+	if err == nil {
+		_, err = tx.Exec("DELETE FROM sessions WHERE member_id = $1", id)
+	}
+	return err
+}
+
+const selectMember = "SELECT id, name, created_at FROM members "
+
+func scanMember(s db.Scanner) (m Member, err error) {
+	return m, s.Scan(&m.ID, &m.Name, &m.CreatedAt)
+}
+
+// ByID reads a member.
+func ByID(tx *db.Tx, id int64) (Member, error) {
+	return one(tx, fmt.Sprint(id), "WHERE id = $1", id)
+}
+
+// ByName reads a member by name, whatever its case.
+func ByName(tx *db.Tx, name string) (Member, error) {
+	return one(tx, fmt.Sprintf("%q", name), "WHERE name_key = $1", nameKey(name))
+}
+
+func one(tx *db.Tx, what, where string, arg any) (Member, error) {
+	m, err := scanMember(tx.QueryRow(selectMember+where, arg))
+	if errors.Is(err, db.ErrNoRows) {
+		return Member{}, fmt.Errorf("cannot find member %s: %w", what, ErrNotFound)
+	}
+	if err != nil {
+		return Member{}, err
+	}
+	return withRoles(tx, m)
+}
+
+// List lists members in the order they came, those after an id, at most limit (100 unless given).
+func List(tx *db.Tx, after int64, limit int) ([]Member, error) {
+	if limit <= 0 {
+		limit = 100
+	}
+	members, err := db.All(tx, scanMember, selectMember+"WHERE id > $1 ORDER BY id LIMIT $2", after, min(limit, 1000))
+	for i := range members {
+		if err == nil {
+			members[i], err = withRoles(tx, members[i])
+		}
+	}
+	return members, err
+}
+
+func withRoles(tx *db.Tx, m Member) (Member, error) {
+	type grant struct {
+		role   Role
+		device string
+	}
+	grants, err := db.All(tx, func(s db.Scanner) (g grant, err error) { return g, s.Scan(&g.role, &g.device) },
+		"SELECT role, device FROM member_roles WHERE member_id = $1", m.ID)
+	m.Roles = []Role{Ordinary}
+	for _, role := range Roles() { // in order, each once
+		if role != Ordinary && slices.ContainsFunc(grants, func(g grant) bool { return g.role == role }) {
+			m.Roles = append(m.Roles, role)
+		}
+	}
+	for _, g := range grants {
+		if g.role == Maintainer && g.device != "" {
+			m.Devices = append(m.Devices, g.device)
+		}
+	}
+	slices.Sort(m.Devices) // in Go: PostgreSQL's order depends on its locale
+	return m, err
+}
+
+// SetRoles gives a member exactly these roles; devices are those of a
+// Maintainer. The last admin stays one. It is recorded in the audit trail.
+func SetRoles(tx *db.Tx, actor Member, id int64, roles []Role, devices []string) error {
+	m, err := ByID(tx, id)
+	if err != nil {
+		return err
+	}
+	for _, role := range roles {
+		if !slices.Contains(Roles(), role) {
+			return &Invalid{"role", fmt.Sprintf("there is no role %q", role)}
+		}
+	}
+	if slices.Contains(roles, Maintainer) != (len(devices) > 0) {
+		return &Invalid{"role", "a maintainer has devices, and nobody else has"}
+	}
+	if m.Is(Admin) && !slices.Contains(roles, Admin) {
+		var admins int
+		if err := tx.QueryRow("SELECT COUNT(*) FROM member_roles WHERE role = $1", Admin).Scan(&admins); err != nil {
+			return err
+		}
+		if admins < 2 {
+			return &Invalid{"role", m.Name + " is the only admin; make another one first"}
+		}
+	}
+	if _, err := tx.Exec("DELETE FROM member_roles WHERE member_id = $1", id); err != nil {
+		return err
+	}
+	for _, role := range roles {
+		if role == Maintainer {
+			for _, device := range devices {
+				if err := grant(tx, id, role, device); err != nil {
+					return err
+				}
+			}
+		} else if role != Ordinary {
+			if err := grant(tx, id, role, ""); err != nil {
+				return err
+			}
+		}
+	}
+	detail, err := json.Marshal(map[string]any{"roles": roles, "devices": devices})
+	if err != nil {
+		return err
+	}
+	return audit.Record(tx, audit.Event{ActorID: actor.ID, Actor: actor.Name, Action: "member.roles", Subject: m.Name, Detail: string(detail)})
+}
+
+func grant(tx *db.Tx, id int64, role Role, device string) error {
+	_, err := tx.Exec("INSERT INTO member_roles (member_id, role, device) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", id, role, strings.TrimSpace(device))
+	return err
+}
