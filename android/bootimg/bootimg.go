@@ -1,5 +1,6 @@
-// Package bootimg reads and writes Android boot images: boot and init_boot with
-// header versions 0 to 4, vendor_boot with versions 3 and 4, and the ramdisks in them.
+// Package bootimg reads and writes Android boot images: boot, recovery and
+// init_boot with header versions 0 to 4, vendor_boot with versions 3 and 4, and
+// the ramdisks in them.
 //
 // It does not sign (see package avb for the footer behind an image) and does not
 // look into kernels or device trees. The format is described in AOSP's
@@ -8,55 +9,125 @@
 package bootimg
 
 import (
+	"fmt"
 	"io"
-
-	"github.com/fridayos/friday/android/tree"
 )
 
-// Image is a boot, init_boot or vendor_boot image. Which fields are in use
-// depends on HeaderVersion and Vendor.
+// MaxSections is the most that the sections of an image may hold together. Parse
+// holds that much and no more, whatever the size of what it reads.
+const MaxSections = 128 << 20
+
+// Image is a boot, init_boot, recovery or vendor_boot image. Which fields are in
+// use depends on Vendor and HeaderVersion; the others are left zero.
 type Image struct {
-	HeaderVersion uint32
-	Vendor        bool   // vendor_boot ("VNDRBOOT")
-	PageSize      uint32 // 4096 always for boot v3 and v4
-	Kernel        []byte
-	Ramdisk       []byte
-	Second        []byte // v0 to v2
-	RecoveryDTBO  []byte // v1, v2
-	DTB           []byte // v2; vendor_boot
-	Signature     []byte // v4: the GKI boot signature
-	Name          string // v0 to v2, vendor_boot
-	Cmdline       string
-	OSVersion     OSVersion
-	OSPatchLevel  OSPatchLevel
+	Vendor        bool   // vendor_boot
+	HeaderVersion uint32 // 0 to 4; 3 or 4 with Vendor
+	PageSize      uint32 // 4096 always for boot v3 and v4; 0: 4096, for v0 to v2 2048
+
+	Kernel       []byte // boot
+	Ramdisk      []byte // all but vendor_boot v4
+	Second       []byte // boot v0 to v2
+	DT           []byte // boot v0 of Qualcomm phones before v1 was: a table of device trees
+	RecoveryDTBO []byte // boot v1 and v2
+	DTB          []byte // boot v2, vendor_boot
+	Signature    []byte // boot v4
+
+	VendorRamdisks []VendorRamdisk // vendor_boot v4
+	Bootconfig     []byte          // vendor_boot v4
+
+	Name         string // boot v0 to v2, vendor_boot; at most 16 bytes
+	Cmdline      string
+	OSVersion    OSVersion    // boot
+	OSPatchLevel OSPatchLevel // boot
+
+	KernelAddr, RamdiskAddr, SecondAddr, TagsAddr uint32 // boot v0 to v2, vendor_boot
+	DTBAddr                                       uint64 // boot v2, vendor_boot
+
+	// Tail is what lies behind the last section up to the end of the partition:
+	// zeros, an AVB footer, a vendor's mark. Build writes it as it is: set it to nil
+	// when a section was changed.
+	Tail *io.SectionReader
+
+	odd oddities
 }
 
-// OSVersion is Android's version as a boot header holds it.
-type OSVersion struct{ A, B, C uint8 }
-
-// OSPatchLevel is the month of the security patch level.
-type OSPatchLevel struct {
-	Year  int // 2000 to 2127; 0: none
-	Month int
+// VendorRamdisk is one ramdisk of vendor_boot v4.
+type VendorRamdisk struct {
+	Name    string // at most 32 bytes
+	Type    VendorRamdiskType
+	BoardID [16]uint32
+	Data    []byte
 }
 
-// Parse reads a boot image of the given size.
-func Parse(r io.ReaderAt, size int64) (*Image, error) { panic("unwritten") }
-
-// Build writes im; an image that was parsed and not changed comes out byte for byte.
-func Build(im *Image) (*tree.Image, error) { panic("unwritten") }
-
-// Compression is how a ramdisk is packed.
-type Compression uint8
+// VendorRamdiskType says when a vendor's ramdisk is loaded. The numbers are the format's.
+type VendorRamdiskType uint32
 
 const (
-	Plain Compression = iota
-	Gzip
-	LZ4Legacy
+	RamdiskNone VendorRamdiskType = iota
+	RamdiskPlatform
+	RamdiskRecovery
+	RamdiskDLKM
 )
 
-// UnpackRamdisk reads a cpio archive (newc), packed or not.
-func UnpackRamdisk(b []byte) (*tree.Node, Compression, error) { panic("unwritten") }
+// oddities are values that another program wrote otherwise than Build would. They
+// are kept so that an unchanged image comes out byte for byte.
+type oddities struct {
+	headerSize *uint32   // nil: as computed
+	id         *[32]byte // nil: as computed
+	dtboOffset uint64    // where there is no recovery DTBO
+	reserved   string
+	cmdline    [2]string // its two places in v0 to v2, where it is not split as here
+	padding    map[string]oddPadding
+}
 
-// PackRamdisk writes root as a cpio archive (newc). The same tree gives the same bytes.
-func PackRamdisk(root *tree.Node, c Compression) ([]byte, error) { panic("unwritten") }
+// oddPadding is what follows a section up to the next page: not zeros, or cut
+// off by the end of the file. It holds as long as the section has that length.
+type oddPadding struct {
+	behind int
+	bytes  []byte
+}
+
+// section is a part of an image that begins at a page.
+type section struct {
+	name string
+	size *uint32 // in the header
+	data *[]byte
+}
+
+// sections in the order of the file. vendor stands for the parts that vendor_boot
+// v4 has as one section and Image as several.
+func (im *Image) sections(h *header, vendor *vendorParts) []section {
+	kernel := section{"kernel", &h.kernelSize, &im.Kernel}
+	ramdisk := section{"ramdisk", &h.ramdiskSize, &im.Ramdisk}
+	dtb := section{"dtb", &h.dtbSize, &im.DTB}
+	switch v := im.HeaderVersion; {
+	case im.Vendor && v == 3:
+		return []section{ramdisk, dtb}
+	case im.Vendor:
+		return []section{{"vendor_ramdisk", &h.ramdiskSize, &vendor.ramdisks}, dtb,
+			{"vendor_ramdisk_table", &h.tableSize, &vendor.table}, {"bootconfig", &h.bootconfigSize, &im.Bootconfig}}
+	case v == 3:
+		return []section{kernel, ramdisk}
+	case v == 4:
+		return []section{kernel, ramdisk, {"boot_signature", &h.signatureSize, &im.Signature}}
+	}
+	s := []section{kernel, ramdisk, {"second", &h.secondSize, &im.Second}}
+	switch im.HeaderVersion {
+	case 0:
+		s = append(s, section{"dt", &h.version, &im.DT}) // the version's place, before there were versions
+	case 1:
+		s = append(s, section{"recovery_dtbo", &h.dtboSize, &im.RecoveryDTBO})
+	case 2:
+		s = append(s, section{"recovery_dtbo", &h.dtboSize, &im.RecoveryDTBO}, dtb)
+	}
+	return s
+}
+
+func (im *Image) kind() string {
+	if im.Vendor {
+		return fmt.Sprintf("vendor_boot v%d", im.HeaderVersion)
+	}
+	return fmt.Sprintf("boot v%d", im.HeaderVersion)
+}
+
+func toPage(n int64, page uint32) int64 { return (n + int64(page) - 1) / int64(page) * int64(page) }
