@@ -28,7 +28,7 @@ var samples = map[string][]string{
 	"plain-prefixes":  {"-zlz4hc", "--xattr-prefix=user.no", "-Eall-fragments,plain-xattr-prefixes"},
 	"blocks-of-1k":    {"-zlz4hc", "-b1024", "-C4096"},
 	"blocks-of-512":   {"-zlz4hc", "-b512"},
-	"xattr-filter":    {"-zlz4hc", "-Exattr-filter"},
+	"xattr-filter":    {"-zlz4hc", "-Exattr-name-filter"},
 }
 
 // sampleTree is a small tree whose files compress in all ways.
