@@ -224,16 +224,15 @@ func TestClaim(t *testing.T) {
 		b := newBench(t, d)
 		b.refresh(t)
 		var code string
-		var memberID int64
-		b.write(t, func(tx *db.Tx) error {
-			m, err := member.Register(tx, "ana", "correct horse battery staple")
-			if err != nil {
-				return err
-			}
-			memberID = m.ID
-			if err := member.SetRoles(tx, m.ID, []member.Role{member.Tester}, nil); err != nil {
-				return err
-			}
+		b.write(t, func(tx *db.Tx) (err error) {
+			code, _, err = member.FirstRunCode(tx)
+			return err
+		})
+		m, err := member.NewPasswords(member.TestCost()).RegisterAdmin(t.Context(), d, code, "ana", "correct horse battery staple")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.write(t, func(tx *db.Tx) (err error) {
 			code, err = member.NewClaimCode(tx, m.ID, "umi")
 			return err
 		})
@@ -252,7 +251,7 @@ func TestClaim(t *testing.T) {
 		var reply wire.CheckInReply
 		b.post(t, wire.PathCheckIn, c, &reply)
 		if !strings.Contains(reply.Reason, "no release") {
-			t.Errorf("a tester on beta is told %q, expected that there is nothing yet", reply.Reason)
+			t.Errorf("the team on beta is told %q, expected that there is nothing yet", reply.Reason)
 		}
 		c.Channel = "weekly"
 		o := b.offer(t, c)
@@ -274,7 +273,7 @@ func TestClaim(t *testing.T) {
 		}
 		b.write(t, func(tx *db.Tx) error {
 			claim, err := member.ClaimByID(tx, b.booted[0].Claim)
-			if claim.MemberID != memberID {
+			if claim.MemberID != m.ID {
 				t.Errorf("the claim is %+v", claim)
 			}
 			n, err2 := fleet.CountsOf(tx, b.rollout.ID)
