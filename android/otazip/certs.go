@@ -2,6 +2,9 @@ package otazip
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
@@ -48,11 +51,42 @@ func parseCert(b []byte) (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
+// CheckCert says whether recovery can use a certificate: RSA of 2048 or 4096
+// bits, or ECDSA on P-256, and itself signed with SHA-256, since recovery takes
+// the digest of packages from there. One certificate that it cannot use makes
+// recovery drop all of an otacerts.zip.
+func CheckCert(cert *x509.Certificate) error {
+	fail := func(format string, a ...any) error {
+		return fmt.Errorf("cannot use certificate %q: %s", cert.Subject, fmt.Sprintf(format, a...))
+	}
+	switch key := cert.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if n := key.N.BitLen(); n != 2048 && n != 4096 || key.E != 3 && key.E != 65537 {
+			return fail("its RSA key has %d bits and exponent %d; recovery takes 2048 or 4096 bits, and 3 or 65537", n, key.E)
+		}
+	case *ecdsa.PublicKey:
+		if key.Curve != elliptic.P256() {
+			return fail("its ECDSA key is on %s; recovery takes P-256", key.Curve.Params().Name)
+		}
+	default:
+		return fail("its key is %v; recovery takes RSA and ECDSA", cert.PublicKeyAlgorithm)
+	}
+	if a := cert.SignatureAlgorithm; a != x509.SHA256WithRSA && a != x509.ECDSAWithSHA256 {
+		return fail("it is itself signed with %v; recovery takes SHA256-RSA and ECDSA-SHA256", a)
+	}
+	return nil
+}
+
 // WriteCerts makes an otacerts.zip. The same certificates give the same bytes,
 // in whatever order they come.
 func WriteCerts(certs []*x509.Certificate) ([]byte, error) {
 	if len(certs) == 0 {
 		return nil, errors.New("cannot write update certificates: none given; a phone with none takes no update")
+	}
+	for _, cert := range certs {
+		if err := CheckCert(cert); err != nil {
+			return nil, fmt.Errorf("cannot write update certificates: %w", err)
+		}
 	}
 	sorted := slices.SortedFunc(slices.Values(certs), func(a, b *x509.Certificate) int { return bytes.Compare(a.Raw, b.Raw) })
 	sorted = slices.CompactFunc(sorted, func(a, b *x509.Certificate) bool { return a.Equal(b) })

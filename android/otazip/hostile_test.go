@@ -3,6 +3,11 @@ package otazip
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
@@ -266,5 +271,39 @@ func TestCerts(t *testing.T) {
 	}
 	if _, err := WriteCerts(nil); err == nil {
 		t.Error("an otacerts.zip without certificates was made")
+	}
+}
+
+func TestCheckCert(t *testing.T) {
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sha1 := *testCert(t, testRSA())
+	sha1.SignatureAlgorithm = x509.SHA1WithRSA
+	for want, cert := range map[string]*x509.Certificate{
+		`its RSA key has 3072 bits and exponent 65537; recovery takes 2048 or 4096 bits, and 3 or 65537`: testCert(t, small),
+		`its ECDSA key is on P-384; recovery takes P-256`:                                                testCert(t, p384),
+		`its key is Ed25519; recovery takes RSA and ECDSA`:                                               testCert(t, ed),
+		`it is itself signed with SHA1-RSA; recovery takes SHA256-RSA and ECDSA-SHA256`:                  &sha1,
+	} {
+		want = `cannot use certificate "CN=Test OTA": ` + want
+		if err := CheckCert(cert); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+		if _, err := WriteCerts([]*x509.Certificate{testCert(t, testEC()), cert}); err == nil || err.Error() != "cannot write update certificates: "+want {
+			t.Errorf("WriteCerts: %v", err)
+		}
+	}
+	if err := CheckCert(testCert(t, testEC())); err != nil {
+		t.Error(err)
 	}
 }

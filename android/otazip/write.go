@@ -31,9 +31,9 @@ const (
 )
 
 // Write writes a package to f, which must be empty, and signs it. cert is the
-// certificate of signer's key: RSA, or ECDSA on P-256, which is all that
-// recovery knows; both give the same signature for the same bytes. After an
-// error f holds a part of a package that no phone takes.
+// certificate of signer's key and passes CheckCert; RSA and ECDSA both give the
+// same signature for the same bytes. After an error f holds a part of a package
+// that no phone takes.
 func Write(ctx context.Context, f File, c Contents, signer crypto.Signer, cert *x509.Certificate) (Info, error) {
 	w := writer{f: f, limit: zip64From}
 	return w.write(ctx, c, signer, cert)
@@ -95,8 +95,8 @@ func checkSigner(signer crypto.Signer, cert *x509.Certificate) error {
 	if !ok || !pub.Equal(cert.PublicKey) {
 		return fmt.Errorf("cannot write package: the key is not that of certificate %q (serial %x)", cert.Subject, cert.SerialNumber)
 	}
-	if cert.PublicKeyAlgorithm != x509.RSA && cert.PublicKeyAlgorithm != x509.ECDSA {
-		return fmt.Errorf("cannot write package: the key is %v, expected RSA or ECDSA", cert.PublicKeyAlgorithm)
+	if err := CheckCert(cert); err != nil {
+		return fmt.Errorf("cannot write package: %w", err)
 	}
 	return nil
 }
