@@ -47,10 +47,10 @@ func (d *differ) compare(path string, a, b *Node, depth int) error {
 		d.addf(path, "type %s, then %s", a.Type, b.Type)
 		return nil
 	}
-	d.meta(path, a, b)
 	if seenA && seenB && la == lb {
 		return nil // compared at its first name
 	}
+	d.meta(path, a, b)
 	if a.Type == Regular && a.Size == b.Size {
 		at, err := firstDifference(a, b)
 		if err != nil {

@@ -245,7 +245,12 @@ func digestAll(nodes []*Node, pathOf func(i int) string) (map[*Node]string, erro
 					return nil
 				}
 				h := sha256.New()
-				if _, err := io.CopyBuffer(h, onlyReader{nodes[todo[k]].Open()}, buf); err != nil {
+				n := nodes[todo[k]]
+				got, err := io.CopyBuffer(h, onlyReader{n.Open()}, buf)
+				if err == nil && got != n.Size {
+					err = fmt.Errorf("expected %d bytes, found %d: %w", n.Size, got, io.ErrUnexpectedEOF)
+				}
+				if err != nil {
 					return fmt.Errorf("cannot hash %q: %w", pathOf(todo[k]), err)
 				}
 				sums[k] = hex.EncodeToString(h.Sum(nil))
