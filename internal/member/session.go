@@ -17,7 +17,7 @@ import (
 // How long a session lasts: without use, and at most.
 const (
 	IdleTime     = 30 * 24 * time.Hour
-	LongestTime  = 180 * 24 * time.Hour
+	SessionLife  = 180 * 24 * time.Hour
 	touchAfter   = time.Hour // seen_at is no more exact than this
 	maxSessions  = 50        // of one member; the longest unused ends
 	tokenBytes   = 32
@@ -38,7 +38,7 @@ type Session struct {
 // that have run out are swept meanwhile.
 func NewSession(tx *db.Tx, memberID int64, agent string) (token string, err error) {
 	if _, err := tx.Exec("DELETE FROM sessions WHERE seen_at < $1 OR created_at < $2",
-		tx.Now().Add(-IdleTime), tx.Now().Add(-LongestTime)); err != nil {
+		tx.Now().Add(-IdleTime), tx.Now().Add(-SessionLife)); err != nil {
 		return "", err
 	}
 	if _, err := tx.Exec(`DELETE FROM sessions WHERE id IN
@@ -88,7 +88,7 @@ func BySession(tx *db.Tx, token string) (Member, Session, error) {
 }
 
 func (s Session) over(now time.Time) bool {
-	return now.Sub(s.SeenAt) > IdleTime || now.Sub(s.CreatedAt) > LongestTime
+	return now.Sub(s.SeenAt) > IdleTime || now.Sub(s.CreatedAt) > SessionLife
 }
 
 // Touch notes that a session is in use.
@@ -101,7 +101,7 @@ func Touch(tx *db.Tx, s Session) error {
 func Sessions(tx *db.Tx, memberID int64) ([]Session, error) {
 	return db.All(tx, scanSession, selectSession+
 		"WHERE member_id = $1 AND seen_at >= $2 AND created_at >= $3 ORDER BY seen_at DESC, id DESC",
-		memberID, tx.Now().Add(-IdleTime), tx.Now().Add(-LongestTime))
+		memberID, tx.Now().Add(-IdleTime), tx.Now().Add(-SessionLife))
 }
 
 // EndSession signs a token out; an unknown one is fine.
