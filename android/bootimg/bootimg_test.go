@@ -104,15 +104,15 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestOddBytesAreKept changes every byte that no section covers, and any section
-// bytes too: what Parse accepts must come out as it went in.
+// TestOddBytesAreKept changes bytes of the header, of the padding and of sections:
+// what Parse accepts must come out as it went in.
 func TestOddBytesAreKept(t *testing.T) {
 	for name, im := range samples() {
 		b := build(t, im)
 		kept := 0
 		for i := range b {
-			if i > 4096 && i%97 != 0 {
-				continue // the header in full, sections in part
+			if i >= 64 && i%17 != 0 {
+				continue
 			}
 			for _, x := range []byte{1, 0x80} {
 				c := bytes.Clone(b)
@@ -131,7 +131,7 @@ func TestOddBytesAreKept(t *testing.T) {
 				}
 			}
 		}
-		if kept < 1000 {
+		if kept < 500 {
 			t.Errorf("%s: only %d changes were read", name, kept)
 		}
 		for n := range len(b) - 1 {
