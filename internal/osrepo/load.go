@@ -343,15 +343,15 @@ func (l *Layer) checkProps(e PropEdits, at string) {
 		seen[key] = true
 	}
 	for _, m := range []struct {
-		word   string
-		values map[string]string
-	}{{"set", e.Set}, {"append", e.Append}} {
+		word, before string // what is known to stand before the value
+		values       map[string]string
+	}{{"set", "", e.Set}, {"append", "x", e.Append}} {
 		for _, key := range slices.Sorted(maps.Keys(m.values)) {
 			place := join(join(at, m.word), key)
 			one(place, key)
 			if err := checkVariables(m.values[key]); err != nil {
 				d.add(place, meantVariable(m.values[key]), "%v", err)
-			} else if err := buildprop.CheckValue(key, m.values[key]); err != nil {
+			} else if err := buildprop.CheckValue(key, m.before+m.values[key]); err != nil {
 				d.add(place, "", "%v", err)
 			}
 		}

@@ -1,13 +1,47 @@
-// Package rom turns stock firmware and layers into the images of a build.
+// Package rom turns stock firmware and the layers of an OS repository into the
+// images of a build.
+//
+// Build reads the stock's partitions from the blob store, applies what
+// osrepo.Plan says, writes each file system anew, hashes it, and signs a vbmeta
+// over the whole with the OS's AVB key. It does not make packages (package ota
+// does), and it decides nothing about who gets a build. A Report says which layer
+// owns each path, what stays the vendor's, and what wipes a phone.
+//
+// # The same bytes every time
+//
+// The images depend on nothing but the stock's bytes, the commit, the version,
+// the AVB key and the update certificate: not on the time, the machine, the
+// folder or the number of cores.
+//
+//   - Files of stock keep their times. What a layer or Friday itself writes,
+//     build.prop and otacerts.zip included, has the time of the commit that is
+//     built, which is ro.build.date.utc too. A folder keeps its time.
+//   - The salt of a partition's hash tree is derived from the device and the
+//     partition, and so is the UUID of its file system. AOSP takes the
+//     fingerprint, and with it every block of the tree changes every week.
+//   - Folders that lose their last file stay.
+//
+// # What Friday writes by itself
+//
+// In build.prop of system, edited in place: ro.build.version.incremental (the
+// version: it is what names the build on the phone), ro.build.date.utc and
+// ro.build.date, ro.friday.version, ro.friday.channel and ro.friday.update_url.
+// The fingerprint stays the stock's. otacerts.zip, in each place that the boot
+// profile names, holds the OS's certificate and no other, so that a phone takes
+// the OS's updates and the vendor's no more.
+//
+// vbmeta lists what the stock's listed, with our descriptors for the partitions
+// that were written anew. A partition that the vendor's vbmeta delegates to a key
+// of its own stays delegated while it is untouched; once one of its partitions is
+// rebuilt, its descriptors move into the top vbmeta, which our key signs.
 package rom
 
 import (
-	"context"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
-	"io"
+	"fmt"
 
-	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
@@ -16,27 +50,43 @@ import (
 // Input is all that a build depends on.
 type Input struct {
 	Snapshot   *osrepo.Snapshot
-	Device     string
+	Device     string // codename
 	Stock      catalog.Stock
-	Version    string
+	Version    string // "26.11.27"
 	Blobs      *blob.Store
 	AVB        *rsa.PrivateKey
 	UpdateCert *x509.Certificate
-	Progress   func(step string, done, total int64)
+	// Progress may be nil. It is called by one goroutine at a time with what is
+	// being done and how many bytes of it are.
+	Progress func(step string, done, total int64)
 }
 
-// Report says what a build is made of.
-type Report struct {
-	Owners map[string]string `json:"owners"` // "partition:path" -> layer, "stock" or "friday"
+func (in *Input) check() error {
+	switch {
+	case in.Snapshot == nil || in.Blobs == nil:
+		return fmt.Errorf("input: snapshot and blobs must be given")
+	case in.AVB == nil:
+		return fmt.Errorf("input: the AVB key is missing")
+	case in.UpdateCert == nil:
+		return fmt.Errorf("input: the update certificate is missing; without it the next update would not be trusted")
+	case in.Version == "" || len(in.Version) > 64:
+		return fmt.Errorf("input: version %q has %d bytes, expected 1 to 64", in.Version, len(in.Version))
+	case in.Stock.Device != in.Device:
+		return fmt.Errorf("input: the stock is for device %q, expected %q", in.Stock.Device, in.Device)
+	}
+	if d := in.Snapshot.Devices[in.Device]; d != nil && d.Stock != "" && d.Stock != in.Stock.Digest.String() {
+		return fmt.Errorf("input: devices/%s/device.yaml asks for stock %s, the stock given is %s", in.Device, d.Stock, in.Stock.Digest)
+	}
+	return nil
 }
 
-// AddStock takes in a vendor's A/B OTA zip.
-func AddStock(ctx context.Context, blobs *blob.Store, r io.ReaderAt, size int64, codename string) (catalog.Stock, error) {
-	panic("unwritten")
+// derive makes bytes that stay the same from build to build.
+func derive(what, device, partition string) [32]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "friday %s\n%s\n%s\n", what, device, partition))
 }
 
-// Index returns the listing of the stock's files.
-func Index(blobs *blob.Store, s catalog.Stock) (*tree.Index, error) { panic("unwritten") }
-
-// Build makes the images of one device at one version.
-func Build(ctx context.Context, in Input) (catalog.Build, *Report, error) { panic("unwritten") }
+func (in *Input) progress(step string, done, total int64) {
+	if in.Progress != nil {
+		in.Progress(step, done, total)
+	}
+}

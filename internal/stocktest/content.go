@@ -46,8 +46,8 @@ func (s *synthetic) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (s *synthetic) fill(b []byte, block uint64) {
-	r := random(s.seed ^ (block+1)*0x9e3779b97f4a7c15)
-	r.next()
+	start := random(s.seed ^ (block+1)*0xff51afd7ed558ccd)
+	r := random(start.next()) // not start itself: the blocks' numbers would overlap
 	k := s.kind
 	if k == mixed {
 		chooser := random(s.seed ^ (block/8+7)*0xbf58476d1ce4e5b9) // runs of 32 KiB
@@ -92,8 +92,8 @@ func prose(b []byte, r *random) {
 	for i := 0; i < len(b); {
 		x := r.next()
 		i += copy(b[i:], words[x%uint64(len(words))])
-		if x>>32&7 == 0 && i < len(b) {
-			i += copy(b[i:], fmt.Sprintf("%d", x>>40&0xffff))
+		if x>>32&3 == 0 && i < len(b) {
+			i += copy(b[i:], fmt.Sprintf("%d", x>>40&0xfffff))
 		}
 	}
 }

@@ -1,0 +1,255 @@
+package rom
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/fridayos/friday/android/avb"
+	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/android/otazip"
+	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/osrepo"
+)
+
+// Build makes the images of one device at one version and keeps them, and the
+// report, in the store. Before it returns it verifies the whole chain, from the
+// vbmeta that it signed to every hash, as a phone does.
+func Build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
+	b, report, err := build(ctx, in)
+	if err != nil {
+		var wrong osrepo.Problems
+		if errors.As(err, &wrong) {
+			return catalog.Build{}, nil, err // it names its places itself
+		}
+		return catalog.Build{}, nil, fmt.Errorf("cannot build %s %s: %w", in.Device, in.Version, err)
+	}
+	return b, report, nil
+}
+
+// builder is one build under way.
+type builder struct {
+	ctx    context.Context
+	in     Input
+	plan   *osrepo.Plan
+	values map[string]string // of variables
+	time   int64             // of all that is written
+	certs  []byte            // otacerts.zip
+	places map[string][]string
+
+	stock      map[string]catalog.Partition
+	images     []catalog.Partition
+	made       map[string]avb.Descriptor // by partition rebuilt
+	report     *Report
+	patchLevel string
+	facts      catalog.Build
+	open       []io.Closer
+}
+
+func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
+	none := catalog.Build{}
+	if err := in.check(); err != nil {
+		return none, nil, err
+	}
+	in.progress("check", 0, 1)
+	v, err := View(in.Blobs, in.Stock)
+	if err != nil {
+		return none, nil, err
+	}
+	plan, err := in.Snapshot.Plan(in.Device, v)
+	if err != nil {
+		return none, nil, err
+	}
+	in.progress("check", 1, 1)
+	b, err := newBuilder(ctx, in, plan)
+	if err != nil {
+		return none, nil, err
+	}
+	defer b.close()
+	if err := b.partitions(); err != nil {
+		return none, nil, err
+	}
+	if err := b.vbmeta(); err != nil {
+		return none, nil, fmt.Errorf("vbmeta: %w", err)
+	}
+	if err := b.prove(); err != nil {
+		return none, nil, fmt.Errorf("the finished images do not verify: %w", err)
+	}
+	out, err := b.finish()
+	return out, b.report, err
+}
+
+func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan) (*builder, error) {
+	switch t := plan.Device.Boot.Trust; t {
+	case bootprofile.CustomKey, bootprofile.Unlocked:
+	default:
+		return nil, fmt.Errorf("devices/%s/device.yaml has trust %s; images are made for %s and %s", in.Device, t, bootprofile.CustomKey, bootprofile.Unlocked)
+	}
+	certs, err := otazip.WriteCerts([]*x509.Certificate{in.UpdateCert})
+	if err != nil {
+		return nil, fmt.Errorf("update certificate: %w", err)
+	}
+	b := &builder{
+		ctx: ctx, in: in, plan: plan, certs: certs, time: in.Snapshot.Commit.Time.Unix(),
+		values: map[string]string{
+			"version": in.Version, "os.name": plan.OS.Name, "channel": plan.OS.Channel, "update_url": plan.OS.UpdateURL,
+			"device.codename": plan.Device.Codename, "device.name": plan.Device.Name, "device.vendor": plan.Device.Vendor,
+			"stock.fingerprint": in.Stock.Fingerprint, "stock.incremental": in.Stock.Incremental,
+		},
+		places: map[string][]string{}, stock: map[string]catalog.Partition{}, made: map[string]avb.Descriptor{},
+		report: &Report{
+			Device: in.Device, Version: in.Version, Commit: in.Snapshot.Commit.Hash, Stock: in.Stock.Incremental,
+			Owners: map[string]string{}, Removed: map[string]string{}, Properties: map[string]string{},
+		},
+	}
+	for _, p := range in.Stock.Partitions {
+		b.stock[p.Name] = p
+	}
+	for _, place := range plan.Device.Boot.UpdateCertificates {
+		partition, path, _ := strings.Cut(place, ":")
+		if _, ok := b.stock[partition]; !ok {
+			return nil, fmt.Errorf("devices/%s/device.yaml: update_certificates has %q, but stock has no partition %s", in.Device, place, partition)
+		}
+		b.places[partition] = append(b.places[partition], path)
+	}
+	for name := range plan.Device.Partitions {
+		if _, ok := b.stock[name]; !ok {
+			return nil, fmt.Errorf("devices/%s/device.yaml: partitions has %s, but stock has no such partition", in.Device, name)
+		}
+	}
+	return b, nil
+}
+
+func (b *builder) close() {
+	for _, c := range b.open {
+		c.Close()
+	}
+}
+
+// source opens an image of the stock until the build is done.
+func (b *builder) source(p catalog.Partition) (*blob.Blob, error) {
+	r, err := b.in.Blobs.OpenRef(blob.Ref{Digest: p.Digest, Size: p.Size})
+	if err != nil {
+		return nil, err
+	}
+	b.open = append(b.open, r)
+	return r, nil
+}
+
+// partitions rebuilds those with files and those with update certificates, and
+// takes the others over.
+func (b *builder) partitions() error {
+	for _, p := range b.in.Stock.Partitions {
+		var err error
+		switch {
+		case p.Name == "vbmeta":
+		case p.FS == "erofs" && b.touches(p.Name):
+			err = b.fileSystem(p)
+		case p.FS == "" && len(b.places[p.Name]) > 0:
+			err = b.bootImage(p)
+		case len(b.places[p.Name]) > 0:
+			err = fmt.Errorf("the update certificate belongs there, but %s images are not written", p.FS)
+		default:
+			b.images = append(b.images, p)
+			b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: p.Name, Why: "no layer changes it"})
+		}
+		if err != nil {
+			return fmt.Errorf("partition %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// touches says whether anything in the partition is to change.
+func (b *builder) touches(partition string) bool {
+	return partition == "system" || len(b.places[partition]) > 0 ||
+		slices.ContainsFunc(b.plan.Removed, func(r osrepo.Removed) bool { return r.Partition == partition }) ||
+		slices.ContainsFunc(b.plan.Placed, func(w osrepo.Placed) bool { return w.Partition == partition }) ||
+		slices.ContainsFunc(b.plan.Props, func(e osrepo.PropEdit) bool { return e.Partition == partition })
+}
+
+// keep writes an image into the store as a partition of the build.
+func (b *builder) keep(p catalog.Partition, im *tree.Image, d avb.Descriptor) error {
+	if limit := b.plan.Device.Partitions[p.Name].Size; limit > 0 && im.Size() > limit {
+		return fmt.Errorf("the image has %d bytes, the partition %d by devices/%s/device.yaml: remove %d bytes", im.Size(), limit, b.in.Device, im.Size()-limit)
+	}
+	w, err := b.in.Blobs.Create(b.ctx)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	step := "write " + p.Name
+	counted := &counter{w: w, fn: func(done int64) { b.in.progress(step, done, im.Size()) }}
+	if _, err := im.WriteTo(counted); err != nil {
+		return err
+	}
+	ref, err := w.Commit()
+	if err != nil {
+		return err
+	}
+	b.images = append(b.images, catalog.Partition{Name: p.Name, FS: p.FS, Digest: ref.Digest, Size: ref.Size})
+	if d != nil {
+		b.made[p.Name] = d
+		b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: p.Name, Rebuilt: true, VerifiedBy: Friday, Why: "made anew from stock and layers"})
+	}
+	return nil
+}
+
+// counter tells how much was written, at most every four MiB.
+type counter struct {
+	w          io.Writer
+	done, told int64
+	fn         func(done int64)
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if c.done += int64(n); c.done-c.told >= 4<<20 || err == nil && c.told == 0 {
+		c.told = c.done
+		c.fn(c.done)
+	}
+	return n, err
+}
+
+// prove verifies the build as a phone would and notes the chain's digest.
+func (b *builder) prove() error {
+	b.in.progress("verify", 0, 1)
+	chain, err := avb.VerifyChain(b.ctx, func(name string) (io.ReaderAt, int64, error) {
+		i := slices.IndexFunc(b.images, func(p catalog.Partition) bool { return p.Name == name })
+		if i < 0 {
+			return nil, 0, fmt.Errorf("the build has no partition %s", name)
+		}
+		r, err := b.source(b.images[i])
+		if err != nil {
+			return nil, 0, err
+		}
+		return r, r.Size(), nil
+	}, avb.EncodePublicKey(&b.in.AVB.PublicKey))
+	if err != nil {
+		return err
+	}
+	b.facts.VBMetaDigest = fmt.Sprintf("%x", chain.Digest)
+	b.facts.RollbackIndex = chain.VBMeta.RollbackIndex
+	b.in.progress("verify", 1, 1)
+	return nil
+}
+
+func (b *builder) finish() (catalog.Build, error) {
+	slices.SortFunc(b.images, func(x, y catalog.Partition) int { return strings.Compare(x.Name, y.Name) })
+	slices.SortFunc(b.report.Partitions, func(x, y ReportPartition) int { return strings.Compare(x.Name, y.Name) })
+	b.report.Wipes = b.wipes()
+	out := b.facts
+	out.Device, out.Version, out.Incremental = b.in.Device, b.in.Version, b.in.Version
+	out.Commit, out.Timestamp = b.in.Snapshot.Commit.Hash, b.time
+	out.PatchLevel, out.Stock, out.Images = b.patchLevel, b.in.Stock.Digest, b.images
+	out.ID = catalog.BuildID(out.Device, out.Version, out.Images)
+	var err error
+	out.Report, err = b.report.save(b.ctx, b.in.Blobs)
+	return out, err
+}

@@ -1,0 +1,96 @@
+package rom
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/osrepo"
+)
+
+// A listing is the blob that stands for a stock when layers are checked: one
+// line of JSON with the build.prop files, then tree.Index, one line a path.
+type listingHead struct {
+	Listing int                        `json:"friday_listing"` // version
+	Props   map[string]osrepo.PropFile `json:"props"`          // by partition
+}
+
+const listingVersion = 1
+
+func writeListing(ctx context.Context, blobs *blob.Store, index *tree.Index, props map[string]osrepo.PropFile) (blob.Ref, error) {
+	w, err := blobs.Create(ctx)
+	if err != nil {
+		return blob.Ref{}, err
+	}
+	defer w.Abort()
+	head, err := json.Marshal(listingHead{listingVersion, props})
+	if err != nil {
+		return blob.Ref{}, err
+	}
+	if _, err := w.Write(append(head, '\n')); err != nil {
+		return blob.Ref{}, err
+	}
+	if _, err := index.WriteTo(w); err != nil {
+		return blob.Ref{}, err
+	}
+	return w.Commit()
+}
+
+// View is how layers see a stock: the listing of its files and its properties.
+func View(blobs *blob.Store, s catalog.Stock) (osrepo.View, error) {
+	v, err := view(blobs, s)
+	if err != nil {
+		return v, fmt.Errorf("cannot read the listing of stock %s: %w", s.Incremental, err)
+	}
+	return v, nil
+}
+
+func view(blobs *blob.Store, s catalog.Stock) (osrepo.View, error) {
+	b, err := blobs.Open(s.Index)
+	if err != nil {
+		return osrepo.View{}, err
+	}
+	defer b.Close()
+	r := bufio.NewReaderSize(b.Verified(), 1<<16)
+	var head listingHead
+	line, err := r.ReadBytes('\n')
+	if err != nil {
+		return osrepo.View{}, fmt.Errorf("first line: %w", err)
+	}
+	if err := json.Unmarshal(line, &head); err != nil {
+		return osrepo.View{}, fmt.Errorf("first line: %w", err)
+	}
+	if head.Listing != listingVersion {
+		return osrepo.View{}, fmt.Errorf("it is of version %d, expected %d; add the stock again", head.Listing, listingVersion)
+	}
+	index, err := tree.ReadIndex(r)
+	if err != nil {
+		return osrepo.View{}, err
+	}
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return osrepo.View{}, err
+	}
+	return osrepo.View{Index: index, Props: head.Props}, nil
+}
+
+// Index returns the listing of the stock's files.
+func Index(blobs *blob.Store, s catalog.Stock) (*tree.Index, error) {
+	v, err := View(blobs, s)
+	return v.Index, err
+}
+
+// Check says whether the layers of a device fit a stock, without any image. The
+// error is of type osrepo.Problems where the repository is to blame.
+func Check(blobs *blob.Store, snapshot *osrepo.Snapshot, device string, s catalog.Stock) error {
+	v, err := View(blobs, s)
+	if err != nil {
+		return err
+	}
+	_, err = snapshot.Plan(device, v)
+	return err
+}

@@ -1,0 +1,143 @@
+package rom
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/catalog"
+)
+
+// Owners that are no layer.
+const (
+	Stock  = "stock"
+	Friday = "friday"
+)
+
+// Report says what a build is made of. Paths are written "partition:path".
+type Report struct {
+	Device  string `json:"device"`
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Stock   string `json:"stock"` // incremental of the firmware underneath
+	// Owners names the layer that wrote each path, Stock or Friday.
+	Owners     map[string]string `json:"owners"`
+	Removed    map[string]string `json:"removed"`    // path to layer
+	Properties map[string]string `json:"properties"` // "system:ro.build.date" to layer
+	Partitions []ReportPartition `json:"partitions"`
+	Wipes      []Wipe            `json:"wipes"`
+}
+
+// ReportPartition says what became of one partition.
+type ReportPartition struct {
+	Name    string `json:"name"`
+	Rebuilt bool   `json:"rebuilt"` // false: the stock's image, byte for byte
+	// VerifiedBy is Friday for what our vbmeta vouches for, Stock where the
+	// vendor's own signature still does, "" where nothing checks it.
+	VerifiedBy string `json:"verified_by,omitempty"`
+	Why        string `json:"why,omitempty"`
+}
+
+// Wipe is a way of installing the build, and whether the phone loses its data.
+type Wipe struct {
+	From  string `json:"from"`
+	Wipes bool   `json:"wipes"`
+	Why   string `json:"why"`
+}
+
+func (b *builder) wipes() []Wipe {
+	stock := Wipe{From: "stock " + b.in.Stock.Incremental, Wipes: true, Why: "unlocking the boot loader wipes the phone"}
+	switch b.plan.Device.Boot.Trust {
+	case bootprofile.CustomKey:
+		stock.Why = "unlocking the boot loader, storing the OS's AVB key and locking it again wipe the phone"
+	case bootprofile.None:
+		stock.Why = "the vendor's data is encrypted and labelled for the vendor's system"
+	}
+	return []Wipe{
+		stock,
+		{From: "a build of this OS with the same or an older patch level", Why: "same key, and the patch level does not go down"},
+		{From: "a build of this OS with a patch level newer than " + b.patchLevel, Wipes: true, Why: "phones that are not locked with the vendor's key install an older patch level and wipe the data"},
+	}
+}
+
+// save puts the report into the store as JSON.
+func (r *Report) save(ctx context.Context, blobs *blob.Store) (blob.Digest, error) {
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return blob.Digest{}, err
+	}
+	ref, err := blobs.Put(ctx, bytes.NewReader(append(text, '\n')))
+	return ref.Digest, err
+}
+
+// maxReport bounds what ReadReport holds: a million paths.
+const maxReport = 256 << 20
+
+// ReadReport returns the report that was kept with a build.
+func ReadReport(blobs *blob.Store, b catalog.Build) (*Report, error) {
+	text, err := blobs.Bytes(b.Report, maxReport)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the report of %s %s: %w", b.Device, b.Version, err)
+	}
+	r := &Report{}
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("cannot read the report of %s %s: %w", b.Device, b.Version, err)
+	}
+	return r, nil
+}
+
+// Text writes the report for people: what differs from stock, by owner.
+func (r *Report) Text(w io.Writer) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s %s: commit %.12s over stock %s\n", r.Device, r.Version, r.Commit, r.Stock)
+	of := map[string][]string{}
+	stock := 0
+	for path, owner := range r.Owners {
+		if owner == Stock {
+			stock++
+			continue
+		}
+		of[owner] = append(of[owner], "  + "+path)
+	}
+	for path, owner := range r.Removed {
+		of[owner] = append(of[owner], "  - "+path)
+	}
+	for key, owner := range r.Properties {
+		of[owner] = append(of[owner], "  = "+key)
+	}
+	for _, owner := range slices.Sorted(maps.Keys(of)) {
+		slices.Sort(of[owner])
+		fmt.Fprintf(&out, "%s\n%s\n", owner, strings.Join(of[owner], "\n"))
+	}
+	fmt.Fprintf(&out, "stock owns the other %d paths\n", stock)
+	for _, p := range r.Partitions {
+		what := "stock's image"
+		if p.Rebuilt {
+			what = "rebuilt"
+		}
+		fmt.Fprintf(&out, "partition %s: %s, verified by %s; %s\n", p.Name, what, orNobody(p.VerifiedBy), p.Why)
+	}
+	for _, v := range r.Wipes {
+		does := "keeps the data"
+		if v.Wipes {
+			does = "WIPES the phone"
+		}
+		fmt.Fprintf(&out, "from %s: %s: %s\n", v.From, does, v.Why)
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+func orNobody(s string) string {
+	if s == "" {
+		return "nobody"
+	}
+	return s
+}
