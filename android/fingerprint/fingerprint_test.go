@@ -62,7 +62,7 @@ func TestErrors(t *testing.T) {
 		t.Error(err)
 	}
 	f := Fingerprint{long, "b", "c", "9", "I", "1", "user", "k"}
-	if err := f.Check(); err == nil || err.Error() != "cannot use fingerprint: it is 275 bytes long, expected at most 255" {
+	if err := f.Check(); err == nil || err.Error() != "cannot use fingerprint: it is 273 bytes long, expected at most 255" {
 		t.Error(err)
 	}
 }
