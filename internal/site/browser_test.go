@@ -1,0 +1,236 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	cdpruntime "github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+)
+
+// What a page may weigh and ask for, cold.
+const (
+	mostBytes    = 60_000
+	mostRequests = 6
+)
+
+// browserPages is every page, and who looks at it.
+var browserPages = []struct{ name, as, path string }{
+	{"home", "", "/"},
+	{"home-asked", "ana", "/"},
+	{"threads", "", "/t"},
+	{"threads-none", "", "/t?q=nothing+like+it"},
+	{"thread", "", "/t/1-camera-closes-at-5-zoom"},
+	{"thread-member", "ana", "/t/1-camera-closes-at-5-zoom"},
+	{"thread-maintainer", "mo", "/t/2-battery-loses-a-fifth-overnight-in-flight-mode"},
+	{"thread-declined", "li", "/t/4-record-calls-without-telling-the-other-side"},
+	{"thread-confirmed", "", "/t/7-left-speaker-crackles-at-low-volume"},
+	{"new", "ana", "/t/new"},
+	{"devices", "", "/d"},
+	{"device", "", "/d/umi"},
+	{"releases", "", "/r"},
+	{"release", "", "/r/26.11.27"},
+	{"train", "", "/train"},
+	{"train-admin", "ada", "/train"},
+	{"member", "", "/m/mo"},
+	{"me", "ana", "/me"},
+	{"signin", "", "/signin"},
+	{"register", "", "/register"},
+	{"not-found", "", "/t/999"},
+}
+
+// startBrowser starts Chromium, or skips.
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		t.Skipf("needs chromium")
+	}
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(),
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless,
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(60*time.Second),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-dev-shm-usage", true))
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("cannot start %s: %v", path, err)
+	}
+	return ctx
+}
+
+// visit is what loading one page showed.
+type visit struct {
+	mu       sync.Mutex
+	problems []string
+	requests int
+	bytes    float64
+}
+
+func (v *visit) listen(ev any) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch ev := ev.(type) {
+	case *cdpruntime.EventConsoleAPICalled:
+		if ev.Type == cdpruntime.ConsoleAPICalledTypeError || ev.Type == cdpruntime.ConsoleAPICalledTypeWarning {
+			v.problems = append(v.problems, fmt.Sprintf("console: %v", ev.Args))
+		}
+	case *cdpruntime.EventExceptionThrown:
+		v.problems = append(v.problems, "exception: "+ev.ExceptionDetails.Text)
+	case *cdplog.EventEntryAdded:
+		if ev.Entry.Level == cdplog.EntryLevelError && !strings.Contains(ev.Entry.Text, "404 (Not Found)") {
+			v.problems = append(v.problems, fmt.Sprintf("%s: %s", ev.Entry.Source, ev.Entry.Text))
+		}
+	case *network.EventRequestWillBeSent:
+		v.requests++
+	case *network.EventLoadingFinished:
+		v.bytes += ev.EncodedDataLength
+	}
+}
+
+// look is asked of the page itself.
+const look = `(() => {
+  const w = document.documentElement, out = [];
+  if (w.scrollWidth > innerWidth) {
+    const wide = [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName + "." + (e.className.baseVal ?? e.className));
+    out.push("it scrolls sideways: " + w.scrollWidth + " of " + innerWidth + " px; " + wide.slice(0, 4).join(", "));
+  }
+  const h1 = document.querySelectorAll("h1").length;
+  if (h1 !== 1) out.push("it has " + h1 + " h1");
+  if (document.querySelectorAll("[style]").length) out.push("it has style attributes");
+  for (const e of document.querySelectorAll("button, select, textarea, input:not([type=hidden]):not([type=radio]):not([type=checkbox]), .nav a, summary, .choice")) {
+    const b = e.getBoundingClientRect();
+    if (b.height > 0 && b.height < 43.5) out.push("too small to hit: " + e.tagName + " " + e.textContent.trim() + " has " + b.height + " px");
+  }
+  for (const e of document.querySelectorAll("img, svg:not(svg svg)")) if (e.getAttribute("aria-hidden") !== "true" && !e.getAttribute("alt") && !e.getAttribute("aria-label")) out.push("a picture without words");
+  let shift = 0;
+  for (const e of performance.getEntriesByType("layout-shift")) shift += e.value;
+  if (shift > 0.01) out.push("it shifts by " + shift);
+  return out;
+})()`
+
+func TestBrowserPages(t *testing.T) {
+	browser := startBrowser(t)
+	w := whole(t, openSQLite(t))
+	srv := httptest.NewServer(w.handler)
+	defer srv.Close()
+	axe := ""
+	if path := os.Getenv("FRIDAY_AXE"); path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		axe = string(b)
+	}
+	for _, p := range browserPages {
+		for _, width := range []int64{320, 390, 1280} {
+			for _, theme := range []string{"light", "dark"} {
+				if width == 320 && theme == "dark" {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%d/%s", p.name, width, theme), func(t *testing.T) {
+					ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+					defer cancel()
+					ctx, cancel = context.WithTimeout(ctx, 60*time.Second)
+					defer cancel()
+					v := &visit{}
+					openTab(t, ctx, v, width, theme)
+					if p.as != "" {
+						callCDP(t, ctx, network.SetCookie, network.SetCookieParams{Name: "friday", Value: w.tokens[p.as], URL: srv.URL})
+					}
+					if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+p.path)); err != nil {
+						t.Fatal(err)
+					}
+					found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](look))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if dir := os.Getenv("FRIDAY_SCREENSHOTS"); dir != "" && width != 320 {
+						shoot(t, ctx, filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", p.name, width, theme)))
+					}
+					if axe != "" {
+						found = append(found, runAxe(t, ctx, axe)...)
+					}
+					v.mu.Lock()
+					defer v.mu.Unlock()
+					for _, problem := range append(v.problems, found...) {
+						t.Error(problem)
+					}
+					if v.requests > mostRequests || v.bytes > mostBytes {
+						t.Errorf("%d requests and %.0f bytes, at most %d and %d are allowed", v.requests, v.bytes, mostRequests, mostBytes)
+					}
+					slog.Debug("page", "name", p.name, "requests", v.requests, "bytes", v.bytes)
+				})
+			}
+		}
+	}
+}
+
+func callCDP[P, R any](t *testing.T, ctx context.Context, cmd cdp.Command[P, R], params P) {
+	t.Helper()
+	if _, err := chromedp.Call(ctx, cmd, params); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openTab makes a tab of that width and theme, and listens to it.
+func openTab(t *testing.T, ctx context.Context, v *visit, width int64, theme string) {
+	t.Helper()
+	if err := chromedp.Listen(ctx, v.listen); err != nil {
+		t.Fatal(err)
+	}
+	callCDP(t, ctx, network.Enable, network.EnableParams{})
+	callCDP(t, ctx, cdplog.Enable, cdp.Empty{})
+	callCDP(t, ctx, cdpruntime.Enable, cdp.Empty{})
+	callCDP(t, ctx, network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true})
+	callCDP(t, ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 844, DeviceScaleFactor: 1, Mobile: width < 700})
+	callCDP(t, ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+}
+
+func shoot(t *testing.T, ctx context.Context, path string) {
+	t.Helper()
+	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(path, shot, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// runAxe asks axe-core, which knows contrast, names, roles and landmarks.
+func runAxe(t *testing.T, ctx context.Context, axe string) []string {
+	t.Helper()
+	const ask = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r =>
+		r.violations.flatMap(v => v.nodes.map(n => "axe " + v.id + ": " + n.target.join(" ") + ": " + n.failureSummary.replace(/\s+/g, " "))))`
+	found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](axe+";\n"+ask, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}

@@ -1,0 +1,164 @@
+package site
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/train"
+)
+
+type homeView struct {
+	Week, Sentence, Headline string
+	Cut, Counting            bool
+	Departure, Now           time.Time
+	Countdown                []unit
+	Line                     line.Map
+	Hot                      []threadRow
+	Last                     *lastView
+	Days                     string
+	Confirmed                int
+}
+
+type unit struct{ Value, Unit string }
+
+type lastView struct {
+	Name, Words string
+	Left        time.Time
+	Devices     []string
+	Fixes       string
+}
+
+func (c *call) home() error {
+	var v homeView
+	err := c.read(func(tx *db.Tx) error {
+		st, err := c.s.Train.Status(tx, 12)
+		if err != nil {
+			return err
+		}
+		v = c.week(st)
+		hot, _, err := feedback.List(tx, feedback.Filter{Open: true, Order: feedback.Hot, Limit: 6})
+		if err != nil {
+			return err
+		}
+		v.Hot = rows(hot)
+		v.Days, v.Confirmed, err = middleDays(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.show("home", page{Title: c.s.Name, Nav: "home", Script: true, Body: v})
+}
+
+// week is what home and console say of this week.
+func (c *call) week(st train.Status) homeView {
+	v := homeView{Week: st.Week, Now: c.now(), Departure: st.Departure.In(c.s.zone)}
+	this := find(st.Releases, st.Week)
+	v.Cut = this != nil
+	v.Line = weekLine(local(this, c.s.zone), v.Departure)
+	v.Sentence, v.Headline = weekWords(this, v.Departure)
+	v.Counting = v.Departure.After(v.Now) && (this == nil || this.State == train.Open || this.State == train.Frozen || this.State == train.Testing)
+	v.Countdown = countdown(v.Departure.Sub(v.Now))
+	for i := range st.Releases {
+		if r := &st.Releases[i]; r.Name != st.Week && (r.State == train.Shipping || r.State == train.Settled || r.State == train.Pulled) {
+			v.Last = lastRelease(r)
+			break
+		}
+	}
+	if v.Last == nil && this != nil && (this.State == train.Shipping || this.State == train.Settled) {
+		v.Last = lastRelease(this)
+	}
+	return v
+}
+
+func find(releases []train.ReleaseStatus, name string) *train.ReleaseStatus {
+	for i := range releases {
+		if releases[i].Name == name {
+			return &releases[i]
+		}
+	}
+	return nil
+}
+
+// local is r with its times as the site's zone has them.
+func local(r *train.ReleaseStatus, zone *time.Location) *train.ReleaseStatus {
+	if r == nil {
+		return nil
+	}
+	out := *r
+	out.CutAt = out.CutAt.In(zone)
+	out.Log = slices.Clone(r.Log)
+	for i := range out.Log {
+		out.Log[i].At = out.Log[i].At.In(zone)
+	}
+	return &out
+}
+
+// weekWords says where the train is in a sentence, and a headline.
+func weekWords(r *train.ReleaseStatus, departure time.Time) (sentence, headline string) {
+	leaves := "The train leaves " + departure.Format("Monday at 15:04")
+	if r == nil {
+		return "is open: commits gather until it is cut.", leaves
+	}
+	switch r.State {
+	case train.Frozen:
+		return "is cut: its builds and packages are being made and proven.", leaves
+	case train.Testing:
+		return "is in the test ring.", leaves
+	case train.Shipping:
+		return "is on its way, stage by stage.", "The train has left"
+	case train.Settled:
+		return "has reached everyone it was meant for.", "The train has arrived"
+	case train.Skipped:
+		return r.Reason, "No train this week"
+	case train.Pulled:
+		return r.Reason, "The train was called back"
+	}
+	return "is open: commits gather until it is cut.", leaves
+}
+
+func countdown(d time.Duration) []unit {
+	s := max(0, int(d.Seconds()))
+	two := func(n int) string { return string([]byte{byte('0' + n/10), byte('0' + n%10)}) }
+	return []unit{{strconv.Itoa(s / 86400), "days"}, {two(s / 3600 % 24), "hours"}, {two(s / 60 % 60), "minutes"}, {two(s % 60), "seconds"}}
+}
+
+func lastRelease(r *train.ReleaseStatus) *lastView {
+	v := &lastView{Name: r.Name, Words: trainWords[r.State].text, Fixes: strconv.Itoa(len(r.Fixes))}
+	for _, d := range r.Devices {
+		if len(d.Rollouts) > 0 {
+			v.Devices = append(v.Devices, d.Device)
+		}
+	}
+	for _, t := range r.Log {
+		if t.Device == "" && t.To == string(train.Shipping) {
+			v.Left = t.At
+		}
+	}
+	return v
+}
+
+// middleDays is the median of days from report to confirmed fix of the last
+// threads that were confirmed.
+func middleDays(tx *db.Tx) (string, int, error) {
+	threads, _, err := feedback.List(tx, feedback.Filter{State: feedback.Confirmed, Limit: 100})
+	if err != nil {
+		return "", 0, err
+	}
+	var all []float64
+	for _, t := range threads {
+		if d, ok := t.Days(); ok {
+			all = append(all, d)
+		}
+	}
+	if len(all) == 0 {
+		return "", 0, nil
+	}
+	slices.SortFunc(all, cmp.Compare[float64])
+	return days(all[len(all)/2]), len(all), nil
+}

@@ -1,0 +1,65 @@
+package site
+
+import (
+	"bytes"
+	"html/template"
+
+	"github.com/microcosm-cc/bluemonday"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+)
+
+// markdown turns what members write into HTML that cannot do harm: raw HTML is
+// left out, what remains passes a list of allowed elements, links go to http,
+// https and mailto alone, and pictures, which would tell others who reads, are
+// not shown.
+type markdown struct {
+	convert goldmark.Markdown
+	policy  *bluemonday.Policy
+}
+
+func newMarkdown() *markdown {
+	p := bluemonday.NewPolicy()
+	p.AllowElements("p", "br", "hr", "strong", "em", "del", "code", "pre", "blockquote", "ul", "li",
+		"h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td")
+	p.AllowAttrs("start").Matching(bluemonday.Integer).OnElements("ol")
+	p.AllowElements("ol")
+	p.AllowAttrs("href").OnElements("a")
+	p.AllowURLSchemes("http", "https", "mailto")
+	p.AllowRelativeURLs(true)
+	p.RequireParseableURLs(true)
+	p.RequireNoFollowOnLinks(true)
+	p.RequireNoReferrerOnLinks(true)
+	return &markdown{
+		convert: goldmark.New(
+			goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.NewLinkify(extension.WithLinkifyAllowedProtocols([]string{"http:", "https:"}))),
+			goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(quietHeadings{}, 100))),
+		),
+		policy: p,
+	}
+}
+
+// html renders source; what cannot be rendered is shown as it was written.
+func (m *markdown) html(source string) template.HTML {
+	var out bytes.Buffer
+	if err := m.convert.Convert([]byte(source), &out); err != nil {
+		return template.HTML("<p>" + template.HTMLEscapeString(source) + "</p>") //nolint:gosec // escaped
+	}
+	return template.HTML(m.policy.SanitizeBytes(out.Bytes())) //nolint:gosec // sanitised
+}
+
+// quietHeadings lowers headings below the page's own h1 and h2.
+type quietHeadings struct{}
+
+func (quietHeadings) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) {
+	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if h, ok := n.(*ast.Heading); ok && entering {
+			h.Level = min(6, h.Level+2)
+		}
+		return ast.WalkContinue, nil
+	})
+}

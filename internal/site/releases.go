@@ -1,0 +1,305 @@
+package site
+
+import (
+	"html/template"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/device"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+// stations is how many releases a device's line shows.
+const stations = 12
+
+type deviceCard struct {
+	Codename, Name, Runs string
+	Open                 int
+	Line                 line.Map
+}
+
+func (c *call) devices() error {
+	var cards []deviceCard
+	err := c.read(func(tx *db.Tx) error {
+		cat, err := readCatalogue(tx)
+		if err != nil {
+			return err
+		}
+		st, err := c.s.Train.Status(tx, 6)
+		if err != nil {
+			return err
+		}
+		for _, codename := range cat.order {
+			open, _, err := feedback.List(tx, feedback.Filter{Device: codename, Open: true, Limit: 200})
+			if err != nil {
+				return err
+			}
+			card := deviceCard{Codename: codename, Name: cat.name(codename), Open: len(open), Line: deviceLine(codename, st.Releases)}
+			for i := range card.Line.Stops {
+				card.Line.Stops[i].Note = "" // on the device's own page
+			}
+			builds, err := catalog.Builds(tx, codename)
+			if err != nil {
+				return err
+			}
+			if len(builds) > 0 {
+				card.Runs = builds[0].Version
+			}
+			cards = append(cards, card)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.show("devices", page{Title: "Devices", Nav: "devices", Body: cards})
+}
+
+type fact struct{ Name, Value string }
+
+type deviceView struct {
+	Codename, Name string
+	Line           line.Map
+	Threads        []threadRow
+	Facts          []fact
+	Packages       []packageView
+}
+
+func (c *call) device() error {
+	codename := c.r.PathValue("codename")
+	var v deviceView
+	err := c.read(func(tx *db.Tx) error {
+		cat, err := readCatalogue(tx)
+		if err != nil {
+			return err
+		}
+		if _, ok := cat.names[codename]; !ok {
+			return errNotFound
+		}
+		d, err := device.ByCodename(tx, codename)
+		if err != nil {
+			return err
+		}
+		v.Codename, v.Name, v.Facts = codename, cat.name(codename), bootFacts(d)
+		st, err := c.s.Train.Status(tx, stations)
+		if err != nil {
+			return err
+		}
+		v.Line = deviceLine(codename, st.Releases)
+		threads, _, err := feedback.List(tx, feedback.Filter{Device: codename, Open: true, Order: feedback.Hot, Limit: 12})
+		if err != nil {
+			return err
+		}
+		v.Threads = rows(threads)
+		builds, err := catalog.Builds(tx, codename)
+		if err != nil || len(builds) == 0 {
+			return err
+		}
+		v.Facts = append(v.Facts, fact{"Newest build", builds[0].Version}, fact{"Patch level", builds[0].PatchLevel}, fact{"Fingerprint", builds[0].Fingerprint})
+		packages, err := catalog.PackagesTo(tx, builds[0].ID)
+		if err != nil {
+			return err
+		}
+		v.Packages, err = packageViews(tx, packages)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.show("device", page{Title: v.Name + " (" + v.Codename + ")", Nav: "devices", Body: v})
+}
+
+// bootFacts says in words what a phone checks.
+func bootFacts(d device.Device) []fact {
+	trust := map[bootprofile.Trust]string{bootprofile.CustomKey: "Locked with our key: it boots nothing else", bootprofile.Unlocked: "Unlocked: it boots any system",
+		bootprofile.VerifiedBoot1: "Verified Boot 1", bootprofile.None: "Nothing at boot"}
+	slots := map[bootprofile.Slots]string{bootprofile.AB: "Two slots; an update never touches the running system", bootprofile.VirtualAB: "Virtual A/B",
+		bootprofile.VirtualABCompressed: "Virtual A/B, compressed", bootprofile.Single: "One slot; recovery writes the update"}
+	facts := []fact{{"Vendor", d.Vendor}, {"At boot", trust[d.Boot.Trust]}, {"Updates", slots[d.Boot.Slots]}, {"First install", string(d.Boot.Flash)}}
+	if d.Boot.Kernel != "" {
+		facts = append(facts, fact{"Kernel", d.Boot.Kernel})
+	}
+	return slices.DeleteFunc(facts, func(f fact) bool { return f.Value == "" })
+}
+
+type packageView struct{ Device, File, Words, Href, Size, SHA256 string }
+
+func packageViews(tx *db.Tx, packages []catalog.Package) ([]packageView, error) {
+	var all []packageView
+	for _, p := range packages {
+		v := packageView{Device: p.Device, File: p.File, Words: "the whole system", Size: size(p.Size), SHA256: p.Digest.String(),
+			Href: wire.PathPackages + p.Digest.String() + "/" + p.File}
+		if p.From != "" {
+			from, err := catalog.BuildByID(tx, p.From)
+			if err != nil && !isMissing(err) {
+				return nil, err
+			}
+			if v.Words = "from the build before"; from.Version != "" {
+				v.Words = "from " + from.Version
+			}
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+type releaseRow struct {
+	Name, Reason, Fixes string
+	CutAt               time.Time
+	Devices             []releaseDevice
+}
+
+type releaseDevice struct {
+	Device string
+	State  stateView
+}
+
+func (c *call) releases() error {
+	var all []releaseRow
+	err := c.read(func(tx *db.Tx) error {
+		st, err := c.s.Train.Status(tx, 52)
+		if err != nil {
+			return err
+		}
+		for _, r := range st.Releases {
+			row := releaseRow{Name: r.Name, Reason: r.Reason, CutAt: r.CutAt, Fixes: plural(len(r.Fixes), "fix", "fixes")}
+			for _, d := range r.Devices {
+				mark, _ := deviceMark(d)
+				row.Devices = append(row.Devices, releaseDevice{d.Device, stateView{Mark: mark, Word: deviceWord(d)}})
+			}
+			all = append(all, row)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.show("releases", page{Title: "Releases", Nav: "releases", Body: all})
+}
+
+// deviceWord says how a device stands in a release.
+func deviceWord(d train.DeviceStatus) string {
+	text := deviceWords[d.State].text
+	for _, r := range d.Rollouts {
+		text = rolloutWords[r.State].text
+		if r.State == fleet.Running {
+			text = "At " + strconv.Itoa(r.Percent()) + "%"
+		}
+	}
+	return text
+}
+
+type releaseView struct {
+	Name, Commit, Reason string
+	CutAt                time.Time
+	State                stateView
+	Notes                template.HTML
+	Tracks               []trackView
+	Fixes                []threadRow
+	Packages             []packageView
+}
+
+// trackView is one device of a release on its track.
+type trackView struct {
+	Device, Name, Channel, Counts, Reason, Trouble string
+	State                                          stateView
+	Line                                           line.Map
+}
+
+func tracks(r *train.ReleaseStatus, cat catalogue) []trackView {
+	var all []trackView
+	for _, d := range r.Devices {
+		if len(d.Rollouts) == 0 {
+			w := deviceWords[d.State]
+			all = append(all, trackView{Device: d.Device, Name: cat.name(d.Device), State: stateView{Mark: w.mark, Word: w.text}, Line: trackLine(d, nil), Trouble: trouble(w.mark)})
+			continue
+		}
+		for i := range d.Rollouts {
+			ro := &d.Rollouts[i]
+			w := rolloutWords[ro.State]
+			v := trackView{Device: d.Device, Name: cat.name(d.Device), Channel: ro.Channel, State: stateView{Mark: w.mark, Word: w.text},
+				Line: trackLine(d, ro), Reason: ro.Reason, Counts: counts(ro.Counts), Trouble: trouble(w.mark)}
+			if ro.Region != "" {
+				v.Channel += " in " + ro.Region
+			}
+			if v.Trouble == "" {
+				v.Reason = ""
+			}
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+func trouble(m line.Mark) string {
+	if m == line.Held || m == line.Halted {
+		return string(m)
+	}
+	return ""
+}
+
+func counts(n fleet.Counts) string {
+	good, bad := n.Enrolled.Booted+n.Anonymous.Booted, n.Enrolled.Bad()+n.Anonymous.Bad()
+	if good+bad == 0 {
+		return "no handset has reported yet"
+	}
+	s := plural(int(good), "handset runs it", "handsets run it")
+	if bad > 0 {
+		s += ", " + strconv.FormatInt(bad, 10) + " failed"
+	}
+	return s
+}
+
+func (c *call) release() error {
+	name := c.r.PathValue("release")
+	if len(name) > 32 || strings.ContainsRune(name, 0) {
+		return errNotFound
+	}
+	var v releaseView
+	err := c.read(func(tx *db.Tx) error {
+		r, err := c.s.Train.ReleaseStatus(tx, name)
+		if err != nil {
+			return err
+		}
+		cat, err := readCatalogue(tx)
+		if err != nil {
+			return err
+		}
+		w := trainWords[r.State]
+		v = releaseView{Name: r.Name, Commit: r.Commit[:min(12, len(r.Commit))], Reason: r.Reason, CutAt: r.CutAt, State: stateView{Mark: w.mark, Word: w.text}, Tracks: tracks(&r, cat)}
+		if strings.TrimSpace(r.Notes) != "" {
+			v.Notes = c.s.md.html(r.Notes)
+		}
+		for _, id := range r.Fixes {
+			t, err := feedback.ByID(tx, id)
+			if isMissing(err) || err == nil && t.Hidden {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			v.Fixes = append(v.Fixes, rows([]feedback.Thread{t})...)
+		}
+		for _, d := range r.Devices {
+			views, err := packageViews(tx, d.Packages)
+			if err != nil {
+				return err
+			}
+			v.Packages = append(v.Packages, views...)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.show("release", page{Title: v.Name, Nav: "releases", Body: v})
+}
