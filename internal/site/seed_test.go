@@ -121,7 +121,8 @@ func (w *world) board(release string, fixes []int64, builds map[string]string, h
 			Notes: "## Camera\n\n- **Fix:** zoom beyond 5× no longer closes the camera ([thread 1](/t/1))\n- **New:** the last mode is remembered\n\n## Battery\n\n- **Optimization:** 4 % less at night"}); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`INSERT INTO train_releases (release, state, reason, opened_at, departs_at, changed_at) VALUES ($1, 'testing', '', $2, $2, $2)`, release, tx.Now()); err != nil {
+		if _, err := tx.Exec(`INSERT INTO train_releases (release, state, reason, opened_at, departs_at, changed_at) VALUES ($1, 'testing', '', $2, $2, $2)
+			ON CONFLICT (release) DO UPDATE SET state = 'testing'`, release, tx.Now()); err != nil {
 			return err
 		}
 		put := func(codename, state, reason, build string) error {
@@ -162,12 +163,12 @@ func (w *world) must(err error) {
 
 var everyone = []fleet.Stage{{Percent: 100}}
 
-// weeks runs ten weeks of trains, the last ones with something to tell.
+// weeks runs eleven weeks of trains, the last ones with something to tell.
 func (w *world) weeks() {
 	ctx := context.Background()
 	last := map[string]string{}
 	day := time.Date(2026, 9, 11, 0, 0, 0, 0, time.UTC)
-	for i := range 10 {
+	for i := range 11 {
 		w.now = day.AddDate(0, 0, 7*i).Add(-30 * time.Hour)
 		name := w.train.Schedule.Name(day.AddDate(0, 0, 7*i))
 		if i == 3 {
