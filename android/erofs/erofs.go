@@ -16,8 +16,8 @@
 // An image is an enemy until it was read. No input makes this package panic,
 // loop or use memory without bound: Tree reads at most as many bytes of
 // metadata as the image has, at most MaxMetadata, and makes at most MaxInodes
-// nodes and MaxEntries entries; a byte of metadata costs at most about 32
-// bytes of memory. Reading content needs one physical cluster (at most 1 MiB,
+// nodes and MaxEntries entries; a byte of metadata costs at most about 50
+// bytes of memory (an entry of a chunk table does). Reading content needs one physical cluster (at most 1 MiB,
 // or 12 MiB unpacked, as in Linux) for each reader, and a cache of 16 MiB for
 // an image. An error says where it is (inode, byte of the image, field), what was expected
 // and what was found.

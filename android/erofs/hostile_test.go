@@ -104,6 +104,7 @@ func TestRefusesForgedImages(t *testing.T) {
 		"checksum":       {func(f forged) { f.u32(sb+8, 3); f.b[sb+64] = 'X' }, "byte 1028: checksum: expected"},
 		"block bits":     {func(f forged) { f.b[sb+12] = 63 }, "block size bits: expected 9 to 16, found 63"},
 		"features":       {func(f forged) { f.u32(sb+80, 0x80) }, "not supported: features 0x80"},
+		"devices":        {func(f forged) { f.u32(sb+80, 8); f.u16(sb+86, 2) }, "not supported: 2 extra devices"},
 		"blocks":         {func(f forged) { f.u32(sb+36, 1<<31) }, "blocks: expected"},
 		"no blocks":      {func(f forged) { f.u32(sb+36, 0) }, "blocks: expected"},
 		"inodes outside": {func(f forged) { f.u32(sb+40, 1<<30) }, "start of inodes: expected"},

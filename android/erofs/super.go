@@ -114,6 +114,9 @@ func (im *Image) check(b []byte) error {
 	if sb.incompat&^incompatKnown != 0 {
 		return unsupported(in(80), fmt.Sprintf("features %#x", sb.incompat&^incompatKnown))
 	}
+	if sb.incompat&incompatDevices != 0 && sb.devices > 0 {
+		return unsupported(in(86), fmt.Sprintf("%d extra devices", sb.devices))
+	}
 	if dir := b[90]; dir != 0 {
 		return unsupported(in(90), fmt.Sprintf("directory blocks of 2^%d blocks", dir))
 	}

@@ -61,11 +61,11 @@ func (im *Image) readXattrs(in *inode, shared sharedXattrs, spent *budget) ([]tr
 
 func (im *Image) readShared(in *inode, id uint32, spent *budget) (tree.Xattr, error) {
 	off := int64(im.sb.xattrBlock)<<im.sb.blockBits + int64(id)*4
-	h := make([]byte, 4, 4+255+65535)
+	h := make([]byte, 4)
 	if err := im.readAt(h, off); err != nil {
 		return tree.Xattr{}, fmt.Errorf("shared xattr %d of inode %d: %w", id, in.at.nid, err)
 	}
-	b := h[:4+int(h[0])+int(binary.LittleEndian.Uint16(h[2:]))]
+	b := make([]byte, 4+int(h[0])+int(binary.LittleEndian.Uint16(h[2:])))
 	if err := spent.spend(at{in.at.nid, off}, int64(len(b))); err != nil {
 		return tree.Xattr{}, err
 	}
