@@ -13,6 +13,7 @@ import (
 
 	"github.com/fridayos/friday/android/buildprop"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/osrepo/strict"
 )
 
 // Channels are the words that os.yaml may use.
@@ -34,9 +35,9 @@ func load(files map[string]*File) (*Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.OS.doc = decode("os.yaml", text, &s.OS, &ps)
+		s.OS.doc = strict.Decode("os.yaml", text, &s.OS, &ps)
 	} else {
-		ps.add("os.yaml", Pos{}, "\"friday init\" makes a repository that has one", "the file is not committed")
+		ps.Add("os.yaml", strict.Pos{}, "\"friday init\" makes a repository that has one", "the file is not committed")
 	}
 	for _, p := range slices.Sorted(maps.Keys(files)) {
 		parts := strings.Split(p, "/")
@@ -56,7 +57,7 @@ func load(files map[string]*File) (*Snapshot, error) {
 	}
 	for name, l := range s.Layers {
 		if l.doc == nil {
-			ps.add("layers/"+name+"/layer.yaml", Pos{}, "say there what the layer does", "the file is not committed")
+			ps.Add("layers/"+name+"/layer.yaml", strict.Pos{}, "say there what the layer does", "the file is not committed")
 		}
 	}
 	if s.OS.doc != nil && len(ps) == 0 {
@@ -68,7 +69,7 @@ func load(files map[string]*File) (*Snapshot, error) {
 			l.check()
 		}
 	}
-	if err := ps.err(); err != nil {
+	if err := ps.Err(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -83,7 +84,7 @@ func read(f *File) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, maxYAML+1))
+	b, err := io.ReadAll(io.LimitReader(r, strict.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", f.Path, err)
 	}
@@ -96,9 +97,9 @@ func (s *Snapshot) addDevice(folder string, f *File, ps *Problems) error {
 		return err
 	}
 	d := &Device{}
-	d.doc = decode(f.Path, text, d, ps)
-	if d.doc.has("codename") && d.Codename != folder {
-		d.doc.add("codename", "", "codename is %q, but the folder is devices/%s", d.Codename, folder)
+	d.doc = strict.Decode(f.Path, text, d, ps)
+	if d.doc.Has("codename") && d.Codename != folder {
+		d.doc.Add("codename", "", "codename is %q, but the folder is devices/%s", d.Codename, folder)
 	}
 	s.Devices[folder] = d
 	return nil
@@ -118,118 +119,103 @@ func (s *Snapshot) addLayerFile(name, rest string, f *File, ps *Problems) error 
 	if err != nil {
 		return err
 	}
-	l.doc = decode(f.Path, text, l, ps)
+	l.doc = strict.Decode(f.Path, text, l, ps)
 	return nil
-}
-
-// require reports the keys that lack.
-func (d *document) require(keys ...string) {
-	for _, k := range keys {
-		if !d.has(k) {
-			d.add(parent(k), "", "key %q is missing", k[strings.LastIndex(k, ".")+1:])
-		}
-	}
-}
-
-func (d *document) notEmpty(path, value string) {
-	if d.has(path) && strings.TrimSpace(value) == "" {
-		d.add(path, "", "%s is empty", path)
-	}
 }
 
 func (s *Snapshot) checkOS() {
 	o, d := &s.OS, s.OS.doc
-	d.require("name", "update_url", "channels", "default_channel", "layers")
-	d.notEmpty("name", o.Name)
+	d.Require("name", "update_url", "channels", "default_channel", "layers")
+	d.NotEmpty("name", o.Name)
 	if o.VersionScheme == "" {
 		o.VersionScheme = "date"
 	} else if o.VersionScheme != "date" {
-		d.add("version_scheme", "the only one is \"date\": 26.11.27", "unknown version scheme %q", o.VersionScheme)
+		d.Add("version_scheme", "the only one is \"date\": 26.11.27", "unknown version scheme %q", o.VersionScheme)
 	}
 	if o.Keys == "" {
 		o.Keys = ".friday/keys"
 	}
-	if u, err := url.Parse(o.UpdateURL); d.has("update_url") && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
-		d.add("update_url", "", "update_url is %q, expected an address such as https://ota.example.org", o.UpdateURL)
+	if u, err := url.Parse(o.UpdateURL); d.Has("update_url") && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		d.Add("update_url", "", "update_url is %q, expected an address such as https://ota.example.org", o.UpdateURL)
 	}
 	for i, c := range o.Channels {
 		at := fmt.Sprintf("channels[%d]", i)
 		if !slices.Contains(channels, c) {
-			d.add(at, oneOf(c, channels), "unknown channel %q", c)
+			d.Add(at, strict.OneOf(c, channels), "unknown channel %q", c)
 		} else if slices.Index(o.Channels, c) < i {
-			d.add(at, "", "channel %q is listed twice", c)
+			d.Add(at, "", "channel %q is listed twice", c)
 		}
 	}
-	if d.has("default_channel") && !slices.Contains(o.Channels, o.Channel) {
-		d.add("default_channel", oneOf(o.Channel, o.Channels), "default_channel is %q, which channels does not list", o.Channel)
+	if d.Has("default_channel") && !slices.Contains(o.Channels, o.Channel) {
+		d.Add("default_channel", strict.OneOf(o.Channel, o.Channels), "default_channel is %q, which channels does not list", o.Channel)
 	}
 	s.checkLayerNames(d, o.Layers, nil)
 }
 
-func (s *Snapshot) checkLayerNames(d *document, names, before []string) {
+func (s *Snapshot) checkLayerNames(d *strict.Document, names, before []string) {
 	for i, n := range names {
 		at := fmt.Sprintf("layers[%d]", i)
 		switch {
 		case s.Layers[n] == nil:
-			d.add(at, oneOf(n, slices.Collect(maps.Keys(s.Layers))), "there is no layer %q", n)
+			d.Add(at, strict.OneOf(n, slices.Collect(maps.Keys(s.Layers))), "there is no layer %q", n)
 		case slices.Index(names, n) < i:
-			d.add(at, "", "layer %q is listed twice", n)
+			d.Add(at, "", "layer %q is listed twice", n)
 		case slices.Contains(before, n):
-			d.add(at, "", "layer %q is listed twice: os.yaml has it for every device", n)
+			d.Add(at, "", "layer %q is listed twice: os.yaml has it for every device", n)
 		}
 	}
 }
 
 func (s *Snapshot) checkDevice(v *Device) {
 	d := v.doc
-	d.require("codename", "vendor", "name", "boot")
-	d.notEmpty("vendor", v.Vendor)
-	d.notEmpty("name", v.Name)
-	if d.has("codename") && !codenames.MatchString(v.Codename) {
-		d.add("codename", "", "codename is %q, expected letters, digits and . _ -", v.Codename)
+	d.Require("codename", "vendor", "name", "boot")
+	d.NotEmpty("vendor", v.Vendor)
+	d.NotEmpty("name", v.Name)
+	if d.Has("codename") && !codenames.MatchString(v.Codename) {
+		d.Add("codename", "", "codename is %q, expected letters, digits and . _ -", v.Codename)
 	}
 	for i, n := range v.Variants {
 		if !codenames.MatchString(n) {
-			d.add(fmt.Sprintf("variants[%d]", i), "", "variant is %q, expected letters, digits and . _ -", n)
+			d.Add(fmt.Sprintf("variants[%d]", i), "", "variant is %q, expected letters, digits and . _ -", n)
 		}
 	}
-	if d.has("stock") && !digests.MatchString(v.Stock) {
-		d.add("stock", "\"friday stock add\" prints it", "stock is %q, expected a SHA-256 in 64 hex digits", v.Stock)
+	if d.Has("stock") && !digests.MatchString(v.Stock) {
+		d.Add("stock", "\"friday stock add\" prints it", "stock is %q, expected a SHA-256 in 64 hex digits", v.Stock)
 	}
-	if d.has("boot") {
+	if d.Has("boot") {
 		checkBoot(v)
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.Partitions)) {
-		p, at := v.Partitions[name], join("partitions", name)
+		p, at := v.Partitions[name], strict.Join("partitions", name)
 		if !partitionNames.MatchString(name) {
-			d.add(at, "", "partition %q is no name that Android uses", name)
+			d.Add(at, "", "partition %q is no name that Android uses", name)
 		}
 		if p.FS != "" && p.FS != "erofs" && p.FS != "raw" {
-			d.add(at+".fs", oneOf(p.FS, []string{"erofs", "raw"}), "unknown file system %q", p.FS)
+			d.Add(at+".fs", strict.OneOf(p.FS, []string{"erofs", "raw"}), "unknown file system %q", p.FS)
 		}
-		if d.has(at+".size") && (p.Size <= 0 || p.Size%4096 != 0 || p.Size > 1<<40) {
-			d.add(at+".size", "", "size is %d, expected a multiple of 4096 up to 1 TiB", p.Size)
+		if d.Has(at+".size") && (p.Size <= 0 || p.Size%4096 != 0 || p.Size > 1<<40) {
+			d.Add(at+".size", "", "size is %d, expected a multiple of 4096 up to 1 TiB", p.Size)
 		}
 	}
 	if v.Rollback.Location > 31 {
-		d.add("rollback.location", "", "rollback location is %d, expected 0 to 31", v.Rollback.Location)
+		d.Add("rollback.location", "", "rollback location is %d, expected 0 to 31", v.Rollback.Location)
 	}
-	if d.has("rollback.index") && v.Rollback.Index == 0 {
-		d.add("rollback.index", "leave it out to take the security patch level", "rollback index is 0, which protects nothing")
+	if d.Has("rollback.index") && v.Rollback.Index == 0 {
+		d.Add("rollback.index", "leave it out to take the security patch level", "rollback index is 0, which protects nothing")
 	}
 	s.checkLayerNames(d, v.Layers, s.OS.Layers)
 }
 
 // checkBoot puts the boot profile's own complaint where its field stands.
 func checkBoot(v *Device) {
-	v.doc.require("boot.trust", "boot.slots", "boot.flash", "boot.update_certificates")
+	v.doc.Require("boot.trust", "boot.slots", "boot.flash", "boot.update_certificates")
 	err := v.Boot.Check()
-	if err == nil || !v.doc.has("boot.trust") || !v.doc.has("boot.slots") || !v.doc.has("boot.flash") || !v.doc.has("boot.update_certificates") {
+	if err == nil || !v.doc.Has("boot.trust") || !v.doc.Has("boot.slots") || !v.doc.Has("boot.flash") || !v.doc.Has("boot.update_certificates") {
 		return
 	}
 	message := strings.TrimPrefix(err.Error(), "cannot use boot profile: ")
 	field, _, _ := strings.Cut(message, " ")
-	v.doc.add("boot."+field, "", "%s", message)
+	v.doc.Add("boot."+field, "", "%s", message)
 }
 
 // split cuts "partition:path".
@@ -250,8 +236,8 @@ func split(place string) (partition, p string, err error) {
 
 func (l *Layer) check() {
 	d := l.doc
-	d.require("why")
-	d.notEmpty("why", l.Why)
+	d.Require("why")
+	d.NotEmpty("why", l.Why)
 	for i := range l.Add {
 		l.checkAdd(&l.Add[i], fmt.Sprintf("add[%d]", i))
 	}
@@ -265,39 +251,39 @@ func (l *Layer) check() {
 			err = tree.CheckPattern(p)
 		}
 		if err != nil {
-			d.add(at, "", "cannot remove %q: %v", r, err)
+			d.Add(at, "", "cannot remove %q: %v", r, err)
 		}
 	}
 	for _, partition := range slices.Sorted(maps.Keys(l.Props)) {
 		if !partitionNames.MatchString(partition) {
-			d.add(join("props", partition), "", "%q is no name of a partition", partition)
+			d.Add(strict.Join("props", partition), "", "%q is no name of a partition", partition)
 		}
-		l.checkProps(l.Props[partition], join("props", partition))
+		l.checkProps(l.Props[partition], strict.Join("props", partition))
 	}
 }
 
 func (l *Layer) checkAdd(a *Add, at string) {
 	d := l.doc
-	d.require(at+".from", at+".to")
-	if d.has(at + ".to") {
+	d.Require(at+".from", at+".to")
+	if d.Has(at + ".to") {
 		if _, _, err := split(a.To); err != nil {
-			d.add(at+".to", "", "cannot add to %q: %v", a.To, err)
+			d.Add(at+".to", "", "cannot add to %q: %v", a.To, err)
 		}
 	}
-	if d.has(at + ".from") {
+	if d.Has(at + ".from") {
 		if a.From == "" || path.Clean(a.From) != a.From || strings.HasPrefix(a.From, "/") || strings.HasPrefix(a.From, "..") {
-			d.add(at+".from", "", "from is %q, expected a folder beside layer.yaml", a.From)
+			d.Add(at+".from", "", "from is %q, expected a folder beside layer.yaml", a.From)
 		} else if len(l.under(a.From)) == 0 {
 			tops := map[string]bool{}
 			for f := range l.files {
 				tops[strings.Split(f, "/")[0]] = true
 			}
-			d.add(at+".from", oneOf(a.From, slices.Collect(maps.Keys(tops))), "nothing is committed at layers/%s/%s", l.Name, a.From)
+			d.Add(at+".from", strict.OneOf(a.From, slices.Collect(maps.Keys(tops))), "nothing is committed at layers/%s/%s", l.Name, a.From)
 		}
 	}
 	for _, f := range l.under(a.From) {
 		if f.Submodule {
-			d.add(at+".from", "", "%s is a submodule, which cannot be added", f.Path)
+			d.Add(at+".from", "", "%s is a submodule, which cannot be added", f.Path)
 		}
 	}
 	for i := range a.Rules {
@@ -307,24 +293,24 @@ func (l *Layer) checkAdd(a *Add, at string) {
 
 func (l *Layer) checkRule(r *Rule, at string) {
 	d := l.doc
-	d.require(at + ".path")
-	if err := tree.CheckPattern(r.Path); d.has(at+".path") && err != nil {
-		d.add(at+".path", "", "%v", err)
+	d.Require(at + ".path")
+	if err := tree.CheckPattern(r.Path); d.Has(at+".path") && err != nil {
+		d.Add(at+".path", "", "%v", err)
 	}
-	if _, err := parseMode(r.Mode); d.has(at+".mode") && err != nil {
-		d.add(at+".mode", "", "%v", err)
+	if _, err := parseMode(r.Mode); d.Has(at+".mode") && err != nil {
+		d.Add(at+".mode", "", "%v", err)
 	}
 	for _, o := range []struct{ key, value string }{{"owner", r.Owner}, {"group", r.Group}} {
-		if _, ok := idOf(o.value); d.has(at+"."+o.key) && !ok {
-			d.add(at+"."+o.key, meant(o.value, idNames()), "%s is %q, expected a number or one of Android's names", o.key, o.value)
+		if _, ok := idOf(o.value); d.Has(at+"."+o.key) && !ok {
+			d.Add(at+"."+o.key, strict.Meant(o.value, idNames()), "%s is %q, expected a number or one of Android's names", o.key, o.value)
 		}
 	}
-	if d.has(at+".label") && !labels.MatchString(r.Label) {
-		d.add(at+".label", "", "label is %q, expected one such as u:object_r:system_file:s0", r.Label)
+	if d.Has(at+".label") && !labels.MatchString(r.Label) {
+		d.Add(at+".label", "", "label is %q, expected one such as u:object_r:system_file:s0", r.Label)
 	}
 	for i, c := range r.Capabilities {
 		if !slices.Contains(capabilities, c) {
-			d.add(fmt.Sprintf("%s.capabilities[%d]", at, i), meant(c, capabilities), "unknown capability %q", c)
+			d.Add(fmt.Sprintf("%s.capabilities[%d]", at, i), strict.Meant(c, capabilities), "unknown capability %q", c)
 		}
 	}
 }
@@ -334,11 +320,11 @@ func (l *Layer) checkProps(e PropEdits, at string) {
 	seen := map[string]bool{}
 	one := func(place, key string) {
 		if err := buildprop.CheckKey(key); err != nil {
-			d.problems.add(d.file, d.keyPos(place), "", "%v", err)
+			d.AddAtKey(place, "", "%v", err)
 		} else if slices.Contains(Ours, key) {
-			d.problems.add(d.file, d.keyPos(place), "", "property %s is set by Friday itself", key)
+			d.AddAtKey(place, "", "property %s is set by Friday itself", key)
 		} else if seen[key] {
-			d.problems.add(d.file, d.keyPos(place), "", "property %s is changed twice", key)
+			d.AddAtKey(place, "", "property %s is changed twice", key)
 		}
 		seen[key] = true
 	}
@@ -347,26 +333,18 @@ func (l *Layer) checkProps(e PropEdits, at string) {
 		values       map[string]string
 	}{{"set", "", e.Set}, {"append", "x", e.Append}} {
 		for _, key := range slices.Sorted(maps.Keys(m.values)) {
-			place := join(join(at, m.word), key)
+			place := strict.Join(strict.Join(at, m.word), key)
 			one(place, key)
 			if err := checkVariables(m.values[key]); err != nil {
-				d.add(place, meantVariable(m.values[key]), "%v", err)
+				d.Add(place, meantVariable(m.values[key]), "%v", err)
 			} else if err := buildprop.CheckValue(key, m.before+m.values[key]); err != nil {
-				d.add(place, "", "%v", err)
+				d.Add(place, "", "%v", err)
 			}
 		}
 	}
 	for i, key := range e.Delete {
 		one(fmt.Sprintf("%s.delete[%d]", at, i), key)
 	}
-}
-
-// keyPos is where the key at path stands, or the value where there is no key.
-func (d *document) keyPos(path string) Pos {
-	if p, ok := d.keys[path]; ok {
-		return p
-	}
-	return d.pos(path)
 }
 
 // under lists what is committed at a folder of the layer, or the one file.

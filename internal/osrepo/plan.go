@@ -11,6 +11,7 @@ import (
 
 	"github.com/fridayos/friday/android/buildprop"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/osrepo/strict"
 )
 
 // View is what a plan is made against: a stock, seen from its listing alone.
@@ -90,7 +91,7 @@ func (s *Snapshot) Plan(codename string, v View) (*Plan, error) {
 	d := s.Devices[codename]
 	if d == nil {
 		names := slices.Collect(maps.Keys(s.Devices))
-		return nil, Problems{{File: "devices/" + codename + "/device.yaml", Message: "the file is not committed", Hint: oneOf(codename, names)}}
+		return nil, Problems{{File: "devices/" + codename + "/device.yaml", Message: "the file is not committed", Hint: strict.OneOf(codename, names)}}
 	}
 	p := &planner{
 		view: v, plan: &Plan{OS: s.OS, Device: d},
@@ -109,7 +110,7 @@ func (s *Snapshot) Plan(codename string, v View) (*Plan, error) {
 	for _, l := range p.plan.Layers {
 		p.properties(l)
 	}
-	if err := p.problems.err(); err != nil {
+	if err := p.problems.Err(); err != nil {
 		return nil, err
 	}
 	for _, r := range p.removed {
@@ -147,7 +148,7 @@ type planner struct {
 func place(partition, p string) string { return partition + ":" + p }
 
 func (p *planner) complain(l *Layer, at, hint, format string, args ...any) {
-	p.problems.add(l.doc.file, l.doc.pos(at), hint, format, args...)
+	p.problems.Add(l.doc.File, l.doc.Pos(at), hint, format, args...)
 }
 
 // partition says whether stock has one with files, and complains if not.
@@ -159,7 +160,7 @@ func (p *planner) partition(l *Layer, at, name string) bool {
 	for _, e := range p.view.Index.Files {
 		names[e.Partition] = true
 	}
-	p.complain(l, at, oneOf(name, slices.Collect(maps.Keys(names))), "stock has no partition %q with files", name)
+	p.complain(l, at, strict.OneOf(name, slices.Collect(maps.Keys(names))), "stock has no partition %q with files", name)
 	return false
 }
 
@@ -212,7 +213,7 @@ func (p *planner) near(partition, missing string) string {
 			beside = append(beside, b)
 		}
 	}
-	if n := nearest(base, beside); n != "" {
+	if n := strict.Nearest(base, beside); n != "" {
 		return fmt.Sprintf("did you mean %q?", place(partition, dir+n))
 	}
 	return ""
@@ -358,13 +359,13 @@ func (p *planner) dress(a *Add, used []bool, w *Placed, was tree.IndexEntry, rep
 }
 
 func (p *planner) where(c claim) string {
-	at := c.layer.doc.pos(c.at)
-	return fmt.Sprintf("%s:%d:%d", c.layer.doc.file, at.Line, at.Col)
+	at := c.layer.doc.Pos(c.at)
+	return fmt.Sprintf("%s:%d:%d", c.layer.doc.File, at.Line, at.Col)
 }
 
 func (p *planner) properties(l *Layer) {
 	for _, partition := range slices.Sorted(maps.Keys(l.Props)) {
-		at := join("props", partition)
+		at := strict.Join("props", partition)
 		if !p.partition(l, at, partition) {
 			continue
 		}
@@ -383,10 +384,10 @@ func (p *planner) properties(l *Layer) {
 		}
 		e := l.Props[partition]
 		for _, key := range slices.Sorted(maps.Keys(e.Set)) {
-			p.property(l, join(join(at, "set"), key), props, PropEdit{l.Name, partition, PropSet, key, e.Set[key]})
+			p.property(l, strict.Join(strict.Join(at, "set"), key), props, PropEdit{l.Name, partition, PropSet, key, e.Set[key]})
 		}
 		for _, key := range slices.Sorted(maps.Keys(e.Append)) {
-			p.property(l, join(join(at, "append"), key), props, PropEdit{l.Name, partition, PropAppend, key, e.Append[key]})
+			p.property(l, strict.Join(strict.Join(at, "append"), key), props, PropEdit{l.Name, partition, PropAppend, key, e.Append[key]})
 		}
 		for i, key := range e.Delete {
 			p.property(l, fmt.Sprintf("%s.delete[%d]", at, i), props, PropEdit{l.Name, partition, PropDelete, key, ""})
@@ -397,12 +398,12 @@ func (p *planner) properties(l *Layer) {
 func (p *planner) property(l *Layer, at string, props *buildprop.File, e PropEdit) {
 	name := place(e.Partition, e.Key)
 	if c, ok := p.set[name]; ok {
-		p.problems.add(l.doc.file, l.doc.keyPos(at), "", "property %s of %s is changed by two layers: %s and %s", e.Key, e.Partition, c.layer.Name, l.Name)
+		p.problems.Add(l.doc.File, l.doc.KeyPos(at), "", "property %s of %s is changed by two layers: %s and %s", e.Key, e.Partition, c.layer.Name, l.Name)
 		return
 	}
 	if props != nil && e.Op != PropSet {
 		if _, ok := props.Get(e.Key); !ok {
-			p.problems.add(l.doc.file, l.doc.keyPos(at), meant(e.Key, props.Keys()), "cannot %s property %s: stock's build.prop of %s does not have it", e.Op, e.Key, e.Partition)
+			p.problems.Add(l.doc.File, l.doc.KeyPos(at), strict.Meant(e.Key, props.Keys()), "cannot %s property %s: stock's build.prop of %s does not have it", e.Op, e.Key, e.Partition)
 			return
 		}
 	}

@@ -5,7 +5,14 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/internal/osrepo/strict"
 )
+
+// Problems are all the mistakes found in a repository; it is an error.
+type Problems = strict.Problems
+
+// Problem is one of them.
+type Problem = strict.Problem
 
 // Commit is one commit of the repository.
 type Commit struct {
@@ -32,7 +39,7 @@ type OS struct {
 	Keys          string   `yaml:"keys"`            // folder of the signing keys, relative to the repository
 	Layers        []string `yaml:"layers"`          // of every device, in order
 
-	doc *document
+	doc *strict.Document
 }
 
 // Device is devices/<codename>/device.yaml.
@@ -49,7 +56,7 @@ type Device struct {
 	Rollback   Rollback             `yaml:"rollback"`
 	Layers     []string             `yaml:"layers"` // after those of the OS, in order
 
-	doc *document
+	doc *strict.Document
 }
 
 // Partition is what a build must keep to.
@@ -74,7 +81,7 @@ type Layer struct {
 	Remove []string             `yaml:"remove"` // "partition:path", with * ? [] and **
 	Props  map[string]PropEdits `yaml:"props"`  // by partition
 
-	doc   *document
+	doc   *strict.Document
 	files map[string]*File // what is committed in the layer's folder, by path in it
 }
 

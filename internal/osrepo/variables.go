@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/fridayos/friday/internal/osrepo/strict"
 )
 
 // Variables are the names that values may use as ${name}; there is no other
@@ -35,7 +37,7 @@ func checkVariables(value string) error {
 func meantVariable(value string) string {
 	for _, v := range variable.FindAllString(value, -1) {
 		name := strings.Trim(v, "${}")
-		if near := nearest(name, Variables); !slices.Contains(Variables, name) && near != "" {
+		if near := strict.Nearest(name, Variables); !slices.Contains(Variables, name) && near != "" {
 			return fmt.Sprintf("did you mean ${%s}?", near)
 		}
 	}

@@ -107,21 +107,6 @@ func TestWrong(t *testing.T) {
 	}
 }
 
-func TestTooMuch(t *testing.T) {
-	for want, text := range map[string]string{
-		"x.yaml: the file has 262145 bytes, at most 262144 are read":    strings.Repeat("#", maxYAML+1),
-		"x.yaml:2:4096: the line has 5000 bytes, at most 4096 are read": "a: b\n" + strings.Repeat("#", 5000),
-		"x.yaml:1:33: brackets are nested more than 32 deep":            strings.Repeat("[", 100),
-		"x.yaml:1:3: a NUL byte stands here, expected text":             "a:\x00",
-	} {
-		var ps Problems
-		decode("x.yaml", []byte(text), &OS{}, &ps)
-		if got := ps.Error(); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
 func FuzzLoad(f *testing.F) {
 	for _, name := range []string{osFile, umiFile, baseFile} {
 		f.Add([]byte(good[name]))

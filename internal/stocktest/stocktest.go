@@ -17,7 +17,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -137,8 +136,8 @@ func write(ctx context.Context, w *os.File, s Spec, signer crypto.Signer, cert *
 	return err
 }
 
-// quickly packs few chunks, and those that are mostly zeros: a vendor packs
-// all, but nobody downloads this firmware and xz takes most of a second each.
+// quickly packs only chunks that are mostly zeros: a vendor packs all, but nobody
+// downloads this firmware, and xz takes most of a second for a chunk.
 func quickly(chunk []byte) (payload.OpType, []byte, error) {
 	zeros := 0
 	for i := 0; i < len(chunk); i += 512 {
@@ -146,7 +145,7 @@ func quickly(chunk []byte) (payload.OpType, []byte, error) {
 			zeros++
 		}
 	}
-	if zeros > len(chunk)/1024 || crc32.ChecksumIEEE(chunk)%16 == 0 {
+	if zeros > len(chunk)/1024 {
 		return payload.Compress(chunk)
 	}
 	return payload.Replace, chunk, nil

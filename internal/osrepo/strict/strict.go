@@ -1,4 +1,13 @@
-package osrepo
+// Package strict reads YAML files that people write into Go structs and says
+// exactly what is wrong with them: unknown keys, wrong types, numbers out of
+// range, keys given twice, each with file, line, column and, where there is one,
+// a hint; all of them at once.
+//
+// It is deliberately less than YAML: one document, and no anchors, aliases, merge
+// keys or tags, so that what a file says stands where it is used. Values are
+// taken as they are written: a number is no text. The reading itself is
+// goccy/go-yaml's.
+package strict
 
 import (
 	"errors"
@@ -13,23 +22,23 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// What one YAML file may be: the repository's own have some dozens of lines.
+// What one file may be. MaxSize is in bytes.
 const (
-	maxYAML      = 256 << 10
+	MaxSize      = 256 << 10
 	maxYAMLLine  = 4096
 	maxYAMLDepth = 32
 )
 
-// document is a YAML file and where each of its values stands.
-type document struct {
-	file     string
+// Document is a YAML file and where each of its values stands.
+type Document struct {
+	File     string
 	at       map[string]Pos // "boot.slots", "add[1].from": the value
 	keys     map[string]Pos // the same, of the key before it
 	problems *Problems
 }
 
-// pos returns where the value at path stands, or else the nearest one around.
-func (d *document) pos(path string) Pos {
+// Pos returns where the value at path stands, or else the nearest one around.
+func (d *Document) Pos(path string) Pos {
 	for ; path != ""; path = parent(path) {
 		if p, ok := d.at[path]; ok {
 			return p
@@ -38,33 +47,34 @@ func (d *document) pos(path string) Pos {
 	return Pos{1, 1}
 }
 
-// has says whether the file gives a value at path.
-func (d *document) has(path string) bool { _, ok := d.at[path]; return ok }
+// Has says whether the file gives a value at path.
+func (d *Document) Has(path string) bool { _, ok := d.at[path]; return ok }
 
 func parent(path string) string {
 	return path[:max(strings.LastIndexAny(path, ".["), 0)]
 }
 
-func (d *document) add(path, hint, format string, args ...any) {
-	d.problems.add(d.file, d.pos(path), hint, format, args...)
+// Add notes a problem with the value at path; hint may be empty.
+func (d *Document) Add(path, hint, format string, args ...any) {
+	d.problems.Add(d.File, d.Pos(path), hint, format, args...)
 }
 
-// decode reads text into v, a pointer to a struct whose yaml tags name the keys.
+// Decode reads text into v, a pointer to a struct whose yaml tags name the keys.
 // Anchors, aliases, merges and tags are refused: what a file says stands where
 // it is used.
-func decode(file string, text []byte, v any, problems *Problems) *document {
-	d := &document{file: file, at: map[string]Pos{}, keys: map[string]Pos{}, problems: problems}
+func Decode(file string, text []byte, v any, problems *Problems) *Document {
+	d := &Document{File: file, at: map[string]Pos{}, keys: map[string]Pos{}, problems: problems}
 	if at, why := tooMuch(text); why != "" {
-		problems.add(file, at, "", "%s", why)
+		problems.Add(file, at, "", "%s", why)
 		return d
 	}
 	parsed, err := parse(text)
 	if err != nil {
 		var syntax yaml.Error
 		if errors.As(err, &syntax) && syntax.GetToken() != nil {
-			problems.add(file, posOf(syntax.GetToken()), "", "cannot read YAML: %s", firstLine(syntax.GetMessage()))
+			problems.Add(file, posOf(syntax.GetToken()), "", "cannot read YAML: %s", firstLine(syntax.GetMessage()))
 		} else {
-			problems.add(file, Pos{1, 1}, "", "cannot read YAML: %s", firstLine(err.Error()))
+			problems.Add(file, Pos{1, 1}, "", "cannot read YAML: %s", firstLine(err.Error()))
 		}
 		return d
 	}
@@ -76,9 +86,9 @@ func decode(file string, text []byte, v any, problems *Problems) *document {
 	}
 	switch {
 	case len(docs) == 0:
-		problems.add(file, Pos{1, 1}, "", "the file is empty, expected a mapping")
+		problems.Add(file, Pos{1, 1}, "", "the file is empty, expected a mapping")
 	case len(docs) > 1:
-		problems.add(file, posOf(docs[1].GetToken()), "", "a second document begins here, expected one")
+		problems.Add(file, posOf(docs[1].GetToken()), "", "a second document begins here, expected one")
 	default:
 		d.value(docs[0], reflect.ValueOf(v).Elem(), "", false, 0)
 	}
@@ -97,8 +107,8 @@ func parse(text []byte) (f *ast.File, err error) {
 
 // tooMuch bounds what the parser, which recurses, is given.
 func tooMuch(text []byte) (Pos, string) {
-	if len(text) > maxYAML {
-		return Pos{}, fmt.Sprintf("the file has %d bytes, at most %d are read", len(text), maxYAML)
+	if len(text) > MaxSize {
+		return Pos{}, fmt.Sprintf("the file has %d bytes, at most %d are read", len(text), MaxSize)
 	}
 	line, depth := 1, 0
 	for s := range strings.SplitSeq(string(text), "\n") {
@@ -175,15 +185,15 @@ func kind(n ast.Node) string {
 	return strings.ToLower(n.Type().String())
 }
 
-func (d *document) expected(n ast.Node, what, hint string) {
-	d.problems.add(d.file, startOf(n), hint, "expected %s, found %s", what, kind(n))
+func (d *Document) expected(n ast.Node, what, hint string) {
+	d.problems.Add(d.File, startOf(n), hint, "expected %s, found %s", what, kind(n))
 }
 
 // value reads n into v. With scalar, a text field takes numbers as written.
-func (d *document) value(n ast.Node, v reflect.Value, path string, scalar bool, depth int) {
+func (d *Document) value(n ast.Node, v reflect.Value, path string, scalar bool, depth int) {
 	d.at[path] = startOf(n)
 	if depth > maxYAMLDepth {
-		d.problems.add(d.file, startOf(n), "", "values are nested more than %d deep", maxYAMLDepth)
+		d.problems.Add(d.File, startOf(n), "", "values are nested more than %d deep", maxYAMLDepth)
 		return
 	}
 	switch v.Kind() {
@@ -215,7 +225,7 @@ func (d *document) value(n ast.Node, v reflect.Value, path string, scalar bool, 
 	}
 }
 
-func (d *document) text(n ast.Node, v reflect.Value, scalar bool) {
+func (d *Document) text(n ast.Node, v reflect.Value, scalar bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
 		v.SetString(n.Value)
@@ -234,7 +244,7 @@ func (d *document) text(n ast.Node, v reflect.Value, scalar bool) {
 	d.expected(n, "a text", "")
 }
 
-func (d *document) number(n ast.Node, v reflect.Value) {
+func (d *Document) number(n ast.Node, v reflect.Value) {
 	i, ok := n.(*ast.IntegerNode)
 	if !ok {
 		d.expected(n, "a whole number", "")
@@ -250,11 +260,11 @@ func (d *document) number(n ast.Node, v reflect.Value) {
 		v.SetUint(x)
 		return
 	}
-	d.problems.add(d.file, startOf(n), "", "the number %s is out of range", i.GetToken().Value)
+	d.problems.Add(d.File, startOf(n), "", "the number %s is out of range", i.GetToken().Value)
 }
 
 // pairs returns the keys and values of a mapping, each key once.
-func (d *document) pairs(n ast.Node, path string) []*ast.MappingValueNode {
+func (d *Document) pairs(n ast.Node, path string) []*ast.MappingValueNode {
 	var pairs []*ast.MappingValueNode
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -269,12 +279,12 @@ func (d *document) pairs(n ast.Node, path string) []*ast.MappingValueNode {
 	for _, p := range pairs {
 		key, ok := keyText(p.Key)
 		if !ok {
-			d.problems.add(d.file, posOf(p.Key.GetToken()), "", "a key must be a plain text")
+			d.problems.Add(d.File, posOf(p.Key.GetToken()), "", "a key must be a plain text")
 			continue
 		}
-		full := join(path, key)
+		full := Join(path, key)
 		if first, ok := d.keys[full]; ok {
-			d.problems.add(d.file, posOf(p.Key.GetToken()), "", "key %q is given twice, first in line %d", key, first.Line)
+			d.problems.Add(d.File, posOf(p.Key.GetToken()), "", "key %q is given twice, first in line %d", key, first.Line)
 			continue
 		}
 		d.keys[full] = posOf(p.Key.GetToken())
@@ -293,14 +303,15 @@ func keyText(n ast.MapKeyNode) (string, bool) {
 	return "", false
 }
 
-func join(path, key string) string {
+// Join is the path of a key in the mapping at path.
+func Join(path, key string) string {
 	if path == "" {
 		return key
 	}
 	return path + "." + key
 }
 
-func (d *document) structure(n ast.Node, v reflect.Value, path string, depth int) {
+func (d *Document) structure(n ast.Node, v reflect.Value, path string, depth int) {
 	fields, names := map[string]int{}, []string{}
 	for i := range v.NumField() {
 		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
@@ -313,22 +324,51 @@ func (d *document) structure(n ast.Node, v reflect.Value, path string, depth int
 		key, _ := keyText(p.Key)
 		i, ok := fields[key]
 		if !ok {
-			d.problems.add(d.file, posOf(p.Key.GetToken()), oneOf(key, names), "unknown key %q", key)
+			d.problems.Add(d.File, posOf(p.Key.GetToken()), OneOf(key, names), "unknown key %q", key)
 			continue
 		}
 		_, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
-		d.value(p.Value, v.Field(i), join(path, key), strings.Contains(option, "scalar"), depth+1)
+		d.value(p.Value, v.Field(i), Join(path, key), strings.Contains(option, "scalar"), depth+1)
 	}
 }
 
 // mapping reads a map from text to something; its values, if texts, take
 // numbers as written, since they are properties and the like.
-func (d *document) mapping(n ast.Node, v reflect.Value, path string, depth int) {
+func (d *Document) mapping(n ast.Node, v reflect.Value, path string, depth int) {
 	v.Set(reflect.MakeMap(v.Type()))
 	for _, p := range d.pairs(n, path) {
 		key, _ := keyText(p.Key)
 		item := reflect.New(v.Type().Elem()).Elem()
-		d.value(p.Value, item, join(path, key), true, depth+1)
+		d.value(p.Value, item, Join(path, key), true, depth+1)
 		v.SetMapIndex(reflect.ValueOf(key), item)
+	}
+}
+
+// KeyPos is where the key at path stands, or the value where there is no key.
+func (d *Document) KeyPos(path string) Pos {
+	if p, ok := d.keys[path]; ok {
+		return p
+	}
+	return d.Pos(path)
+}
+
+// AddAtKey notes a problem with the key at path.
+func (d *Document) AddAtKey(path, hint, format string, args ...any) {
+	d.problems.Add(d.File, d.KeyPos(path), hint, format, args...)
+}
+
+// Require notes the keys that lack.
+func (d *Document) Require(keys ...string) {
+	for _, k := range keys {
+		if !d.Has(k) {
+			d.Add(parent(k), "", "key %q is missing", k[strings.LastIndex(k, ".")+1:])
+		}
+	}
+}
+
+// NotEmpty notes a text that is given and empty.
+func (d *Document) NotEmpty(path, value string) {
+	if d.Has(path) && strings.TrimSpace(value) == "" {
+		d.Add(path, "", "%s is empty", path)
 	}
 }

@@ -1,4 +1,4 @@
-package osrepo
+package strict
 
 import (
 	"cmp"
@@ -10,9 +10,9 @@ import (
 // Pos is a place in a YAML file; line and column count from one.
 type Pos struct{ Line, Col int }
 
-// Problem is one mistake in the repository.
+// Problem is one mistake in a file.
 type Problem struct {
-	File    string // relative to the repository
+	File    string // as the errors name it
 	Pos     Pos    // zero: the file as a whole
 	Message string
 	Hint    string // what to do about it; may be empty
@@ -45,12 +45,13 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func (ps *Problems) add(file string, at Pos, hint, format string, args ...any) {
+// Add notes a problem; hint may be empty.
+func (ps *Problems) Add(file string, at Pos, hint, format string, args ...any) {
 	*ps = append(*ps, Problem{File: file, Pos: at, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-// err returns the problems as an error, or nil if there are none.
-func (ps Problems) err() error {
+// Err returns the problems as an error, or nil if there are none.
+func (ps Problems) Err() error {
 	if len(ps) == 0 {
 		return nil
 	}
@@ -64,17 +65,17 @@ func (ps Problems) err() error {
 	return ps
 }
 
-// meant proposes the word of a list that was meant by a mistyped one.
-func meant(word string, among []string) string {
-	if near := nearest(word, among); near != "" {
+// Meant proposes the word of a list that was meant by a mistyped one.
+func Meant(word string, among []string) string {
+	if near := Nearest(word, among); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return ""
 }
 
-// oneOf proposes the word that was meant, or lists all there are if few.
-func oneOf(word string, among []string) string {
-	if hint := meant(word, among); hint != "" {
+// OneOf proposes the word that was meant, or lists all there are if few.
+func OneOf(word string, among []string) string {
+	if hint := Meant(word, among); hint != "" {
 		return hint
 	}
 	if len(among) == 0 || len(among) > 12 {
@@ -85,7 +86,9 @@ func oneOf(word string, among []string) string {
 	return "there are " + strings.Join(sorted, ", ")
 }
 
-func nearest(word string, among []string) string {
+// Nearest is the word of a list that is most like one that was mistyped; "" if
+// none is like it.
+func Nearest(word string, among []string) string {
 	best, bestAt := "", 1+max(1, len(word)/3)
 	for _, w := range among {
 		if len(w)-len(word) > bestAt || len(word)-len(w) > bestAt || w == word {
