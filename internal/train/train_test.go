@@ -1,0 +1,468 @@
+package train_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/db/dbtest"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/jobs"
+	"github.com/fridayos/friday/internal/keys"
+	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/stocktest"
+	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+var start = time.Date(2026, 11, 19, 12, 0, 0, 0, time.UTC) // a Thursday
+
+// yard is an OS repository, a stock and a train with its worker.
+type yard struct {
+	t     *testing.T
+	dir   string
+	db    *db.DB
+	train *train.Train
+	clock *clock
+}
+
+type clock struct {
+	sync.Mutex
+	now time.Time
+}
+
+func (c *clock) read() time.Time {
+	c.Lock()
+	defer c.Unlock()
+	return c.now
+}
+
+func (c *clock) set(t time.Time) {
+	c.Lock()
+	defer c.Unlock()
+	c.now = t
+}
+
+// made are what all tests share: they take time to make.
+var made = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "friday-train-"); err != nil {
+		return "", err
+	}
+	if err := keys.GenerateWith(filepath.Join(dir, "keys"), keys.Options{AVBBits: 2048, OTABits: 2048}); err != nil {
+		return "", err
+	}
+	key, cert, err := stocktest.VendorKeys(1)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Create(filepath.Join(dir, "stock.zip"))
+	if err != nil {
+		return "", err
+	}
+	return dir, errors.Join(stocktest.Write(context.Background(), f, stocktest.Spec{Seed: 3, Files: 200, Bytes: 2 << 20}, key, cert), f.Close())
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := made(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+func newYard(t *testing.T, d *db.DB, devices ...string) *yard {
+	t.Helper()
+	shared, err := made()
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := &yard{t: t, dir: filepath.Join(t.TempDir(), "os"), db: d, clock: &clock{now: start}}
+	d.SetClock(y.clock.read)
+	o := osrepo.InitOptions{Name: "Friday OS", UpdateURL: "https://ota.example.org", Time: start.Add(-time.Hour)}
+	for _, codename := range devices {
+		o.Devices = append(o.Devices, osrepo.InitDevice{Codename: codename, Vendor: "Xiaomi", Name: "Mi 10"})
+	}
+	if err := osrepo.Init(y.dir, o); err != nil {
+		t.Fatal(err)
+	}
+	repo, err := osrepo.Open(y.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs, err := blob.Open(filepath.Join(t.TempDir(), "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.train = &train.Train{DB: d, Repo: repo, Blobs: blobs}
+	f, err := os.Open(filepath.Join(shared, "stock.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stock, err := rom.AddStock(t.Context(), blobs, f, info.Size(), "umi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.write(func(tx *db.Tx) error { return catalog.PutStock(tx, stock) })
+	return y
+}
+
+// work runs a worker until the test ends.
+func (y *yard) work() {
+	y.t.Helper()
+	shared, err := made()
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	ring, err := keys.Open(filepath.Join(shared, "keys"))
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	workers, err := y.train.Workers(train.WorkerOptions{Keys: ring, TempDir: y.t.TempDir(), Tick: time.Hour})
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- jobs.Run(ctx, y.db, workers, jobs.RunOptions{}) }()
+	y.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			y.t.Error(err)
+		}
+	})
+}
+
+func (y *yard) write(fn func(tx *db.Tx) error) {
+	y.t.Helper()
+	if err := y.db.Write(y.t.Context(), fn); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+// commit changes a file of a layer.
+func (y *yard) commit(at time.Time, text, message string) string {
+	y.t.Helper()
+	g, err := git.PlainOpen(y.dir)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	w, err := g.Worktree()
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	const name = "layers/base/system/etc/friday/welcome.txt"
+	if err := os.WriteFile(filepath.Join(y.dir, name), []byte(text), 0o644); err != nil {
+		y.t.Fatal(err)
+	}
+	if _, err := w.Add(name); err != nil {
+		y.t.Fatal(err)
+	}
+	by := &object.Signature{Name: "Ana", Email: "ana@example.org", When: at}
+	hash, err := w.Commit(message, &git.CommitOptions{Author: by, Committer: by})
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	return hash.String()
+}
+
+func (y *yard) status(release string) (s train.ReleaseStatus) {
+	y.t.Helper()
+	y.write(func(tx *db.Tx) (err error) {
+		s, err = y.train.ReleaseStatus(tx, release)
+		return err
+	})
+	return s
+}
+
+// wait waits for a release's state.
+func (y *yard) wait(release string, want train.State) train.ReleaseStatus {
+	y.t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		s := y.status(release)
+		if s.State == want {
+			return s
+		}
+		if time.Now().After(deadline) {
+			y.t.Fatalf("release %s is %s, expected %s: %+v", release, s.State, want, s.Devices)
+		}
+		for _, d := range s.Devices {
+			if d.State == train.Held {
+				y.t.Fatalf("%s is held: %s", d.Device, d.Reason)
+			}
+		}
+	}
+}
+
+func (y *yard) decide(c wire.CheckIn) (d fleet.Decision) {
+	y.t.Helper()
+	y.write(func(tx *db.Tx) error {
+		s, err := fleet.Load(tx)
+		if err == nil {
+			s.Until = start.AddDate(1, 0, 0)
+			d = fleet.Decide(&c, nil, s, start)
+		}
+		return err
+	})
+	return d
+}
+
+// TestTheWeek is the whole way of two releases: cut, build, packages, ship,
+// offers, and a fix that reaches the one who reported it.
+func TestTheWeek(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		y := newYard(t, d)
+		y.work()
+		all := train.ShipOptions{Stages: []fleet.Stage{{Percent: 100}}, Actor: "ana"}
+
+		r, err := y.train.Cut(t.Context(), "HEAD", train.CutOptions{Actor: "ana"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Name != "26.11.20" || len(r.Fixes) != 0 {
+			t.Fatalf("cut %+v", r)
+		}
+		if err := y.train.Ship(t.Context(), r.Name, all); err == nil {
+			t.Error("a release left before it was built")
+		}
+		first := y.wait(r.Name, train.Testing)
+		if len(first.Devices) != 1 || len(first.Devices[0].Packages) != 1 || first.Devices[0].Packages[0].Kind != catalog.Full {
+			t.Fatalf("the first release is %+v", first)
+		}
+		if err := y.train.Ship(t.Context(), r.Name, all); err != nil {
+			t.Fatal(err)
+		}
+		stock := wire.CheckIn{Device: "umi", Incremental: "V14", Timestamp: 1788220800, PatchLevel: "2026-09-01", Channel: fleet.Weekly}
+		if got := y.decide(stock); !got.Offer() || got.Package.Kind != catalog.Full || got.Rollout.Release != "26.11.20" {
+			t.Fatalf("a handset on stock is offered %+v", got)
+		}
+		old := y.build(first)
+
+		// Ana reports a bug on it, and has a handset of her own.
+		ana, threadID, claim := y.report()
+		y.clock.set(start.AddDate(0, 0, 5))
+		fix := y.commit(start.AddDate(0, 0, 4), "Welcome, it works now.\n", "Welcome: say what is true\n\nFixes: #1\nFixes: #999")
+		r, err = y.train.Cut(t.Context(), "HEAD", train.CutOptions{Actor: "ana"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Name != "26.11.27" || r.Commit != fix || !slices.Equal(r.Fixes, []int64{1, 999}) {
+			t.Fatalf("cut %+v", r)
+		}
+		y.threadIs(threadID, feedback.Merged)
+		second := y.wait(r.Name, train.Testing)
+		kinds := map[string]int{}
+		for _, p := range second.Devices[0].Packages {
+			kinds[p.Kind]++
+			if p.ProvenAt.IsZero() {
+				t.Errorf("%s was not proven", p.File)
+			}
+		}
+		if kinds[catalog.Full] != 1 || kinds[catalog.Incremental] != 1 {
+			t.Fatalf("the second release has %v", kinds)
+		}
+		y.threadIs(threadID, feedback.Merged) // not in a release before it leaves
+		if err := y.train.Ship(t.Context(), r.Name, all); err != nil {
+			t.Fatal(err)
+		}
+		y.threadIs(threadID, feedback.InRelease)
+		next := y.build(second)
+		handset := wire.CheckIn{Device: "umi", Incremental: old.Incremental, VBMetaDigest: old.VBMetaDigest, Timestamp: old.Timestamp, PatchLevel: old.PatchLevel, RollbackIndex: old.RollbackIndex, Channel: fleet.Weekly}
+		if got := y.decide(handset); !got.Offer() || got.Package.Kind != catalog.Incremental || got.Build.ID != next.ID {
+			t.Fatalf("a handset on 26.11.20 is offered %+v", got)
+		}
+
+		// Nobody is asked before the handset has it.
+		asked := func() int {
+			var asks []feedback.Ask
+			y.write(func(tx *db.Tx) (err error) {
+				asks, err = feedback.OpenAsks(tx, ana)
+				return err
+			})
+			return len(asks)
+		}
+		y.write(func(tx *db.Tx) error { return y.train.Booted(tx, claim, old.ID) })
+		if asked() != 0 {
+			t.Error("the member was asked while the handset runs the old build")
+		}
+		y.write(func(tx *db.Tx) error { return y.train.Booted(tx, claim, next.ID) })
+		if asked() != 1 {
+			t.Errorf("the handset runs the fix, and %d questions are open", asked())
+		}
+		y.threadIs(threadID, feedback.OnHandset)
+
+		y.write(func(tx *db.Tx) error { return y.train.Booted(tx, 12345, next.ID) }) // a claim that was given up
+		if err := y.train.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := y.status(r.Name); got.State != train.Settled {
+			t.Errorf("with all handsets offered it, the release is %s: %+v", got.State, got.Devices)
+		}
+		var steps []string
+		for _, s := range y.status(r.Name).Log {
+			if s.Device == "" {
+				steps = append(steps, s.To)
+			}
+		}
+		if got := strings.Join(steps, " "); got != "open frozen testing shipping settled" {
+			t.Errorf("the release went through %q", got)
+		}
+
+		// Pulled: gone, and the next one carries its fixes again.
+		if err := y.train.Pull(t.Context(), r.Name, nil, "ana", "eats photos"); err != nil {
+			t.Fatal(err)
+		}
+		if got := y.status(r.Name).State; got != train.Pulled {
+			t.Errorf("the release is %s", got)
+		}
+		if got := y.decide(handset); got.Offer() {
+			t.Errorf("pulled, and offered %+v", got.Package)
+		}
+		again, err := y.train.Cut(t.Context(), "HEAD", train.CutOptions{Respin: r.Name, Actor: "ana"})
+		if err != nil || again.Name != "26.11.27.1" || !slices.Contains(again.Fixes, 1) {
+			t.Errorf("the respin is %+v, %v", again, err)
+		}
+		y.wait(again.Name, train.Testing)
+	})
+}
+
+func (y *yard) build(s train.ReleaseStatus) (b catalog.Build) {
+	y.t.Helper()
+	y.write(func(tx *db.Tx) (err error) {
+		b, err = catalog.BuildByID(tx, s.Devices[0].Build)
+		return err
+	})
+	return b
+}
+
+// report makes a member with a claimed handset, who files a bug.
+func (y *yard) report() (memberID, threadID, claim int64) {
+	y.t.Helper()
+	m, err := member.NewPasswords(member.TestCost()).Register(y.t.Context(), y.db, "ana", "correct horse battery staple")
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	y.write(func(tx *db.Tx) error {
+		code, err := member.NewClaimCode(tx, m.ID, "umi")
+		if err != nil {
+			return err
+		}
+		c, err := member.RedeemClaim(tx, code, "umi")
+		if err != nil {
+			return err
+		}
+		thread, err := feedback.New(tx, feedback.NewThread{Kind: feedback.Bug, Title: "The welcome is wrong", Body: "It says nothing true.", AuthorID: m.ID, Part: feedback.Parts()[0], Devices: []string{"umi"}})
+		memberID, threadID, claim = m.ID, thread.ID, c.ID
+		return err
+	})
+	return memberID, threadID, claim
+}
+
+func (y *yard) threadIs(id int64, want feedback.State) {
+	y.t.Helper()
+	y.write(func(tx *db.Tx) error {
+		thread, err := feedback.ByID(tx, id)
+		if err == nil && thread.Devices[0].State != want {
+			y.t.Errorf("the thread is %s, expected %s", thread.Devices[0].State, want)
+		}
+		return err
+	})
+}
+
+// TestMoves are the human's words, without a worker.
+func TestMoves(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		y := newYard(t, d, "umi", "lmi")
+		ctx := t.Context()
+		if _, err := y.train.Cut(ctx, "HEAD", train.CutOptions{Devices: []string{"hlte"}}); err == nil {
+			t.Error("a device that does not exist was cut")
+		}
+		if err := y.train.Skip(ctx, "26.11.20", "ana", ""); err == nil {
+			t.Error("a week was skipped without a reason")
+		}
+		if err := y.train.Skip(ctx, "26.11.20", "ana", "holidays"); err != nil {
+			t.Fatal(err)
+		}
+		y.write(func(tx *db.Tx) error {
+			s, err := y.train.Status(tx, 10)
+			if s.Week != "26.11.27" || len(s.Releases) != 1 || s.Releases[0].State != train.Skipped || s.Releases[0].Reason != "holidays" {
+				t.Errorf("the status is %+v", s)
+			}
+			return err
+		})
+		if _, err := y.train.Cut(ctx, "HEAD", train.CutOptions{Actor: "ana"}); err == nil {
+			t.Error("a skipped week was cut")
+		}
+		// lmi is described and has no stock: it does not go along.
+		r, err := y.train.Cut(ctx, "HEAD", train.CutOptions{Date: time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC), Actor: "ana"})
+		if err != nil || r.Name != "26.11.27" {
+			t.Fatalf("cut %+v, %v", r, err)
+		}
+		if s := y.status(r.Name); len(s.Devices) != 1 || s.Devices[0].State != train.Building {
+			t.Errorf("on board are %+v", s.Devices)
+		}
+		if _, err := y.train.Cut(ctx, "HEAD", train.CutOptions{Date: time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)}); err == nil {
+			t.Error("a release was cut twice")
+		}
+		if err := y.train.Hold(ctx, r.Name, []string{"umi"}, "ana", "camera reboots"); err != nil {
+			t.Fatal(err)
+		}
+		if s := y.status(r.Name); s.State != train.Frozen || s.Devices[0].State != train.Held || s.Devices[0].Reason != "camera reboots" {
+			t.Errorf("held: %+v", s)
+		}
+		if err := y.train.Hold(ctx, r.Name, nil, "ana", "again"); err == nil {
+			t.Error("what is held was held again")
+		}
+		if err := y.train.Halt(ctx, r.Name, nil, "ana", "nothing runs"); err == nil {
+			t.Error("nothing was halted without a word")
+		}
+		if err := y.train.Resume(ctx, r.Name, nil, "ana", "fixed"); err != nil {
+			t.Fatal(err)
+		}
+		if s := y.status(r.Name); s.Devices[0].State != train.Building {
+			t.Errorf("resumed: %+v", s.Devices[0])
+		}
+		if err := y.train.Pull(ctx, r.Name, nil, "ana", "wrong commit"); err != nil {
+			t.Fatal(err)
+		}
+		if s := y.status(r.Name); s.State != train.Pulled || s.Devices[0].State != train.Withdrawn {
+			t.Errorf("pulled: %+v", s)
+		}
+		for name, err := range map[string]error{
+			"ship": y.train.Ship(ctx, r.Name, train.ShipOptions{}), "pull": y.train.Pull(ctx, r.Name, nil, "ana", "again"), "none": y.train.Hold(ctx, "26.01.01", nil, "ana", "x"),
+		} {
+			if err == nil {
+				t.Errorf("%s: allowed", name)
+			}
+		}
+		if err := y.train.Tick(ctx); err != nil {
+			t.Fatal(err)
+		}
+		y.write(func(tx *db.Tx) error {
+			s, err := y.train.Status(tx, 1)
+			if len(s.Releases) != 1 {
+				t.Errorf("one release was asked for, and %d came", len(s.Releases))
+			}
+			return err
+		})
+	})
+}
