@@ -87,7 +87,7 @@ var ecKey = sync.OnceValue(func() *ecdsa.PrivateKey {
 // fullPlan has two partitions, the first of more than one chunk.
 func fullPlan(t testing.TB) (Plan, map[string][]byte) {
 	t.Helper()
-	images := map[string][]byte{"system": image(1, 1100), "vendor": image(2, 30)}
+	images := map[string][]byte{"system": image(1, 600), "vendor": image(2, 30)}
 	plan := Plan{MaxTimestamp: 1_700_000_000, SecurityPatchLevel: "2026-11-05", TempDir: t.TempDir()}
 	for _, name := range []string{"system", "vendor"} {
 		r := bytes.NewReader(images[name])

@@ -103,7 +103,7 @@ func TestOpenSSLVerifiesSignatures(t *testing.T) {
 // the phone's decoder wants it: one block, no filter but LZMA2, no check that it
 // does not know.
 func TestProgramsReadData(t *testing.T) {
-	need(t, "xz", "bzip2")
+	need(t, "xz")
 	plan, images := fullPlan(t)
 	b, _ := write(t, plan, nil)
 	p := open(t, b)
@@ -112,8 +112,7 @@ func TestProgramsReadData(t *testing.T) {
 		for i, o := range q.Operations {
 			data := b[p.Layout().BlobsOffset+int64(o.DataOffset):][:o.DataLength]
 			seen[o.Type]++
-			switch o.Type {
-			case ReplaceXZ:
+			if o.Type == ReplaceXZ {
 				file := filepath.Join(t.TempDir(), "chunk.xz")
 				if err := os.WriteFile(file, data, 0o600); err != nil {
 					t.Fatal(err)
@@ -124,8 +123,6 @@ func TestProgramsReadData(t *testing.T) {
 					t.Errorf("xz -lvv says %s", list)
 				}
 				data = pipe(t, data, "xz", "-dc")
-			case ReplaceBZ:
-				data = pipe(t, data, "bzip2", "-dc")
 			}
 			at := o.Dst[0].Start * blockSize
 			if !bytes.Equal(data, images[q.Name][at:at+o.Dst[0].Count*blockSize]) {
@@ -133,8 +130,8 @@ func TestProgramsReadData(t *testing.T) {
 			}
 		}
 	}
-	if seen[ReplaceXZ] == 0 {
-		t.Errorf("operations are %v, expected some REPLACE_XZ", seen)
+	if seen[ReplaceXZ] < 2 {
+		t.Errorf("operations are %v, expected REPLACE_XZ", seen)
 	}
 }
 

@@ -84,21 +84,25 @@ func (f *finder) skip(n int) {
 // the side where it belongs. Matches longer than best are noted.
 func (f *finder) descend(pos int, top int32, limit, best int) {
 	src, sons := f.src, f.sons
+	here := src[pos : pos+limit]
 	smaller, greater := 2*pos, 2*pos+1 // where the next place of each side is hung
 	var nSmaller, nGreater int
 	for depth := f.depth; top > 0 && depth > 0; depth-- {
 		at := int(top - 1)
-		n := f.shared(at, pos, min(nSmaller, nGreater), limit)
-		if n > best {
-			best = n
-			f.found = append(f.found, match{uint32(n), uint32(pos - at - 1)})
-		}
+		there := src[at : at+limit]
 		pair := sons[2*at : 2*at+2 : 2*at+2]
-		if n == limit {
-			sons[smaller], sons[greater] = pair[0], pair[1]
-			return
+		n := min(nSmaller, nGreater)
+		if there[n] == here[n] {
+			if n = shared(there, here, n+1); n > best {
+				best = n
+				f.found = append(f.found, match{uint32(n), uint32(pos - at - 1)})
+			}
+			if n == limit {
+				sons[smaller], sons[greater] = pair[0], pair[1]
+				return
+			}
 		}
-		if src[at+n] < src[pos+n] {
+		if there[n] < here[n] {
 			sons[smaller] = top
 			smaller, nSmaller = 2*at+1, n
 			top = pair[1]
@@ -113,14 +117,19 @@ func (f *finder) descend(pos int, top int32, limit, best int) {
 
 // shared counts the bytes from n up to limit that two places have in common.
 func (f *finder) shared(a, b, n, limit int) int {
-	x, y := f.src[a:a+limit], f.src[b:b+limit]
-	for n+8 <= limit {
-		if d := binary.LittleEndian.Uint64(x[n:]) ^ binary.LittleEndian.Uint64(y[n:]); d != 0 {
+	return shared(f.src[a:a+limit], f.src[b:b+limit], n)
+}
+
+// shared is the length of the common prefix of two texts of one length, of which
+// n bytes are known to agree.
+func shared(a, b []byte, n int) int {
+	b = b[:len(a)]
+	for ; n+8 <= len(a); n += 8 {
+		if d := binary.LittleEndian.Uint64(a[n:]) ^ binary.LittleEndian.Uint64(b[n:]); d != 0 {
 			return n + bits.TrailingZeros64(d)/8
 		}
-		n += 8
 	}
-	for n < limit && x[n] == y[n] {
+	for n < len(a) && a[n] == b[n] {
 		n++
 	}
 	return n

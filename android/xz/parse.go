@@ -3,8 +3,8 @@ package xz
 // What the search may cost: a match of niceLength is taken as it is; treeDepth
 // places are looked at; window places are looked ahead at most.
 const (
-	niceLength = 64
-	treeDepth  = 32
+	niceLength = 48
+	treeDepth  = 20
 	window     = 2048
 )
 
