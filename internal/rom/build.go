@@ -1,6 +1,7 @@
 package rom
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -118,9 +119,13 @@ func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan) (*builder, err
 		}
 		b.places[partition] = append(b.places[partition], path)
 	}
-	for name := range plan.Device.Partitions {
-		if _, ok := b.stock[name]; !ok {
+	for name, want := range plan.Device.Partitions {
+		have, ok := b.stock[name]
+		if !ok {
 			return nil, fmt.Errorf("devices/%s/device.yaml: partitions has %s, but stock has no such partition", in.Device, name)
+		}
+		if fs := cmp.Or(have.FS, "raw"); want.FS != "" && want.FS != fs {
+			return nil, fmt.Errorf("devices/%s/device.yaml: partition %s has fs %s, the stock's is %s; a partition keeps its file system", in.Device, name, want.FS, fs)
 		}
 	}
 	return b, nil

@@ -34,6 +34,12 @@
 // that were written anew. A partition that the vendor's vbmeta delegates to a key
 // of its own stays delegated while it is untouched; once one of its partitions is
 // rebuilt, its descriptors move into the top vbmeta, which our key signs.
+//
+// # Limits
+//
+// Stock is an A/B OTA zip with a full payload; its file systems are EROFS where a
+// layer or Friday changes them, and are written plain, without compression and
+// without error correction (FEC). Images are made for Verified Boot 2.0.
 package rom
 
 import (

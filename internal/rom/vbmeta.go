@@ -125,6 +125,9 @@ func (b *builder) chained(d *avb.ChainDescriptor, depth int) ([]avb.Descriptor, 
 	}
 	if !slices.ContainsFunc(below.Descriptors, b.rebuilt) {
 		b.vouch(d.Partition, Stock, "the vendor signed it with a key of its own, and no layer changes it")
+		for _, below := range below.Descriptors {
+			b.vouch(partitionOf(below), Stock, "listed in the vendor's "+d.Partition+", and no layer changes it")
+		}
 		return []avb.Descriptor{d}, nil
 	}
 	if depth > 4 {

@@ -3,7 +3,6 @@ package stocktest
 import (
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -323,6 +322,3 @@ func capability(bits uint64) []byte {
 	binary.LittleEndian.PutUint32(v[12:], uint32(bits>>32))
 	return v
 }
-
-// Labels are the SELinux types that the firmware uses, sorted.
-func Labels() []string { return slices.Compact(slices.Sorted(maps.Values(labelsOf))) }
