@@ -72,13 +72,17 @@ const (
 // oddities are values that another program wrote otherwise than Build would. They
 // are kept so that an unchanged image comes out byte for byte.
 type oddities struct {
-	headerSize *uint32   // nil: as computed
-	id         *[32]byte // nil: as computed
-	dtboOffset uint64    // where there is no recovery DTBO
+	headerSize *uint32 // nil: as computed
+	id         *oddID  // nil: as computed
+	dtboOffset uint64  // where there is no recovery DTBO
 	reserved   string
 	cmdline    [2]string // its two places in v0 to v2, where it is not split as here
 	padding    map[string]oddPadding
 }
+
+// oddID is the id found where another was computed. It holds as long as the
+// sections do, that is, as the same one is computed.
+type oddID struct{ found, computed [32]byte }
 
 // oddPadding is what follows a section up to the next page: not zeros, or cut
 // off by the end of the file. It holds as long as the section has that length.

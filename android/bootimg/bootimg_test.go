@@ -146,10 +146,16 @@ func TestOddBytesAreKept(t *testing.T) {
 }
 
 func TestChangedImageIsComputedAnew(t *testing.T) {
-	im := parse(t, build(t, samples()["boot v2"]))
+	b := build(t, samples()["boot v2"])
+	b[576] ^= 1 // an id as others compute it
+	im := parse(t, b)
 	im.Ramdisk = noise(9, 12345)
 	im.Cmdline = "quiet"
 	got := parse(t, build(t, im))
+	if got.odd.id != nil {
+		t.Error("the id is still the old one")
+	}
+	im.odd.id = nil
 	if !reflect.DeepEqual(got, im) {
 		t.Errorf("parsed %+v\nwant %+v", got, im)
 	}

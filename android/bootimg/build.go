@@ -140,8 +140,8 @@ func (im *Image) fillHeader(h *header, vendor *vendorParts) error {
 		h.cmdline, h.extraCmdline = odd[0], odd[1]
 	}
 	id := im.id()
-	if im.odd.id != nil {
-		id = *im.odd.id
+	if odd := im.odd.id; odd != nil && odd.computed == id {
+		id = odd.found
 	}
 	h.id = string(id[:])
 	if im.HeaderVersion > 0 {

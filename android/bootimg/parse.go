@@ -190,9 +190,8 @@ func (im *Image) keepOddities(h *header, fs []field) error {
 		im.odd.cmdline = [2]string{h.cmdline, h.extraCmdline}
 	}
 	if want := im.id(); h.id != trimmed(want[:]) {
-		var id [32]byte
-		copy(id[:], h.id)
-		im.odd.id = &id
+		im.odd.id = &oddID{computed: want}
+		copy(im.odd.id.found[:], h.id)
 	}
 	if im.HeaderVersion == 0 {
 		return nil
