@@ -205,7 +205,6 @@ func trackLine(d train.DeviceStatus, r *train.RolloutStatus) line.Map {
 		if d.State != train.Held && d.State != train.Withdrawn {
 			m.Train = float64(here)
 		}
-		m.Stops[here].Note = d.Reason
 		return m
 	}
 	add("Ready", line.Passed)

@@ -52,14 +52,25 @@ func (m *markdown) html(source string) template.HTML {
 	return template.HTML(m.policy.SanitizeBytes(out.Bytes())) //nolint:gosec // sanitised
 }
 
-// quietHeadings lowers headings below the page's own h1 and h2.
+// quietHeadings puts headings below the page's own h1 and h2, none of them more
+// than one step below the one before.
 type quietHeadings struct{}
 
 func (quietHeadings) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) {
+	var all []*ast.Heading
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if h, ok := n.(*ast.Heading); ok && entering {
-			h.Level = min(6, h.Level+2)
+			all = append(all, h)
 		}
 		return ast.WalkContinue, nil
 	})
+	top := 6
+	for _, h := range all {
+		top = min(top, h.Level)
+	}
+	before := 2
+	for _, h := range all {
+		h.Level = min(h.Level-top+3, before+1, 6)
+		before = h.Level
+	}
 }

@@ -64,7 +64,10 @@ func (c *call) devices() error {
 	return c.show("devices", page{Title: "Devices", Nav: "devices", Body: cards})
 }
 
-type fact struct{ Name, Value string }
+type fact struct {
+	Name, Value string
+	Code        bool
+}
 
 type deviceView struct {
 	Codename, Name string
@@ -104,7 +107,7 @@ func (c *call) device() error {
 		if err != nil || len(builds) == 0 {
 			return err
 		}
-		v.Facts = append(v.Facts, fact{"Newest build", builds[0].Version}, fact{"Patch level", builds[0].PatchLevel}, fact{"Fingerprint", builds[0].Fingerprint})
+		v.Facts = append(v.Facts, fact{"Newest build", builds[0].Version, true}, fact{"Patch level", builds[0].PatchLevel, true}, fact{"Fingerprint", builds[0].Fingerprint, true})
 		packages, err := catalog.PackagesTo(tx, builds[0].ID)
 		if err != nil {
 			return err
@@ -124,9 +127,9 @@ func bootFacts(d device.Device) []fact {
 		bootprofile.VerifiedBoot1: "Verified Boot 1", bootprofile.None: "Nothing at boot"}
 	slots := map[bootprofile.Slots]string{bootprofile.AB: "Two slots; an update never touches the running system", bootprofile.VirtualAB: "Virtual A/B",
 		bootprofile.VirtualABCompressed: "Virtual A/B, compressed", bootprofile.Single: "One slot; recovery writes the update"}
-	facts := []fact{{"Vendor", d.Vendor}, {"At boot", trust[d.Boot.Trust]}, {"Updates", slots[d.Boot.Slots]}, {"First install", string(d.Boot.Flash)}}
+	facts := []fact{{"Vendor", d.Vendor, false}, {"At boot", trust[d.Boot.Trust], false}, {"Updates", slots[d.Boot.Slots], false}, {"First install", string(d.Boot.Flash), true}}
 	if d.Boot.Kernel != "" {
-		facts = append(facts, fact{"Kernel", d.Boot.Kernel})
+		facts = append(facts, fact{"Kernel", d.Boot.Kernel, true})
 	}
 	return slices.DeleteFunc(facts, func(f fact) bool { return f.Value == "" })
 }
@@ -220,7 +223,7 @@ func tracks(r *train.ReleaseStatus, cat catalogue) []trackView {
 	for _, d := range r.Devices {
 		if len(d.Rollouts) == 0 {
 			w := deviceWords[d.State]
-			all = append(all, trackView{Device: d.Device, Name: cat.name(d.Device), State: stateView{Mark: w.mark, Word: w.text}, Line: trackLine(d, nil), Trouble: trouble(w.mark)})
+			all = append(all, trackView{Device: d.Device, Name: cat.name(d.Device), State: stateView{Mark: w.mark, Word: w.text}, Line: trackLine(d, nil), Reason: d.Reason, Trouble: trouble(w.mark)})
 			continue
 		}
 		for i := range d.Rollouts {

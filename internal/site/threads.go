@@ -240,9 +240,19 @@ func (c *call) fillEntries(tx *db.Tx, t feedback.Thread, v *threadView, cat cata
 		}
 		v.Entries = append(v.Entries, entryView{ID: p.ID, By: name, At: p.At, HTML: c.s.md.html(p.Body)})
 	}
-	for _, s := range steps {
+	for i, s := range steps {
 		if s.State == feedback.Reported && s.At.Equal(t.CreatedAt) {
 			continue // the first post says it
+		}
+		on := []string{cat.name(s.Device)}
+		same := func(o feedback.StateChange) bool { return o.State == s.State && o.At.Equal(s.At) && o.Actor == s.Actor }
+		if slices.ContainsFunc(steps[:i], same) {
+			continue // one word for several phones
+		}
+		for _, o := range steps[i+1:] {
+			if same(o) {
+				on = append(on, cat.name(o.Device))
+			}
 		}
 		name, err := who.of(tx, s.Actor)
 		if err != nil {
@@ -252,10 +262,10 @@ func (c *call) fillEntries(tx *db.Tx, t feedback.Thread, v *threadView, cat cata
 		if s.Release != "" {
 			e.Text = s.Release
 		} else if s.Commit != "" {
-			e.Text = s.Commit[:min(10, len(s.Commit))]
+			e.Text = "commit " + s.Commit[:min(10, len(s.Commit))]
 		}
-		if s.Device != feedback.AnyDevice && len(t.Devices) > 1 {
-			e.Text = strings.TrimSpace(e.Text + " on " + cat.name(s.Device))
+		if s.Device != feedback.AnyDevice && len(on) < len(t.Devices) {
+			e.Text = strings.TrimSpace(e.Text + " on " + strings.Join(on, ", "))
 		}
 		v.Entries = append(v.Entries, e)
 	}

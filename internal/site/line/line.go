@@ -70,8 +70,9 @@ func SVG(m Map) template.HTML {
 	s.WriteString(`" width="100%" height="`)
 	s.WriteString(strconv.Itoa(2*edge + (lanes-1)*Step))
 	s.WriteString(`" aria-hidden="true" focusable="false">`)
-	for i := range m.Lanes {
+	for i, name := range m.Lanes {
 		rail(&s, "lane", 0, 100, laneY(i))
+		s.WriteString(`<text class="lane-name" x="100%" y="` + strconv.Itoa(laneY(i)-8) + `" text-anchor="end">` + template.HTMLEscapeString(name) + `</text>`)
 	}
 	n := float64(len(m.Stops))
 	if n > 0 {
