@@ -104,7 +104,8 @@ func newYard(t *testing.T, d *db.DB, devices ...string) *yard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blobs, err := blob.Open(filepath.Join(t.TempDir(), "blobs"))
+	// Shared: what was compressed for one database is not compressed for the other.
+	blobs, err := blob.Open(filepath.Join(shared, "blobs"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,8 +160,10 @@ func (y *yard) write(fn func(tx *db.Tx) error) {
 	}
 }
 
-// commit changes a file of a layer.
-func (y *yard) commit(at time.Time, text, message string) string {
+const welcome = "layers/base/system/etc/friday/welcome.txt"
+
+// commit changes files of the OS repository.
+func (y *yard) commit(at time.Time, message string, files map[string]string) string {
 	y.t.Helper()
 	g, err := git.PlainOpen(y.dir)
 	if err != nil {
@@ -170,12 +173,14 @@ func (y *yard) commit(at time.Time, text, message string) string {
 	if err != nil {
 		y.t.Fatal(err)
 	}
-	const name = "layers/base/system/etc/friday/welcome.txt"
-	if err := os.WriteFile(filepath.Join(y.dir, name), []byte(text), 0o644); err != nil {
-		y.t.Fatal(err)
-	}
-	if _, err := w.Add(name); err != nil {
-		y.t.Fatal(err)
+	for name, text := range files {
+		full := filepath.Join(y.dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(full), 0o755), os.WriteFile(full, []byte(text), 0o644)); err != nil {
+			y.t.Fatal(err)
+		}
+		if _, err := w.Add(name); err != nil {
+			y.t.Fatal(err)
+		}
 	}
 	by := &object.Signature{Name: "Ana", Email: "ana@example.org", When: at}
 	hash, err := w.Commit(message, &git.CommitOptions{Author: by, Committer: by})
@@ -260,7 +265,7 @@ func TestTheWeek(t *testing.T) {
 		// Ana reports a bug on it, and has a handset of her own.
 		ana, threadID, claim := y.report()
 		y.clock.set(start.AddDate(0, 0, 5))
-		fix := y.commit(start.AddDate(0, 0, 4), "Welcome, it works now.\n", "Welcome: say what is true\n\nFixes: #1\nFixes: #999")
+		fix := y.commit(start.AddDate(0, 0, 4), "Welcome: say what is true\n\nFixes: #1\nFixes: #999", map[string]string{welcome: "Welcome, it works now.\n"})
 		r, err = y.train.Cut(t.Context(), "HEAD", train.CutOptions{Actor: "ana"})
 		if err != nil {
 			t.Fatal(err)
@@ -464,5 +469,91 @@ func TestMoves(t *testing.T) {
 			}
 			return err
 		})
+	})
+}
+
+// TestOneIsHeldTheOthersGo: a device whose layers do not fit its stock is held
+// with the reason, and the train leaves without it.
+func TestOneIsHeldTheOthersGo(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		y := newYard(t, d, "umi", "lmi")
+		y.write(func(tx *db.Tx) error {
+			stock, err := catalog.StockOf(tx, "umi")
+			if err != nil {
+				return err
+			}
+			stock.Device, stock.Digest = "lmi", blob.Digest{1}
+			return catalog.PutStock(tx, stock)
+		})
+		name := "devices/lmi/device.yaml"
+		yaml, err := os.ReadFile(filepath.Join(y.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := strings.LastIndex(string(yaml), "layers:")
+		if at < 0 {
+			t.Fatalf("%s names no layers:\n%s", name, yaml)
+		}
+		y.commit(start, "lmi: remove what is not there", map[string]string{
+			name:                       string(yaml[:at]) + "layers: [broken]\n",
+			"layers/broken/layer.yaml": "why: It names what is not there.\nremove:\n  - system:system/app/Nowhere\n",
+		})
+		r, err := y.train.Cut(t.Context(), "HEAD", train.CutOptions{Actor: "ana"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := y.status(r.Name)
+		if len(s.Devices) != 2 || s.Devices[0].Device != "lmi" || s.Devices[0].State != train.Held || s.Devices[1].State != train.Building {
+			t.Fatalf("the devices are %+v", s.Devices)
+		}
+		if reason := s.Devices[0].Reason; !strings.Contains(reason, "layers/broken/layer.yaml") || !strings.Contains(reason, "Nowhere") {
+			t.Errorf("the reason is %q, expected the place of the mistake", reason)
+		}
+		if _, err := y.train.Cut(t.Context(), "HEAD", train.CutOptions{Devices: []string{"lmi"}, Respin: r.Name}); err == nil {
+			t.Error("a release was cut of which nothing can be built")
+		}
+	})
+}
+
+// TestTheGateRefuses: a build that would take handsets back does not leave.
+func TestTheGateRefuses(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		y := newYard(t, d)
+		r, err := y.train.Cut(t.Context(), "HEAD", train.CutOptions{Actor: "ana"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(tx *db.Tx, version string, timestamp int64) (catalog.Build, error) {
+			images := []catalog.Partition{{Name: "system", Digest: blob.Sum([]byte(version)), Size: 4096}}
+			b := catalog.Build{ID: catalog.BuildID("umi", version, images), Device: "umi", Version: version, Incremental: version, PatchLevel: "2026-11-05", Timestamp: timestamp, Images: images}
+			p := catalog.Package{Digest: blob.Sum([]byte("zip of " + version)), Size: 10, Kind: catalog.Full, Device: "umi", To: b.ID, File: version + ".zip", ProvenAt: start}
+			return b, errors.Join(catalog.PutBuild(tx, b), catalog.PutPackage(tx, p))
+		}
+		y.write(func(tx *db.Tx) error {
+			newer, err := put(tx, "26.11.13", 3000)
+			if err != nil {
+				return err
+			}
+			if _, err := fleet.Start(tx, fleet.Plan{Release: "26.11.13", Device: "umi", Channel: fleet.Weekly, Build: newer.ID}, "ana", "last week"); err != nil {
+				return err
+			}
+			older, err := put(tx, r.Name, 2000)
+			if err != nil {
+				return err
+			}
+			_, err = tx.Exec("UPDATE train_devices SET state = 'ready', build = $1 WHERE release = $2", older.ID, r.Name)
+			if err == nil {
+				_, err = tx.Exec("UPDATE train_releases SET state = 'testing' WHERE release = $1", r.Name)
+			}
+			return err
+		})
+		err = y.train.Ship(t.Context(), r.Name, train.ShipOptions{Actor: "ana"})
+		if err == nil || !strings.Contains(err.Error(), "timestamp") {
+			t.Errorf("shipping an older build: %v", err)
+		}
+		s := y.status(r.Name)
+		if s.State != train.Testing || s.Devices[0].State != train.Held || !strings.Contains(s.Devices[0].Reason, "timestamp") || len(s.Devices[0].Rollouts) != 0 {
+			t.Errorf("after the gate refused: %+v", s)
+		}
 	})
 }

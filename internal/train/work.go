@@ -281,7 +281,8 @@ func (w *worker) makePackage(ctx context.Context, d device, from *catalog.Build,
 		return p, err
 	}
 	tell("proof of "+step, 0, 1)
-	if err := ota.Prove(ctx, f, p.Size, source, target, cert); err != nil {
+	proof := ota.ProveOptions{TempDir: w.o.TempDir, Workers: w.o.CPUs}
+	if err := ota.ProveWith(ctx, f, p.Size, source, target, cert, proof); err != nil {
 		return p, err
 	}
 	ref, err := f.Commit()
