@@ -105,6 +105,9 @@ func (t *Train) Cut(ctx context.Context, rev string, o CutOptions) (catalog.Rele
 		if err := t.tellFixes(tx, changes); err != nil {
 			return err
 		}
+		if err := putDevices(tx, snapshot); err != nil {
+			return err
+		}
 		for _, b := range boards {
 			if err := t.boardOne(ctx, tx, r.Name, b, o.Actor); err != nil {
 				return err

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/train"
+)
+
+// builtImage is one image as 'build --json' prints it.
+type builtImage struct {
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+	FS     string `json:"fs,omitempty"`
+}
+
+// built is what 'build --json' prints.
+type built struct {
+	Device      string                `json:"device"`
+	Version     string                `json:"version"`
+	Fingerprint string                `json:"fingerprint"`
+	Images      map[string]builtImage `json:"images"`
+	Outputs     []string              `json:"outputs"`
+	Owners      string                `json:"owners"`
+	CPUSeconds  float64               `json:"cpu_s"`
+	WallSeconds float64               `json:"wall_s"`
+}
+
+func newBuild() *cobra.Command {
+	var f stateFlags
+	var version, rev, out, keyDir string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "build DEVICE",
+		Short:   "Make a build: stock + layers -> signed images",
+		Long:    "Makes the images of one device from its stock firmware and the layers of the OS repository\nat a commit, and signs them. What is committed counts, not the work tree. The same commit,\nstock, version and keys give the same bytes.",
+		Example: "  friday build umi -o out\n  friday build umi --version 26.11.27 --rev v2 --json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := f.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			begin := time.Now()
+			in, err := s.buildInput(cmd, args[0], rev, keyDir)
+			if err != nil {
+				return err
+			}
+			in.Version = version
+			if version == "" {
+				in.Version = train.DefaultSchedule(time.Local).Name(time.Now())
+			}
+			build, report, err := rom.Build(cmd.Context(), in)
+			if err != nil {
+				return err
+			}
+			if err := s.db.Write(cmd.Context(), func(tx *db.Tx) error {
+				build.CreatedAt = tx.Now()
+				return catalog.PutBuild(tx, build)
+			}); err != nil {
+				return err
+			}
+			res, err := s.writeBuild(out, build, report)
+			if err != nil {
+				return err
+			}
+			res.WallSeconds, res.CPUSeconds = time.Since(begin).Seconds(), cpuSeconds()
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), res)
+			}
+			return printBuild(cmd.OutOrStdout(), res)
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&version, "version", "", "`version` of the build (default that of the release that leaves next)")
+	c.Flags().StringVar(&rev, "rev", "HEAD", "`commit` of the OS repository")
+	c.Flags().StringVarP(&out, "output", "o", "", "`folder` for the images (default none: they stay in the blobs)")
+	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys (default DIR/keys)")
+	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
+	return c
+}
+
+// buildInput gathers all that a build depends on.
+func (s *installation) buildInput(cmd *cobra.Command, device, rev, keyDir string) (rom.Input, error) {
+	in := rom.Input{Device: device, Blobs: s.blobs}
+	repo, err := s.repository()
+	if err != nil {
+		return in, err
+	}
+	if in.Snapshot, err = repo.Load(rev); err != nil {
+		return in, err
+	}
+	if in.Snapshot.Devices[device] == nil {
+		return in, fmt.Errorf("cannot build: the OS repository has no device %q; describe it in devices/%s/device.yaml and commit", device, device)
+	}
+	if err := s.db.Read(cmd.Context(), func(tx *db.Tx) (err error) {
+		in.Stock, err = train.StockFor(tx, in.Snapshot, device)
+		return err
+	}); err != nil {
+		return in, err
+	}
+	ring, err := s.keyRing(keyDir)
+	if err != nil {
+		return in, err
+	}
+	if in.AVB, err = ring.AVB(); err != nil {
+		return in, err
+	}
+	_, in.UpdateCert, err = ring.OTA()
+	return in, err
+}
+
+// writeBuild writes the images and the report of owners into dir.
+func (s *installation) writeBuild(dir string, b catalog.Build, report *rom.Report) (built, error) {
+	res := built{Device: b.Device, Version: b.Version, Fingerprint: b.Fingerprint, Images: map[string]builtImage{}, Outputs: []string{}}
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return res, fmt.Errorf("cannot write build: %w", err)
+		}
+	}
+	for _, im := range b.Images {
+		e := builtImage{SHA256: im.Digest.String(), Size: im.Size, FS: im.FS}
+		if dir != "" {
+			e.File = filepath.Join(dir, im.Name+".img")
+			if err := exportBlob(s.blobs, im.Digest, e.File); err != nil {
+				return res, err
+			}
+			res.Outputs = append(res.Outputs, e.File)
+		}
+		res.Images[im.Name] = e
+	}
+	if dir == "" {
+		return res, nil
+	}
+	res.Owners = filepath.Join(dir, "owners.txt")
+	err := writeFile(res.Owners, report.Text)
+	return res, err
+}
+
+// exportBlob copies a blob to a file.
+func exportBlob(blobs *blob.Store, d blob.Digest, path string) error {
+	b, err := blobs.Open(d)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return writeFile(path, func(w io.Writer) error {
+		_, err := io.Copy(w, newSection(b))
+		return err
+	})
+}
+
+func newSection(b *blob.Blob) *io.SectionReader { return io.NewSectionReader(b, 0, b.Size()) }
+
+// writeFile writes aside and renames, so that there is a whole file or none.
+func writeFile(path string, fill func(w io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	err = fill(f)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot write %s: %w", path, err), os.RemoveAll(f.Name()))
+	}
+	return nil
+}
+
+// cpuSeconds is what this process has used.
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+func printBuild(w io.Writer, b built) error {
+	fmt.Fprintf(w, "Built %s for %s in %.1f s.\n", b.Version, b.Device, b.WallSeconds)
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, name := range sortedKeys(b.Images) {
+		im := b.Images[name]
+		fmt.Fprintf(tw, "%s\t%s\t%.16s…\t%s\n", name, size(im.Size), im.SHA256, im.File)
+	}
+	return tw.Flush()
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fridayos/friday/android/avb"
+	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/handset"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+func newHandset() *cobra.Command {
+	return group("handset", "A virtual phone", newHandsetFlash(), newHandsetRun(), newHandsetSideload(), newHandsetStatus())
+}
+
+func newHandsetFlash() *cobra.Command {
+	var f stateFlags
+	var phone, channel, keyDir, region string
+	var bucket int
+	c := &cobra.Command{
+		Use:     "flash DEVICE VERSION --phone DIR",
+		Short:   "Make a phone in a folder and flash a build onto it",
+		Long:    "Makes a virtual phone of a device, as its boot profile says it behaves, fuses the OS's AVB\nkey where the profile trusts one, flashes a build, and switches it on.",
+		Example: "  friday handset flash umi 26.11.27 --phone my-umi",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if phone == "" {
+				return &usageError{cmd.CommandPath(), errors.New("name the phone's folder with --phone DIR")}
+			}
+			if bucket < 0 {
+				bucket = rand.IntN(wire.Buckets)
+			}
+			s, err := f.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			build, profile, err := s.buildOf(cmd, args[0], args[1])
+			if err != nil {
+				return err
+			}
+			key, err := s.fusedKey(keyDir, profile)
+			if err != nil {
+				return err
+			}
+			p, err := handset.New(phone, handset.Identity{
+				Device: args[0], Profile: profile, Channel: channel, Region: region, Bucket: bucket,
+			}, key)
+			if err != nil {
+				return err
+			}
+			for _, im := range build.Images {
+				if err := flash(p, s.blobs, im); err != nil {
+					return err
+				}
+			}
+			started, err := p.Boot(cmd.Context())
+			if err != nil {
+				return err
+			}
+			printStarted(cmd, started)
+			return nil
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&phone, "phone", "", "`folder` of the phone")
+	c.Flags().StringVar(&channel, "channel", "weekly", "channel that the phone follows")
+	c.Flags().StringVar(&region, "region", "", "region of the phone")
+	c.Flags().IntVar(&bucket, "bucket", -1, "rollout bucket, 0 to 9999 (default drawn)")
+	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys, for the public AVB key (default DIR/keys)")
+	return c
+}
+
+// buildOf finds a build by device and version, and the device's boot profile
+// at its commit.
+func (s *installation) buildOf(cmd *cobra.Command, device, version string) (catalog.Build, bootprofile.Profile, error) {
+	var build catalog.Build
+	err := s.db.Read(cmd.Context(), func(tx *db.Tx) (err error) {
+		build, err = catalog.BuildByIncremental(tx, device, version)
+		return err
+	})
+	if err != nil {
+		return build, bootprofile.Profile{}, fmt.Errorf("cannot find build %s of %s: %w", version, device, err)
+	}
+	repo, err := s.repository()
+	if err != nil {
+		return build, bootprofile.Profile{}, err
+	}
+	snap, err := repo.Load(build.Commit)
+	if err != nil {
+		return build, bootprofile.Profile{}, err
+	}
+	d := snap.Devices[device]
+	if d == nil {
+		return build, bootprofile.Profile{}, fmt.Errorf("cannot find device %s in the OS repository at commit %s", device, build.Commit)
+	}
+	return build, d.Boot, nil
+}
+
+// fusedKey is what a phone's owner stores as its custom key.
+func (s *installation) fusedKey(keyDir string, profile bootprofile.Profile) ([]byte, error) {
+	if !profile.KeyEnforced() {
+		return nil, nil
+	}
+	ring, err := s.keyRing(keyDir)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ring.AVB()
+	if err != nil {
+		return nil, err
+	}
+	return avb.EncodePublicKey(&key.PublicKey), nil
+}
+
+func flash(p *handset.Phone, blobs *blob.Store, im catalog.Partition) error {
+	b, err := blobs.Open(im.Digest)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return p.Flash(im.Name, newSection(b))
+}
+
+func newHandsetRun() *cobra.Command {
+	var server, claim string
+	var every time.Duration
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "run PHONE",
+		Short:   "Switch a phone on and let its agent work",
+		Long:    "Boots the phone and goes one round: goes on with an update that was under way, or checks in,\ndownloads, verifies, installs, restarts and reports. It may be killed at any moment.",
+		Example: "  friday handset run my-umi --server http://127.0.0.1:8017",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := openPhone(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			client := &handset.Client{Base: server}
+			if claim != "" {
+				if err := p.Claim(cmd.Context(), client, strings.TrimSpace(claim)); err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.ErrOrStderr(), "This handset is claimed.")
+			}
+			for {
+				res, err := p.Run(cmd.Context(), client)
+				switch {
+				case err != nil && every == 0:
+					return err
+				case err != nil:
+					fmt.Fprintln(cmd.ErrOrStderr(), "friday:", err)
+				case asJSON:
+					if err := printJSON(cmd.OutOrStdout(), res); err != nil {
+						return err
+					}
+				default:
+					printResult(cmd, res)
+				}
+				if every == 0 {
+					return nil
+				}
+				select {
+				case <-cmd.Context().Done():
+					return cmd.Context().Err()
+				case <-time.After(every):
+				}
+			}
+		},
+	}
+	c.Flags().StringVar(&server, "server", "http://127.0.0.1:8017", "`address` of the update server")
+	c.Flags().StringVar(&claim, "claim", "", "`code` from the site that makes this handset yours")
+	c.Flags().DurationVar(&every, "every", 0, "go on with a round every `duration` (default one round)")
+	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
+	return c
+}
+
+func newHandsetSideload() *cobra.Command {
+	return &cobra.Command{
+		Use:     "sideload PHONE ZIP",
+		Short:   "Install a package by hand, as recovery does",
+		Example: "  friday handset sideload my-umi umi-26.11.27-full.zip",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := openPhone(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			res, err := p.Sideload(cmd.Context(), args[1])
+			if err != nil {
+				return err
+			}
+			printResult(cmd, res)
+			return nil
+		},
+	}
+}
+
+func newHandsetStatus() *cobra.Command {
+	return &cobra.Command{
+		Use:     "status PHONE",
+		Short:   "Show a phone's slots and what it runs, as JSON",
+		Example: "  friday handset status my-umi",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := openPhone(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			st, err := p.Status()
+			if err != nil {
+				return err
+			}
+			return printJSON(cmd.OutOrStdout(), st)
+		},
+	}
+}
+
+func openPhone(cmd *cobra.Command, dir string) (*handset.Phone, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("cannot open handset: %w; 'friday handset flash' makes one", err)
+	}
+	p, err := handset.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	p.SetLog(func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) })
+	return p, nil
+}
+
+func printResult(cmd *cobra.Command, res handset.Result) {
+	switch {
+	case res.Offer == nil && !res.Updated:
+		fmt.Fprintf(cmd.OutOrStdout(), "Nothing to install: %s.\n", res.Reason)
+	case !res.Updated:
+		fmt.Fprintf(cmd.OutOrStdout(), "The update did not start and was undone: %s.\n", res.Reason)
+	}
+	printStarted(cmd, res.Started)
+}
+
+func printStarted(cmd *cobra.Command, s handset.Started) {
+	fmt.Fprintf(cmd.OutOrStdout(), "Runs %s from slot %s, verified boot %s, vbmeta %.16s….\n", s.System.Incremental, s.Slot, s.State, s.VBMetaDigest)
+}

@@ -1,0 +1,341 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fridayos/friday/android/otazip"
+	"github.com/fridayos/friday/android/payload"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/ota"
+)
+
+func newOTA() *cobra.Command {
+	return group("ota", "Update packages",
+		newOTAMake("full", "Make a full package of a build", "--to umi/26.11.27 -o umi-full.zip"),
+		newOTAMake("incremental", "Make a package that leads from one build to another", "--from umi/26.11.20 --to umi/26.11.27 -o umi.zip"),
+		newOTAVerify(), newOTAExtract())
+}
+
+const sideHelp = "A build is DEVICE/VERSION, its ID, or somebody's full OTA zip."
+
+// side opens what --from or --to names.
+func (s *installation) side(ctx context.Context, name string) (ota.Side, func(), error) {
+	if fi, err := os.Stat(name); err == nil && fi.Mode().IsRegular() {
+		f, err := os.Open(name)
+		if err != nil {
+			return ota.Side{}, nil, fmt.Errorf("cannot open package: %w", err)
+		}
+		defer f.Close()
+		side, done, err := ota.Extract(ctx, f, fi.Size(), s.blobs, 0)
+		if err != nil {
+			return side, done, fmt.Errorf("cannot use %s: %w", name, err)
+		}
+		return side, done, nil
+	}
+	var build catalog.Build
+	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
+		if device, version, ok := strings.Cut(name, "/"); ok {
+			build, err = catalog.BuildByIncremental(tx, device, version)
+		} else {
+			build, err = catalog.BuildByID(tx, name)
+		}
+		return err
+	})
+	if err != nil {
+		return ota.Side{}, nil, fmt.Errorf("cannot find build %q: %w. %s", name, err, sideHelp)
+	}
+	return ota.Open(s.blobs, build)
+}
+
+func newOTAMake(kind, short, example string) *cobra.Command {
+	var f stateFlags
+	var from, to, out, keyDir string
+	var asJSON bool
+	use := kind + " --to BUILD -o ZIP"
+	if kind == catalog.Incremental {
+		use = kind + " --from BUILD --to BUILD -o ZIP"
+	}
+	c := &cobra.Command{
+		Use:     use,
+		Short:   short,
+		Long:    short + ", sign it, and prove it: it is applied, and every partition compared,\nbefore it is written to its place. " + sideHelp,
+		Example: "  friday ota " + kind + " " + example,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if to == "" || out == "" || kind == catalog.Incremental && from == "" {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("it takes the form %s", use)}
+			}
+			s, err := f.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			p, err := s.makePackage(cmd, from, to, out, keyDir)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), p)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Made and proved %s: %s, %s.\nSHA-256 %s\n", out, p.Kind, size(p.Size), p.Digest)
+			return nil
+		},
+	}
+	f.register(c)
+	if kind == catalog.Incremental {
+		c.Flags().StringVar(&from, "from", "", "`build` that the package starts from")
+	}
+	c.Flags().StringVar(&to, "to", "", "`build` that the package leads to")
+	c.Flags().StringVarP(&out, "output", "o", "", "`zip` to write")
+	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys (default DIR/keys)")
+	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
+	return c
+}
+
+// makePackage makes, proves and places a package.
+func (s *installation) makePackage(cmd *cobra.Command, from, to, out, keyDir string) (p catalog.Package, err error) {
+	ctx := cmd.Context()
+	ring, err := s.keyRing(keyDir)
+	if err != nil {
+		return p, err
+	}
+	o := ota.Options{Blobs: s.blobs}
+	if o.Signer, o.Cert, err = ring.OTA(); err != nil {
+		return p, err
+	}
+	target, done, err := s.side(ctx, to)
+	if err != nil {
+		return p, err
+	}
+	defer done()
+	var source *ota.Side
+	if from != "" {
+		side, done, err := s.side(ctx, from)
+		if err != nil {
+			return p, err
+		}
+		defer done()
+		source = &side
+	}
+	f, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+"-*")
+	if err != nil {
+		return p, fmt.Errorf("cannot write package: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.RemoveAll(f.Name())) }()
+	if source == nil {
+		p, err = ota.Full(ctx, f, target, o)
+	} else {
+		p, err = ota.Incremental(ctx, f, *source, target, o)
+	}
+	if err != nil {
+		return p, err
+	}
+	if err := ota.Prove(ctx, f, p.Size, source, target, o.Cert); err != nil {
+		return p, err
+	}
+	p.ProvenAt = s.db.Now()
+	if err := errors.Join(f.Chmod(0o644), f.Sync()); err != nil {
+		return p, fmt.Errorf("cannot write package: %w", err)
+	}
+	return p, os.Rename(f.Name(), out)
+}
+
+func newOTAVerify() *cobra.Command {
+	var f stateFlags
+	var from, certFile string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "verify ZIP",
+		Short:   "Check a package by whomever: signatures, hashes, and the proof by applying",
+		Long:    "Checks the whole-file signature, the payload's signatures, that all parts agree, and, for\na full package or with --from, that applying it gives what it promises. Without --cert the\npackage's own certificate is used, which shows that it is whole, not whose it is.",
+		Example: "  friday ota verify umi-full.zip --cert ota.x509.pem\n  friday ota verify umi.zip --from umi/26.11.20",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o := ota.VerifyOptions{Apply: true}
+			if certFile != "" {
+				cert, err := readCertificate(certFile)
+				if err != nil {
+					return err
+				}
+				o.Certs = []*x509.Certificate{cert}
+			}
+			if from != "" {
+				s, err := f.open(cmd.Context())
+				if err != nil {
+					return err
+				}
+				defer s.Close()
+				side, done, err := s.side(cmd.Context(), from)
+				if err != nil {
+					return err
+				}
+				defer done()
+				o.From = side.Images
+			}
+			return withFile(args[0], func(file *os.File, size int64) error {
+				r, err := ota.Verify(cmd.Context(), file, size, o)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), r)
+				}
+				return printReport(cmd.OutOrStdout(), r)
+			})
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&from, "from", "", "`build` that an incremental starts from")
+	c.Flags().StringVar(&certFile, "cert", "", "`PEM file` of the certificate that is trusted")
+	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
+	return c
+}
+
+func printReport(w io.Writer, r *ota.Report) error {
+	trusted := "whole, by its own certificate"
+	if r.Trusted {
+		trusted = "trusted"
+	}
+	kind := catalog.Full
+	if r.Metadata.PreBuildIncremental != "" {
+		kind = "incremental from " + r.Metadata.PreBuildIncremental
+	}
+	fmt.Fprintf(w, "%s for %s, %s\nsigned by %s: %s\n", r.Metadata.PostBuildIncremental, strings.Join(r.Metadata.PreDevice, ", "), kind, r.Signer, trusted)
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, p := range r.Partitions {
+		proof := "not applied: it needs --from"
+		if p.Applied {
+			proof = "applied and compared"
+		}
+		fmt.Fprintf(tw, "%s\t%s\tfrom %s of data\t%s\n", p.Name, size(p.NewSize), size(p.DataSize), proof)
+	}
+	return tw.Flush()
+}
+
+func newOTAExtract() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:     "extract ZIP [PARTITION...] -o DIR",
+		Short:   "Write the images of a full package",
+		Example: "  friday ota extract umi-full.zip system vbmeta -o images",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dir == "" {
+				return &usageError{cmd.CommandPath(), errors.New("name the folder for the images with -o DIR")}
+			}
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return fmt.Errorf("cannot extract: %w", err)
+			}
+			return withFile(args[0], func(f *os.File, size int64) error {
+				return extract(cmd, f, size, args[1:], dir)
+			})
+		},
+	}
+	c.Flags().StringVarP(&dir, "output", "o", "", "`folder` for the images")
+	return c
+}
+
+// extract applies the payload of a full package to files.
+func extract(cmd *cobra.Command, f *os.File, zipSize int64, only []string, dir string) error {
+	z, err := otazip.Open(f, zipSize)
+	if err != nil {
+		return err
+	}
+	section, err := z.Payload()
+	if err != nil {
+		return err
+	}
+	pl, err := payload.Open(section, section.Size())
+	if err != nil {
+		return err
+	}
+	m := pl.Manifest()
+	for _, name := range only {
+		if m.Partition(name) == nil {
+			return fmt.Errorf("cannot extract %s: the package has no such partition, only %s", name, strings.Join(partitionNames(m), ", "))
+		}
+	}
+	for i := range m.Partitions {
+		p := &m.Partitions[i]
+		if len(only) > 0 && !slices.Contains(only, p.Name) {
+			continue
+		}
+		path, err := extractPartition(cmd.Context(), pl, p.Name, dir)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", path, size(p.NewSize))
+	}
+	return nil
+}
+
+// extractPartition writes aside and renames once the hash is right.
+func extractPartition(ctx context.Context, pl *payload.Payload, name, dir string) (string, error) {
+	path := filepath.Join(dir, name+".img")
+	tmp, err := os.CreateTemp(dir, "."+name+"-*")
+	if err != nil {
+		return "", fmt.Errorf("cannot extract %s: %w", name, err)
+	}
+	err = pl.Apply(ctx, name, nil, tmp, payload.ApplyOptions{})
+	if err == nil {
+		err = errors.Join(tmp.Chmod(0o644), tmp.Sync())
+	}
+	err = errors.Join(err, tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("cannot extract %s: %w", name, err), os.RemoveAll(tmp.Name()))
+	}
+	return path, nil
+}
+
+func partitionNames(m *payload.Manifest) []string {
+	var names []string
+	for i := range m.Partitions {
+		names = append(names, m.Partitions[i].Name)
+	}
+	return names
+}
+
+// withFile opens a file that a person named.
+func withFile(path string, fn func(f *os.File, size int64) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("cannot open file: %w", err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("cannot open file: %w", err)
+	}
+	if !fi.Mode().IsRegular() {
+		return fmt.Errorf("cannot open %s: it is no regular file", path)
+	}
+	return fn(f, fi.Size())
+}
+
+func readCertificate(path string) (*x509.Certificate, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read certificate: %w", err)
+	}
+	block, _ := pem.Decode(b)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, fmt.Errorf("cannot read certificate %s: expected a PEM file with a CERTIFICATE", path)
+	}
+	return x509.ParseCertificate(block.Bytes)
+}

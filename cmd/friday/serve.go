@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/keys"
+	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/site"
+	"github.com/fridayos/friday/internal/updateapi"
+)
+
+// drain is how long running requests may take after SIGTERM.
+const drain = 20 * time.Second
+
+type serveFlags struct {
+	stateFlags
+	listen     string
+	withWorker bool
+	keys       string
+}
+
+func newServe() *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the site and the update API",
+		Long: "Serves the forum, the train console and the update API. It opens no release key:\n" +
+			"'friday worker' builds and signs. --with-worker starts one as a process of its own.",
+		Example: "  friday serve --dir .friday --with-worker\n  friday serve --db postgres://friday@db/friday",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), &f, cmd.ErrOrStderr())
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&f.listen, "listen", "", "`HOST:PORT` to serve at (default what friday.yaml says)")
+	c.Flags().BoolVar(&f.withWorker, "with-worker", false, "start a worker too, as a process of its own")
+	c.Flags().StringVar(&f.keys, "keys", "", "`folder` of the release keys, handed to the worker of --with-worker")
+	return c
+}
+
+func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	s, err := f.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if f.listen != "" {
+		s.Listen = f.listen
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	api, handler, err := s.handlers(ctx, log, registry)
+	if err != nil {
+		return err
+	}
+	if err := api.Refresh(ctx); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot serve at %s: %w; choose another address with --listen", s.Listen, err)
+	}
+	if err := s.firstRun(ctx, stderr); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveUntil(ctx, listener, handler) })
+	group.Go(func() error { return api.Run(ctx) })
+	if s.Metrics != "" {
+		if err := s.serveMetrics(ctx, group, api, registry); err != nil {
+			return err
+		}
+	}
+	if f.withWorker {
+		group.Go(func() error { return f.runWorker(ctx, stderr) })
+	}
+	log.Info("serving", "url", s.BaseURL, "listen", listener.Addr().String())
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// handlers puts site and update API behind one address.
+func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry *prometheus.Registry) (*updateapi.Server, http.Handler, error) {
+	tickets, err := keys.OpenTicket(filepath.Join(s.dir, "ticket.key"))
+	if err != nil {
+		return nil, nil, err
+	}
+	repo, err := s.repository()
+	if err != nil {
+		return nil, nil, err
+	}
+	tr := s.train(repo, log)
+	if err := tr.TakeDevices(ctx, "HEAD"); err != nil {
+		log.Warn("the catalogue of devices was not brought up to date", "error", err)
+	}
+	api, err := updateapi.New(updateapi.Options{
+		DB: s.db, Blobs: s.blobs, Tickets: tickets, Log: log, BaseURL: s.BaseURL, Metrics: registry, OnBooted: tr.Booted,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	pages, err := site.New(site.Options{DB: s.db, Train: tr, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	return api, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/packages/") {
+			api.ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	}), nil
+}
+
+// firstRun prints the one-time code that makes the first administrator.
+func (s *installation) firstRun(ctx context.Context, stderr io.Writer) error {
+	return s.db.Write(ctx, func(tx *db.Tx) error {
+		code, needed, err := member.FirstRunCode(tx)
+		if err == nil && needed {
+			fmt.Fprintf(stderr, "\nNobody administers this site yet. Open\n  %s/first-run?code=%s\nto become its administrator. The address works once.\n\n", s.BaseURL, code)
+		}
+		return err
+	})
+}
+
+// serveUntil serves until ctx ends, then lets running requests finish.
+func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
+	done := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+		done <- srv.Shutdown(ctx)
+	}()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("cannot serve: %w", err)
+	}
+	if err := <-done; err != nil {
+		return fmt.Errorf("cannot finish running requests within %s: %w", drain, err)
+	}
+	return nil
+}
+
+func (s *installation) serveMetrics(ctx context.Context, group *errgroup.Group, api *updateapi.Server, registry *prometheus.Registry) error {
+	l, err := net.Listen("tcp", s.Metrics)
+	if err != nil {
+		return fmt.Errorf("cannot serve metrics at %s: %w; change or empty \"metrics\" in %s", s.Metrics, err, filepath.Join(s.dir, "friday.yaml"))
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := errors.Join(ctx.Err(), s.db.Ping(r.Context()), api.Ready()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	group.Go(func() error { return serveUntil(ctx, l, mux) })
+	return nil
+}
+
+// runWorker runs a worker as a process of its own, so that this one never holds
+// a release key.
+func (f *serveFlags) runWorker(ctx context.Context, stderr io.Writer) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot start worker: %w", err)
+	}
+	args := []string{"worker", "--dir", f.dir, "--db", f.db, "--blobs", f.blobs, "--keys", f.keys}
+	cmd := exec.CommandContext(ctx, exe, args...)
+	cmd.Stdout, cmd.Stderr = stderr, stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = drain
+	if err := cmd.Run(); ctx.Err() == nil {
+		return fmt.Errorf("cannot go on without the worker: %w", errors.Join(err, errors.New("it has ended")))
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/rom"
+)
+
+func newStock() *cobra.Command {
+	return group("stock", "Vendors' firmware that builds start from", newStockAdd(), newStockList())
+}
+
+func newStockAdd() *cobra.Command {
+	var f stateFlags
+	var device string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "add FILE --device CODENAME",
+		Short:   "Take in a vendor's firmware",
+		Long:    "Reads a vendor's A/B OTA zip, keeps its partitions by digest, and makes the index of its\nfiles that layers are checked against.",
+		Example: "  friday stock add umi-ota-15.zip --device umi",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if device == "" {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("whose firmware is it? Name the device with --device CODENAME")}
+			}
+			s, err := f.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			file, err := os.Open(args[0])
+			if err != nil {
+				return fmt.Errorf("cannot open firmware: %w", err)
+			}
+			defer file.Close()
+			fi, err := file.Stat()
+			if err != nil {
+				return fmt.Errorf("cannot open firmware: %w", err)
+			}
+			stock, err := rom.AddStock(cmd.Context(), s.blobs, file, fi.Size(), device)
+			if err != nil {
+				return err
+			}
+			if err := s.db.Write(cmd.Context(), func(tx *db.Tx) error {
+				stock.AddedAt = tx.Now()
+				return catalog.PutStock(tx, stock)
+			}); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), stock)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Took in %s for %s.\n", stock.Fingerprint, stock.Device)
+			return printStock(cmd.OutOrStdout(), stock)
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&device, "device", "", "`codename` of the device that the firmware is for")
+	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
+	return c
+}
+
+func printStock(w io.Writer, s catalog.Stock) error {
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintf(tw, "digest\t%s\n", s.Digest)
+	fmt.Fprintf(tw, "android\t%s, security patch %s\n", s.Release, s.PatchLevel)
+	for _, p := range s.Partitions {
+		fmt.Fprintf(tw, "%s\t%s %s\n", p.Name, size(p.Size), p.FS)
+	}
+	return tw.Flush()
+}
+
+func newStockList() *cobra.Command {
+	var f stateFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list [CODENAME]",
+		Short:   "List the firmware that was taken in",
+		Example: "  friday stock list umi",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := f.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			device := ""
+			if len(args) > 0 {
+				device = args[0]
+			}
+			var list []catalog.Stock
+			if err := s.db.Read(cmd.Context(), func(tx *db.Tx) (err error) {
+				list, err = catalog.Stocks(tx, device)
+				return err
+			}); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), list)
+			}
+			tw := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+			for _, st := range list {
+				fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", st.Device, st.Fingerprint, st.PatchLevel, st.AddedAt.Format(time.DateOnly))
+			}
+			return tw.Flush()
+		},
+	}
+	f.register(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
+	return c
+}
+
+// printJSON prints v for programs.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// size writes a number of bytes as a person reads it.
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}

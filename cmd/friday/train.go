@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/train"
+)
+
+// trainFlags are what every verb that moves the train takes.
+type trainFlags struct {
+	stateFlags
+	devices []string
+	reason  string
+}
+
+func newTrain() *cobra.Command {
+	return group("train", "The weekly release",
+		newTrainStatus(), newTrainCut(), newTrainShip(),
+		newTrainMove("hold", "Keep devices of a release back", "26.11.27 --device umi --reason \"camera reboots\"", (*train.Train).Hold),
+		newTrainMove("halt", "Stop offering a release that ships", "26.11.27 --reason \"3 of 40 rolled back\"", (*train.Train).Halt),
+		newTrainMove("pull", "Withdraw a release for good", "26.11.27 --reason \"boot loop on hlte\"", (*train.Train).Pull),
+		newTrainSkip(),
+	)
+}
+
+// actor is who acts when a command line does: the name of the user who ran it.
+func actor() string {
+	if u, err := user.Current(); err == nil {
+		return "command line: " + u.Username
+	}
+	return "command line"
+}
+
+// with opens the train for fn.
+func (f *stateFlags) with(cmd *cobra.Command, needRepo bool, fn func(s *installation, t *train.Train) error) (err error) {
+	s, err := f.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if !needRepo {
+		return fn(s, s.train(nil, nil))
+	}
+	repo, err := s.repository()
+	if err != nil {
+		return err
+	}
+	return fn(s, s.train(repo, nil))
+}
+
+func newTrainCut() *cobra.Command {
+	var f trainFlags
+	var o train.CutOptions
+	var rev, date string
+	c := &cobra.Command{
+		Use:     "cut",
+		Short:   "Cut the week's release from a commit",
+		Long:    "Freezes the release that leaves next from a commit of the OS repository. Every commit since\nthe last release that says \"Fixes: #41\" brings thread 41 along. The worker then builds and\npackages it.",
+		Example: "  friday train cut\n  friday train cut --rev v2 --respin 26.11.27",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if date != "" {
+				d, err := time.ParseInLocation(time.DateOnly, date, time.Local)
+				if err != nil {
+					return &usageError{cmd.CommandPath(), fmt.Errorf("--date is %q, expected a day such as 2026-11-27", date)}
+				}
+				o.Date = d
+			}
+			o.Devices, o.Actor = f.devices, actor()
+			return f.with(cmd, true, func(_ *installation, t *train.Train) error {
+				r, err := t.Cut(cmd.Context(), rev, o)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "Cut %s from commit %.12s.\n", r.Name, r.Commit)
+				for _, id := range r.Fixes {
+					fmt.Fprintf(cmd.OutOrStdout(), "It carries the fix of thread %d.\n", id)
+				}
+				return nil
+			})
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&rev, "rev", "HEAD", "`commit` of the OS repository")
+	c.Flags().StringSliceVar(&f.devices, "device", nil, "only these `codenames` (default all)")
+	c.Flags().StringVar(&o.Respin, "respin", "", "`release` that this one replaces in the same week")
+	c.Flags().StringVar(&o.Notes, "notes", "", "what people read about the release")
+	c.Flags().StringVar(&date, "date", "", "`day` that names the release (default the next departure)")
+	return c
+}
+
+func newTrainShip() *cobra.Command {
+	var f trainFlags
+	var channel string
+	c := &cobra.Command{
+		Use:     "ship RELEASE",
+		Short:   "Start the rollouts of a release, or let held ones go on",
+		Example: "  friday train ship 26.11.27\n  friday train ship 26.11.27 --device umi --reason \"camera fix confirmed\"",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.with(cmd, false, func(_ *installation, t *train.Train) error {
+				err := t.Ship(cmd.Context(), args[0], train.ShipOptions{Devices: f.devices, Channel: channel, Actor: actor(), Reason: f.reason})
+				if err == nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s is shipping.\n", args[0])
+				}
+				return err
+			})
+		},
+	}
+	f.register(c)
+	c.Flags().StringSliceVar(&f.devices, "device", nil, "only these `codenames` (default all that are ready)")
+	c.Flags().StringVar(&channel, "channel", "weekly", "alpha, beta, weekly or stable")
+	c.Flags().StringVar(&f.reason, "reason", "", "why, for the audit trail")
+	return c
+}
+
+// move is one of the train's ways to stop: hold, halt, pull.
+type move func(t *train.Train, ctx context.Context, release string, devices []string, actor, reason string) error
+
+func newTrainMove(verb, short, example string, do move) *cobra.Command {
+	var f trainFlags
+	c := &cobra.Command{
+		Use:     verb + " RELEASE --reason WHY",
+		Short:   short,
+		Example: "  friday train " + verb + " " + example,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(f.reason) == "" {
+				return &usageError{cmd.CommandPath(), errors.New("say why with --reason: people will read it")}
+			}
+			return f.with(cmd, false, func(_ *installation, t *train.Train) error {
+				err := do(t, cmd.Context(), args[0], f.devices, actor(), f.reason)
+				if err == nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "Done: %s %s.\n", verb, args[0])
+				}
+				return err
+			})
+		},
+	}
+	f.register(c)
+	c.Flags().StringSliceVar(&f.devices, "device", nil, "only these `codenames` (default all)")
+	c.Flags().StringVar(&f.reason, "reason", "", "why, for people and for the audit trail")
+	return c
+}
+
+func newTrainSkip() *cobra.Command {
+	var f trainFlags
+	c := &cobra.Command{
+		Use:     "skip RELEASE --reason WHY",
+		Short:   "Say that there is no release this week",
+		Example: "  friday train skip 26.12.25 --reason \"holidays\"",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(f.reason) == "" {
+				return &usageError{cmd.CommandPath(), errors.New("say why with --reason: people will read it")}
+			}
+			return f.with(cmd, false, func(_ *installation, t *train.Train) error {
+				err := t.Skip(cmd.Context(), args[0], actor(), f.reason)
+				if err == nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s is skipped.\n", args[0])
+				}
+				return err
+			})
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&f.reason, "reason", "", "why, for people and for the audit trail")
+	return c
+}
+
+func newTrainStatus() *cobra.Command {
+	var f stateFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "status",
+		Short:   "Show where the train is",
+		Example: "  friday train status\n  friday train status --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.with(cmd, false, func(s *installation, t *train.Train) error {
+				var st train.Status
+				if err := s.db.Read(cmd.Context(), func(tx *db.Tx) (err error) {
+					st, err = t.Status(tx, 12)
+					return err
+				}); err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), st)
+				}
+				return printTrain(cmd.OutOrStdout(), st)
+			})
+		},
+	}
+	f.register(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
+	return c
+}
+
+func printTrain(w io.Writer, st train.Status) error {
+	fmt.Fprintf(w, "%s leaves %s.\n", st.Week, st.Departure.Format("Monday 2 January 15:04"))
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, r := range st.Releases {
+		fmt.Fprintf(tw, "\n%s\t%s\t%s\n", r.Name, r.State, r.Reason)
+		for _, d := range r.Devices {
+			fmt.Fprintf(tw, "  %s\t%s\t%s\n", d.Device, d.State, d.Reason)
+			for _, o := range d.Rollouts {
+				fmt.Fprintf(tw, "    %s\t%s\t%d%%\n", o.Channel, o.State, o.Percent())
+			}
+		}
+	}
+	return tw.Flush()
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fridayos/friday/internal/jobs"
+	"github.com/fridayos/friday/internal/keys"
+	"github.com/fridayos/friday/internal/train"
+)
+
+func newWorker() *cobra.Command {
+	var f stateFlags
+	var keyDir string
+	c := &cobra.Command{
+		Use:     "worker",
+		Short:   "Build, package and sign what the train asks for",
+		Long:    "Takes build and package jobs from the database, signs what it makes with the release\nkeys, and moves the train on. Run as many as you like on one PostgreSQL.",
+		Example: "  friday worker --dir .friday --keys /secure/keys",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "worker")
+			s, err := f.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			ring, err := s.keyRing(keyDir)
+			if err != nil {
+				return err
+			}
+			repo, err := s.repository()
+			if err != nil {
+				return err
+			}
+			temp := filepath.Join(s.dir, "tmp")
+			if err := os.MkdirAll(temp, 0o700); err != nil {
+				return fmt.Errorf("cannot make folder for temporary files: %w", err)
+			}
+			tr := s.train(repo, log)
+			workers, err := tr.Workers(train.WorkerOptions{Keys: ring, TempDir: temp})
+			if err != nil {
+				return err
+			}
+			log.Info("working")
+			return jobs.Run(cmd.Context(), s.db, workers, jobs.RunOptions{Log: log})
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys (default DIR/keys)")
+	return c
+}
+
+// keyRing opens the release keys.
+func (s *installation) keyRing(dir string) (*keys.Ring, error) {
+	if dir == "" {
+		dir = filepath.Join(s.dir, "keys")
+	}
+	return keys.Open(dir)
+}
