@@ -78,7 +78,7 @@ func (c *call) console() error {
 		return err
 	}
 	slices.SortStableFunc(v.Log, func(a, b train.Transition) int { return b.At.Compare(a.At) })
-	v.Log = v.Log[:min(len(v.Log), 16)]
+	v.Log = v.Log[:min(len(v.Log), 12)]
 	return c.show("train", page{Title: "The train", Nav: "train", Script: false, Body: v})
 }
 

@@ -106,7 +106,7 @@ func wayLine(d feedback.DeviceState, steps []feedback.StateChange, next time.Tim
 	if broken != nil {
 		b := stop(feedback.StillThere, "Still broken")
 		b.Mark, b.At, b.Note = line.Halted, broken.At, "in "+broken.Release
-	} else {
+	} else if _, ok := last[feedback.Recorded]; ok || d.State == feedback.Reported {
 		stop(feedback.Recorded, "Recorded")
 	}
 	for _, s := range []feedback.State{feedback.NeedsInfo, feedback.Discussed, feedback.Planned} {

@@ -270,6 +270,14 @@ func (w *world) thisWeek() {
 	w.must(w.train.Halt(ctx, name, []string{"lt26i"}, "mo", "Two enrolled handsets failed to boot."))
 	w.at(11, 27, 20)
 	umi := w.builds(name)["umi"]
+	w.write(func(tx *db.Tx) error {
+		code, err := member.NewClaimCode(tx, w.ids["ana"], "umi")
+		if err != nil {
+			return err
+		}
+		_, err = member.RedeemClaim(tx, code, "umi")
+		return err
+	})
 	w.write(func(tx *db.Tx) error { _, err := feedback.HandsetRuns(tx, w.ids["ana"], umi); return err })
 	w.at(11, 28, 14)
 }
