@@ -91,17 +91,18 @@ func (s State) Finished() bool { return s == Completed || s == Cancelled || s ==
 
 // Job is a job as pages and commands show it.
 type Job struct {
-	ID                   int64           `json:"id"`
-	Kind                 string          `json:"kind"`
-	Args                 json.RawMessage `json:"args"`
-	State                State           `json:"state"`
-	Attempt, MaxAttempts int             `json:",omitempty"`
-	LastError            string          `json:"last_error,omitempty"`
-	CreatedAt            time.Time       `json:"created_at"`
-	ScheduledAt          time.Time       `json:"scheduled_at"`
-	AttemptedAt          time.Time       `json:"attempted_at,omitzero"`
-	FinishedAt           time.Time       `json:"finished_at,omitzero"`
-	Progress             Progress        `json:"progress,omitzero"`
+	ID          int64           `json:"id"`
+	Kind        string          `json:"kind"`
+	Args        json.RawMessage `json:"args"`
+	State       State           `json:"state"`
+	Attempt     int             `json:"attempt"`
+	MaxAttempts int             `json:"max_attempts"`
+	LastError   string          `json:"last_error,omitempty"`
+	CreatedAt   time.Time       `json:"created_at"`
+	ScheduledAt time.Time       `json:"scheduled_at"`
+	AttemptedAt time.Time       `json:"attempted_at,omitzero"`
+	FinishedAt  time.Time       `json:"finished_at,omitzero"`
+	Progress    Progress        `json:"progress,omitzero"`
 }
 
 // Filter chooses jobs; empty fields choose all. The newest come first.
