@@ -35,6 +35,7 @@ type verb struct {
 // verbs are what moves a release, and in which of its states.
 var verbs = []verb{
 	{"ship", "Ship", false, false, []train.State{train.Frozen, train.Testing, train.Shipping}},
+	{"next", "Next stage", false, false, []train.State{train.Shipping}},
 	{"hold", "Hold", false, false, []train.State{train.Frozen, train.Testing, train.Shipping}},
 	{"halt", "Halt", true, false, []train.State{train.Shipping, train.Settled}},
 	{"pull", "Pull for good", true, true, []train.State{train.Frozen, train.Testing, train.Shipping, train.Settled}},
@@ -124,14 +125,14 @@ func (c *call) skip() error {
 	return c.redirect("/train", "moved")
 }
 
-// move ships, holds, halts or pulls a release on some of its devices. Whoever
+// move ships, sends on to the next stage, holds, halts or pulls a release on some of its devices. Whoever
 // maintains devices moves those; only administrators may name none, which is all.
 func (c *call) move() error {
 	f := c.r.PostForm
 	release, devices := f.Get("release"), f["device"]
 	i := slices.IndexFunc(verbs, func(v verb) bool { return v.name == f.Get("verb") })
 	if i < 0 {
-		return refuse("verb", "Ship, hold, halt or pull.")
+		return refuse("verb", "Ship, next stage, hold, halt or pull.")
 	}
 	if !c.viewer.may(admin) {
 		if verbs[i].admin || len(devices) == 0 {
@@ -151,6 +152,8 @@ func (c *call) move() error {
 	switch verbs[i].name {
 	case "ship":
 		err = t.Ship(ctx, release, train.ShipOptions{Devices: devices, Actor: actor, Reason: reason})
+	case "next":
+		err = t.Next(ctx, release, devices, actor, reason)
 	case "hold":
 		err = t.Hold(ctx, release, devices, actor, reason)
 	case "halt":

@@ -1,7 +1,9 @@
 package site
 
 import (
+	"compress/gzip"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -429,5 +431,24 @@ func TestEmptySiteSaysHowToBegin(t *testing.T) {
 	}
 	if page := w.get("", "/").Body.String(); !strings.Contains(page, "The train leaves Friday at 17:00") || !strings.Contains(page, `data-until="2026-11-27T17:00:00Z"`) {
 		t.Error("home does not say when the train leaves")
+	}
+}
+
+func TestAssets(t *testing.T) {
+	w := newWorld(t, openSQLite(t))
+	r := httptest.NewRequest(http.MethodGet, "/static/site.css", nil)
+	r.Header.Set("Accept-Encoding", "gzip")
+	rec := w.send("", r)
+	z, err := gzip.NewReader(rec.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := io.ReadAll(z)
+	if plain := w.get("", "/static/site.css").Body.String(); err != nil || string(packed) != plain || !strings.Contains(plain, "light-dark(") {
+		t.Errorf("the compressed style sheet is another one: %v", err)
+	}
+	link := regexp.MustCompile(`/static/site\.css\?[0-9a-f]+`).FindString(w.get("", "/").Body.String())
+	if got := w.get("", link).Header().Get("Cache-Control"); !strings.Contains(got, "immutable") {
+		t.Errorf("%q is cached as %q, expected for good", link, got)
 	}
 }

@@ -9,6 +9,7 @@ package site
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -59,6 +60,7 @@ type server struct {
 
 type asset struct {
 	body []byte
+	gzip []byte
 	mime string
 	href string // with a digest: it may be cached for good
 }
@@ -138,7 +140,18 @@ func (s *server) loadAssets() error {
 		}
 		sum := sha256.Sum256(body)
 		name = path.Base(name)
-		s.assets[name] = asset{body, mimes[path.Ext(name)], "/static/" + name + "?" + hex.EncodeToString(sum[:6])}
+		var packed bytes.Buffer
+		z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+		if err == nil {
+			_, err = z.Write(body)
+		}
+		if err == nil {
+			err = z.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("cannot compress %s: %w", name, err)
+		}
+		s.assets[name] = asset{body, packed.Bytes(), mimes[path.Ext(name)], "/static/" + name + "?" + hex.EncodeToString(sum[:6])}
 	}
 	return nil
 }
@@ -155,7 +168,13 @@ func (s *server) serveAsset(w http.ResponseWriter, r *http.Request) {
 	} else {
 		w.Header().Set("Cache-Control", "public, max-age=300")
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
+	w.Header().Set("Vary", "Accept-Encoding")
+	body := a.body
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && r.Header.Get("Range") == "" {
+		w.Header().Set("Content-Encoding", "gzip")
+		body = a.gzip
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
 // loadPages parses each page with the layout and the parts that pages share.
