@@ -75,7 +75,7 @@ func (s *story) waitReady(ctx context.Context, release string) (string, error) {
 	}
 }
 
-// percent is the stage that a release's rollout is at.
+// percent is the stage that a release's rollout on the weekly channel is at.
 func (s *story) percent(ctx context.Context, release string) (int, error) {
 	st, err := s.status(ctx, release)
 	if err != nil {
@@ -83,10 +83,12 @@ func (s *story) percent(ctx context.Context, release string) (int, error) {
 	}
 	for _, d := range st.Devices {
 		for _, r := range d.Rollouts {
-			return r.Percent(), nil
+			if r.Channel == "weekly" {
+				return r.Percent(), nil
+			}
 		}
 	}
-	return 0, fmt.Errorf("%s has no rollout", release)
+	return 0, fmt.Errorf("%s has no rollout on the weekly channel", release)
 }
 
 // expectState checks where the thread stands on the device.

@@ -76,7 +76,7 @@ func openAsks(tx *db.Tx, threadID, memberID int64) ([]Ask, error) {
 		return c, err
 	}, `SELECT b.member_id, b.device, b.build, b.version, b.built_at,
 			(SELECT COUNT(*) FROM thread_affected a WHERE a.thread_id = $1 AND a.member_id = b.member_id AND (a.device = b.device OR a.device = ''))
-		FROM member_builds b WHERE ($2 = 0 OR b.member_id = $2) AND b.member_id IN (
+		FROM member_builds b WHERE (CAST($2 AS BIGINT) = 0 OR b.member_id = $2) AND b.member_id IN (
 			SELECT member_id FROM thread_affected WHERE thread_id = $1 UNION SELECT member_id FROM thread_watches WHERE thread_id = $1)
 		ORDER BY b.member_id, b.device`, threadID, memberID)
 	if err != nil {
