@@ -7,6 +7,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/train"
 )
 
@@ -57,9 +58,9 @@ func (c *call) console() error {
 		v.Sentence = week.Headline + ". " + st.Week + " " + week.Sentence
 		v.CanCut = c.viewer.may(admin) && find(st.Releases, st.Week) == nil
 		for _, r := range st.Releases {
-			w := trainWords[r.State]
+			w := tell.Train(r.State)
 			cr := consoleRelease{ID: strings.ReplaceAll(r.Name, ".", "-"), Name: r.Name, Reason: r.Reason,
-				State: stateView{Mark: w.mark, Word: w.text}, Tracks: tracks(&r, cat), All: c.viewer.may(admin)}
+				State: stateView{Mark: w.Mark, Word: w.Text}, Tracks: tracks(&r, cat), All: c.viewer.may(admin)}
 			for _, d := range r.Devices {
 				if c.viewer.maintains(d.Device) {
 					cr.Mine = append(cr.Mine, option{Value: d.Device, Word: cat.name(d.Device)})

@@ -9,6 +9,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/train"
 )
 
@@ -60,8 +61,8 @@ func (c *call) week(st train.Status) homeView {
 	v := homeView{Week: st.Week, Now: c.now(), Departure: st.Departure.In(c.s.zone)}
 	this := find(st.Releases, st.Week)
 	v.Cut = this != nil
-	v.Line = weekLine(local(this, c.s.zone), v.Departure)
-	v.Sentence, v.Headline = weekWords(this, v.Departure)
+	v.Line = tell.WeekLine(local(this, c.s.zone), v.Departure)
+	v.Sentence, v.Headline = tell.Week(this, v.Departure)
 	v.Counting = v.Departure.After(v.Now) && (this == nil || this.State == train.Open || this.State == train.Frozen || this.State == train.Testing)
 	v.Countdown = countdown(v.Departure.Sub(v.Now))
 	for i := range st.Releases {
@@ -99,29 +100,6 @@ func local(r *train.ReleaseStatus, zone *time.Location) *train.ReleaseStatus {
 	return &out
 }
 
-// weekWords says where the train is in a sentence, and a headline.
-func weekWords(r *train.ReleaseStatus, departure time.Time) (sentence, headline string) {
-	leaves := "The train leaves " + departure.Format("Monday at 15:04")
-	if r == nil {
-		return "is open: commits gather until it is cut.", leaves
-	}
-	switch r.State {
-	case train.Frozen:
-		return "is cut: its builds and packages are being made and proven.", leaves
-	case train.Testing:
-		return "is in the test ring.", leaves
-	case train.Shipping:
-		return "is on its way, stage by stage.", "The train has left"
-	case train.Settled:
-		return "has reached everyone it was meant for.", "The train has arrived"
-	case train.Skipped:
-		return r.Reason, "No train this week"
-	case train.Pulled:
-		return r.Reason, "The train was called back"
-	}
-	return "is open: commits gather until it is cut.", leaves
-}
-
 func countdown(d time.Duration) []unit {
 	s := max(0, int(d.Seconds()))
 	two := func(n int) string { return string([]byte{byte('0' + n/10), byte('0' + n%10)}) }
@@ -129,7 +107,7 @@ func countdown(d time.Duration) []unit {
 }
 
 func lastRelease(r *train.ReleaseStatus) *lastView {
-	v := &lastView{Name: r.Name, Words: trainWords[r.State].text, Fixes: strconv.Itoa(len(r.Fixes))}
+	v := &lastView{Name: r.Name, Words: tell.Train(r.State).Text, Fixes: strconv.Itoa(len(r.Fixes))}
 	for _, d := range r.Devices {
 		if len(d.Rollouts) > 0 {
 			v.Devices = append(v.Devices, d.Device)
@@ -160,5 +138,5 @@ func middleDays(tx *db.Tx) (string, int, error) {
 		return "", 0, nil
 	}
 	slices.SortFunc(all, cmp.Compare[float64])
-	return days(all[len(all)/2]), len(all), nil
+	return tell.Days(all[len(all)/2]), len(all), nil
 }

@@ -3,7 +3,6 @@ package site
 import (
 	"html/template"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,8 +11,8 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
-	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/train"
 	"github.com/fridayos/friday/internal/wire"
 )
@@ -43,9 +42,12 @@ func (c *call) devices() error {
 			if err != nil {
 				return err
 			}
-			card := deviceCard{Codename: codename, Name: cat.name(codename), Open: len(open), Line: deviceLine(codename, st.Releases)}
-			for i := range card.Line.Stops {
-				card.Line.Stops[i].Note = "" // on the device's own page
+			card := deviceCard{Codename: codename, Name: cat.name(codename), Open: len(open), Line: tell.DeviceLine(codename, st.Releases)}
+			card.Line.Scale = "card"
+			for i := range card.Line.Stops { // the reasons stand on the device's own page
+				if stop := &card.Line.Stops[i]; stop.Mark != line.Here {
+					stop.Note = tell.Mark(stop.Mark)
+				}
 			}
 			builds, err := catalog.Builds(tx, codename)
 			if err != nil {
@@ -97,7 +99,7 @@ func (c *call) device() error {
 		if err != nil {
 			return err
 		}
-		v.Line = deviceLine(codename, st.Releases)
+		v.Line = tell.DeviceLine(codename, st.Releases)
 		threads, _, err := feedback.List(tx, feedback.Filter{Device: codename, Open: true, Order: feedback.Hot, Limit: 12})
 		if err != nil {
 			return err
@@ -139,7 +141,7 @@ type packageView struct{ Device, File, Words, Href, Size, SHA256 string }
 func packageViews(tx *db.Tx, packages []catalog.Package) ([]packageView, error) {
 	var all []packageView
 	for _, p := range packages {
-		v := packageView{Device: p.Device, File: p.File, Words: "the whole system", Size: size(p.Size), SHA256: p.Digest.String(),
+		v := packageView{Device: p.Device, File: p.File, Words: "the whole system", Size: tell.Size(p.Size), SHA256: p.Digest.String(),
 			Href: wire.PathPackages + p.Digest.String() + "/" + p.File}
 		if p.From != "" {
 			from, err := catalog.BuildByID(tx, p.From)
@@ -174,10 +176,13 @@ func (c *call) releases() error {
 			return err
 		}
 		for _, r := range st.Releases {
-			row := releaseRow{Name: r.Name, Reason: r.Reason, CutAt: r.CutAt, Fixes: plural(len(r.Fixes), "fix", "fixes")}
+			row := releaseRow{Name: r.Name, Reason: r.Reason, CutAt: r.CutAt}
+			if len(r.Fixes) > 0 {
+				row.Fixes = tell.Plural(len(r.Fixes), "fix", "fixes")
+			}
 			for _, d := range r.Devices {
-				mark, _ := deviceMark(d)
-				row.Devices = append(row.Devices, releaseDevice{d.Device, stateView{Mark: mark, Word: deviceWord(d)}})
+				mark, _ := tell.DeviceMark(d)
+				row.Devices = append(row.Devices, releaseDevice{d.Device, stateView{Mark: mark, Word: tell.Device(d)}})
 			}
 			all = append(all, row)
 		}
@@ -187,18 +192,6 @@ func (c *call) releases() error {
 		return err
 	}
 	return c.show("releases", page{Title: "Releases", Nav: "releases", Body: all})
-}
-
-// deviceWord says how a device stands in a release.
-func deviceWord(d train.DeviceStatus) string {
-	text := deviceWords[d.State].text
-	for _, r := range d.Rollouts {
-		text = rolloutWords[r.State].text
-		if r.State == fleet.Running {
-			text = "At " + strconv.Itoa(r.Percent()) + "%"
-		}
-	}
-	return text
 }
 
 type releaseView struct {
@@ -222,15 +215,15 @@ func tracks(r *train.ReleaseStatus, cat catalogue) []trackView {
 	var all []trackView
 	for _, d := range r.Devices {
 		if len(d.Rollouts) == 0 {
-			w := deviceWords[d.State]
-			all = append(all, trackView{Device: d.Device, Name: cat.name(d.Device), State: stateView{Mark: w.mark, Word: w.text}, Line: trackLine(d, nil), Reason: d.Reason, Trouble: trouble(w.mark)})
+			w := tell.DeviceState(d.State)
+			all = append(all, trackView{Device: d.Device, Name: cat.name(d.Device), State: stateView{Mark: w.Mark, Word: w.Text}, Line: tell.TrackLine(d, nil), Reason: d.Reason, Trouble: tell.Trouble(w.Mark)})
 			continue
 		}
 		for i := range d.Rollouts {
 			ro := &d.Rollouts[i]
-			w := rolloutWords[ro.State]
-			v := trackView{Device: d.Device, Name: cat.name(d.Device), Channel: ro.Channel, State: stateView{Mark: w.mark, Word: w.text},
-				Line: trackLine(d, ro), Reason: ro.Reason, Counts: counts(ro.Counts), Trouble: trouble(w.mark)}
+			w := tell.Rollout(ro.State)
+			v := trackView{Device: d.Device, Name: cat.name(d.Device), Channel: ro.Channel, State: stateView{Mark: w.Mark, Word: w.Text},
+				Line: tell.TrackLine(d, ro), Reason: ro.Reason, Counts: tell.Counts(ro.Counts), Trouble: tell.Trouble(w.Mark)}
 			if ro.Region != "" {
 				v.Channel += " in " + ro.Region
 			}
@@ -241,25 +234,6 @@ func tracks(r *train.ReleaseStatus, cat catalogue) []trackView {
 		}
 	}
 	return all
-}
-
-func trouble(m line.Mark) string {
-	if m == line.Held || m == line.Halted {
-		return string(m)
-	}
-	return ""
-}
-
-func counts(n fleet.Counts) string {
-	good, bad := n.Enrolled.Booted+n.Anonymous.Booted, n.Enrolled.Bad()+n.Anonymous.Bad()
-	if good+bad == 0 {
-		return "no handset has reported yet"
-	}
-	s := plural(int(good), "handset runs it", "handsets run it")
-	if bad > 0 {
-		s += ", " + strconv.FormatInt(bad, 10) + " failed"
-	}
-	return s
 }
 
 func (c *call) release() error {
@@ -277,10 +251,10 @@ func (c *call) release() error {
 		if err != nil {
 			return err
 		}
-		w := trainWords[r.State]
-		v = releaseView{Name: r.Name, Commit: r.Commit[:min(12, len(r.Commit))], Reason: r.Reason, CutAt: r.CutAt, State: stateView{Mark: w.mark, Word: w.text}, Tracks: tracks(&r, cat)}
+		w := tell.Train(r.State)
+		v = releaseView{Name: r.Name, Commit: r.Commit[:min(12, len(r.Commit))], Reason: r.Reason, CutAt: r.CutAt, State: stateView{Mark: w.Mark, Word: w.Text}, Tracks: tracks(&r, cat)}
 		if strings.TrimSpace(r.Notes) != "" {
-			v.Notes = c.s.md.html(r.Notes)
+			v.Notes = c.s.md.HTML(r.Notes)
 		}
 		for _, id := range r.Fixes {
 			t, err := feedback.ByID(tx, id)

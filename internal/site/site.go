@@ -27,6 +27,8 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/markdown"
+	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/train"
 )
 
@@ -53,7 +55,7 @@ type server struct {
 	zone    *time.Location
 	pages   map[string]*template.Template
 	assets  map[string]asset
-	md      *markdown
+	md      *markdown.Renderer
 	limits  limits
 	handler http.Handler
 }
@@ -83,7 +85,7 @@ func New(o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &server{Options: o, secure: base.Scheme == "https", zone: o.Train.Schedule.Zone, md: newMarkdown(), limits: newLimits()}
+	s := &server{Options: o, secure: base.Scheme == "https", zone: o.Train.Schedule.Zone, md: markdown.New(), limits: newLimits()}
 	if s.zone == nil {
 		s.zone = time.UTC
 	}
@@ -187,11 +189,11 @@ func (s *server) loadPages() error {
 	funcs := template.FuncMap{
 		"asset":   func(name string) string { return s.assets[name].href },
 		"icon":    icon,
-		"day":     zoned(day),
-		"moment":  zoned(moment),
+		"day":     zoned(tell.Day),
+		"moment":  zoned(tell.Moment),
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"drawing": line.SVG,
-		"marked":  func(m line.Mark) string { return markWords[m] },
+		"marked":  func(m line.Mark) string { return tell.Mark(m) },
 	}
 	layout, err := template.New("layout.html").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/packages.html", "templates/tracks.html")
 	if err != nil {

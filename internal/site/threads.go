@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/tell"
 )
 
 type threadsView struct {
@@ -62,14 +63,14 @@ func (c *call) threads() error {
 	v.Kinds = kindOptions(f.Kind)
 	v.Parts = options(feedback.Parts(), f.Part, itself)
 	for _, s := range feedback.AllStates() {
-		v.States = append(v.States, option{string(s), stateName(s), s == f.State})
+		v.States = append(v.States, option{string(s), tell.StateName(s), s == f.State})
 	}
 	return c.show("threads", page{Title: "Threads", Nav: "threads", Body: v})
 }
 
 func kindOptions(on feedback.Kind) (all []option) {
 	for _, k := range feedback.Kinds() {
-		all = append(all, option{string(k), kindWords[k], k == on})
+		all = append(all, option{string(k), tell.Kind(k), k == on})
 	}
 	return all
 }
@@ -131,11 +132,11 @@ func (c *call) showThread(draft string, refused *feedback.InputError) error {
 		if err != nil {
 			return err
 		}
-		v.ID, v.Path, v.Title, v.Kind, v.KindWord, v.Part = t.ID, threadPath(t.ID, t.Title), t.Title, string(t.Kind), kindWords[t.Kind], t.Part
+		v.ID, v.Path, v.Title, v.Kind, v.KindWord, v.Part = t.ID, threadPath(t.ID, t.Title), t.Title, string(t.Kind), tell.Kind(t.Kind), t.Part
 		v.Build, v.CreatedAt, v.Hidden, v.Tracked, v.Votes = t.Build, t.CreatedAt, t.Hidden, t.Kind.Tracked(), t.Votes
 		if d, ok := t.Days(); ok {
-			v.Days = days(d) + " days"
-			if days(d) == "1" {
+			v.Days = tell.Days(d) + " days"
+			if tell.Days(d) == "1" {
 				v.Days = "1 day"
 			}
 		}
@@ -200,7 +201,7 @@ func (c *call) fillThread(tx *db.Tx, t feedback.Thread, v *threadView) error {
 
 func (c *call) fillWays(t feedback.Thread, v *threadView, cat catalogue, steps []feedback.StateChange, departure time.Time) {
 	for _, d := range t.Devices {
-		m := wayLine(d, steps, departure, slices.Contains(v.Stake.Devices, d.Device))
+		m := tell.WayLine(d, steps, departure, slices.Contains(v.Stake.Devices, d.Device))
 		for i := range m.Stops {
 			if !m.Stops[i].At.IsZero() {
 				m.Stops[i].At = m.Stops[i].At.In(c.s.zone)
@@ -214,7 +215,7 @@ func (c *call) fillWays(t feedback.Thread, v *threadView, cat catalogue, steps [
 			continue
 		}
 		for _, s := range feedback.Markable(d.State) {
-			if o := (option{Value: string(s), Word: stateName(s)}); !slices.Contains(v.Marks, o) {
+			if o := (option{Value: string(s), Word: tell.StateName(s)}); !slices.Contains(v.Marks, o) {
 				v.Marks = append(v.Marks, o)
 			}
 		}
@@ -238,7 +239,7 @@ func (c *call) fillEntries(tx *db.Tx, t feedback.Thread, v *threadView, cat cata
 		if err != nil {
 			return err
 		}
-		v.Entries = append(v.Entries, entryView{ID: p.ID, By: name, At: p.At, HTML: c.s.md.html(p.Body)})
+		v.Entries = append(v.Entries, entryView{ID: p.ID, By: name, At: p.At, HTML: c.s.md.HTML(p.Body)})
 	}
 	for i, s := range steps {
 		if s.State == feedback.Reported && s.At.Equal(t.CreatedAt) {
@@ -258,7 +259,7 @@ func (c *call) fillEntries(tx *db.Tx, t feedback.Thread, v *threadView, cat cata
 		if err != nil {
 			return err
 		}
-		e := entryView{Event: true, By: name, At: s.At, Mark: stateWords[s.State].mark, Word: stateName(s.State), Reason: s.Reason}
+		e := entryView{Event: true, By: name, At: s.At, Mark: tell.State(s.State).Mark, Word: tell.StateName(s.State), Reason: s.Reason}
 		if s.Release != "" {
 			e.Text = s.Release
 		} else if s.Commit != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/tell"
 )
 
 // option is one choice of a form.
@@ -39,7 +40,7 @@ type threadRow struct {
 func rows(threads []feedback.Thread) []threadRow {
 	var all []threadRow
 	for _, t := range threads {
-		r := threadRow{ID: t.ID, Path: threadPath(t.ID, t.Title), Title: t.Title, KindWord: kindWords[t.Kind], Part: t.Part,
+		r := threadRow{ID: t.ID, Path: threadPath(t.ID, t.Title), Title: t.Title, KindWord: tell.Kind(t.Kind), Part: t.Part,
 			Votes: t.Votes, Replies: t.Posts - 1, Hidden: t.Hidden, LastAt: t.LastAt}
 		for i, d := range t.Devices {
 			if i == 3 {
@@ -54,8 +55,8 @@ func rows(threads []feedback.Thread) []threadRow {
 }
 
 func deviceStateView(d feedback.DeviceState) stateView {
-	w := stateWords[d.State]
-	v := stateView{Mark: w.mark, Word: w.text, Device: d.Device}
+	w := tell.State(d.State)
+	v := stateView{Mark: w.Mark, Word: w.Text, Device: d.Device}
 	switch d.State {
 	case feedback.InRelease, feedback.OnHandset, feedback.Confirmed:
 		v.Release = d.Release

@@ -1,4 +1,4 @@
-package site
+package tell
 
 import (
 	"strconv"
@@ -10,10 +10,8 @@ import (
 	"github.com/fridayos/friday/internal/train"
 )
 
-// The functions here turn facts into lines; they look nothing up.
-
-// weekLine is this week's: open, cut, test ring, gate, departure.
-func weekLine(release *train.ReleaseStatus, departure time.Time) line.Map {
+// WeekLine is this week's: open, cut, test ring, gate, departure.
+func WeekLine(release *train.ReleaseStatus, departure time.Time) line.Map {
 	m := line.Map{Label: "This week's line", Scale: "week", Lanes: []string{"alpha", "beta", "weekly", "stable"}, Stops: []line.Stop{
 		{Name: "Open", Mark: line.Here}, {Name: "Cut", Mark: line.Next}, {Name: "Test ring", Mark: line.Ahead, Lane: 1},
 		{Name: "Gate", Mark: line.Ahead, Lane: 1}, {Name: departure.Format("Monday"), Mark: line.Ahead, Lane: 2, At: departure},
@@ -72,9 +70,9 @@ func weekLine(release *train.ReleaseStatus, departure time.Time) line.Map {
 	return m
 }
 
-// wayLine is the way of a report on one device. next is the departure that a
+// WayLine is the way of a report on one device. next is the departure that a
 // merged fix waits for; yours says that the viewer has it on that device.
-func wayLine(d feedback.DeviceState, steps []feedback.StateChange, next time.Time, yours bool) line.Map {
+func WayLine(d feedback.DeviceState, steps []feedback.StateChange, next time.Time, yours bool) line.Map {
 	m := line.Map{Label: "The way of this report", Scale: "way", Train: -1}
 	last := map[feedback.State]feedback.StateChange{}
 	var broken *feedback.StateChange
@@ -111,13 +109,13 @@ func wayLine(d feedback.DeviceState, steps []feedback.StateChange, next time.Tim
 	}
 	for _, s := range []feedback.State{feedback.NeedsInfo, feedback.Discussed, feedback.Planned} {
 		if d.State == s || s == feedback.Planned && !last[s].At.IsZero() {
-			if st := stop(s, stateName(s)); s == feedback.NeedsInfo {
+			if st := stop(s, StateName(s)); s == feedback.NeedsInfo {
 				st.Mark = line.Held
 			}
 		}
 	}
 	if d.State == feedback.Declined || d.State == feedback.Closed {
-		stop(d.State, stateName(d.State)).Mark = line.Missed
+		stop(d.State, StateName(d.State)).Mark = line.Missed
 		return m
 	}
 	stop(feedback.Merged, "Fix merged")
@@ -167,8 +165,8 @@ func nextStop(m *line.Map, next time.Time, dated bool) {
 	}
 }
 
-// trackLine is one device of a release: built, packaged, then stage by stage.
-func trackLine(d train.DeviceStatus, r *train.RolloutStatus) line.Map {
+// TrackLine is one device of a release: built, packaged, then stage by stage.
+func TrackLine(d train.DeviceStatus, r *train.RolloutStatus) line.Map {
 	m := line.Map{Label: "Where it stands", Scale: "track", Train: -1}
 	add := func(name string, mark line.Mark) { m.Stops = append(m.Stops, line.Stop{Name: name, Mark: mark}) }
 	if r == nil {
@@ -196,7 +194,7 @@ func trackLine(d train.DeviceStatus, r *train.RolloutStatus) line.Map {
 			case i < here:
 				mark = line.Passed
 			case i == here:
-				mark = deviceWords[d.State].mark
+				mark = devices[d.State].Mark
 			case i == here+1 && d.State != train.Held && d.State != train.Withdrawn:
 				mark = line.Next
 			}
@@ -222,7 +220,7 @@ func trackLine(d train.DeviceStatus, r *train.RolloutStatus) line.Map {
 		case i == r.Stage && r.State == fleet.Planned:
 			mark = line.Next
 		case i == r.Stage:
-			mark = rolloutWords[r.State].mark
+			mark = rollouts[r.State].Mark
 		case i == r.Stage+1 && r.State == fleet.Running:
 			mark = line.Next
 		}
@@ -234,8 +232,8 @@ func trackLine(d train.DeviceStatus, r *train.RolloutStatus) line.Map {
 	return m
 }
 
-// deviceLine is a device's last stations, oldest first; releases come newest first.
-func deviceLine(codename string, releases []train.ReleaseStatus) line.Map {
+// DeviceLine is a device's last stations, oldest first; releases come newest first.
+func DeviceLine(codename string, releases []train.ReleaseStatus) line.Map {
 	m := line.Map{Label: "The last stations of this phone", Scale: "device", Train: -1}
 	for i := min(len(releases), 12) - 1; i >= 0; i-- {
 		r := releases[i]
@@ -244,7 +242,7 @@ func deviceLine(codename string, releases []train.ReleaseStatus) line.Map {
 			if d.Device != codename {
 				continue
 			}
-			stop.Mark, stop.Note = deviceMark(d)
+			stop.Mark, stop.Note = DeviceMark(d)
 		}
 		if stop.Mark == line.Missed && r.State != train.Skipped && stop.Note == "" {
 			stop.Note = "no stop"
@@ -254,9 +252,9 @@ func deviceLine(codename string, releases []train.ReleaseStatus) line.Map {
 	return m
 }
 
-// deviceMark is how a device stands in a release, all its rollouts together.
-func deviceMark(d train.DeviceStatus) (line.Mark, string) {
-	mark, note := deviceWords[d.State].mark, d.Reason
+// DeviceMark is how a device stands in a release, all its rollouts together.
+func DeviceMark(d train.DeviceStatus) (line.Mark, string) {
+	mark, note := devices[d.State].Mark, d.Reason
 	if d.State == train.Leaving {
 		mark, note = line.Passed, ""
 	}
@@ -265,7 +263,7 @@ func deviceMark(d train.DeviceStatus) (line.Mark, string) {
 		case fleet.Running:
 			mark, note = line.Here, "at "+strconv.Itoa(r.Percent())+"%"
 		case fleet.Held, fleet.Halted, fleet.Pulled:
-			return rolloutWords[r.State].mark, r.Reason
+			return rollouts[r.State].Mark, r.Reason
 		}
 	}
 	return mark, note

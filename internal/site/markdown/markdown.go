@@ -1,4 +1,5 @@
-package site
+// Package markdown turns what members write into HTML that cannot do harm.
+package markdown
 
 import (
 	"bytes"
@@ -13,16 +14,17 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// markdown turns what members write into HTML that cannot do harm: raw HTML is
+// Renderer renders Markdown: raw HTML is
 // left out, what remains passes a list of allowed elements, links go to http,
 // https and mailto alone, and pictures, which would tell others who reads, are
 // not shown.
-type markdown struct {
+type Renderer struct {
 	convert goldmark.Markdown
 	policy  *bluemonday.Policy
 }
 
-func newMarkdown() *markdown {
+// New makes a renderer; it may be used by many at once.
+func New() *Renderer {
 	p := bluemonday.NewPolicy()
 	p.AllowElements("p", "br", "hr", "strong", "em", "del", "code", "pre", "blockquote", "ul", "li",
 		"h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td")
@@ -34,7 +36,7 @@ func newMarkdown() *markdown {
 	p.RequireParseableURLs(true)
 	p.RequireNoFollowOnLinks(true)
 	p.RequireNoReferrerOnLinks(true)
-	return &markdown{
+	return &Renderer{
 		convert: goldmark.New(
 			goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.NewLinkify(extension.WithLinkifyAllowedProtocols([]string{"http:", "https:"}))),
 			goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(quietHeadings{}, 100))),
@@ -43,8 +45,8 @@ func newMarkdown() *markdown {
 	}
 }
 
-// html renders source; what cannot be rendered is shown as it was written.
-func (m *markdown) html(source string) template.HTML {
+// HTML renders source; what cannot be rendered is shown as it was written.
+func (m *Renderer) HTML(source string) template.HTML {
 	var out bytes.Buffer
 	if err := m.convert.Convert([]byte(source), &out); err != nil {
 		return template.HTML("<p>" + template.HTMLEscapeString(source) + "</p>") //nolint:gosec // escaped
