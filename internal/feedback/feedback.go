@@ -89,7 +89,7 @@ type Thread struct {
 	ClosedAt  time.Time // zero: open
 	Posts     int       // the first one included
 	Votes     int
-	Hidden    bool // by a moderator, who gave a reason
+	Hidden    bool // by a moderator
 	Devices   []DeviceState
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/site/line"
@@ -448,5 +449,14 @@ func (c *call) mark() error {
 }
 
 func (c *call) hide() error {
-	return c.onThread("", func(tx *db.Tx, t feedback.Thread) error { return feedback.Hide(tx, t.ID, c.on()) })
+	return c.onThread("", func(tx *db.Tx, t feedback.Thread) error {
+		action := "thread.show"
+		if c.on() {
+			action = "thread.hide"
+		}
+		if err := feedback.Hide(tx, t.ID, c.on()); err != nil {
+			return err
+		}
+		return audit.Record(tx, audit.Event{ActorID: c.viewer.ID, Actor: c.viewer.Name, Action: action, Subject: "thread " + strconv.FormatInt(t.ID, 10)})
+	})
 }
