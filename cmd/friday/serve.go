@@ -114,8 +114,11 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 		return nil, nil, err
 	}
 	tr := s.train(repo, log)
-	if err := tr.TakeDevices(ctx, "HEAD"); err != nil {
-		log.Warn("the catalogue of devices was not brought up to date", "error", err)
+	name := "" // the site has one of its own
+	if snapshot, err := tr.TakeDevices(ctx, "HEAD"); err != nil {
+		log.Warn("the OS repository was not read; devices and the site's name may be old", "error", err)
+	} else {
+		name = snapshot.OS.Name
 	}
 	api, err := updateapi.New(updateapi.Options{
 		DB: s.db, Blobs: s.blobs, Tickets: tickets, Log: log, BaseURL: s.BaseURL, Metrics: registry, OnBooted: tr.Booted,
@@ -123,7 +126,7 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 	if err != nil {
 		return nil, nil, err
 	}
-	pages, err := site.New(site.Options{DB: s.db, Train: tr, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log})
+	pages, err := site.New(site.Options{DB: s.db, Train: tr, Name: name, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log})
 	if err != nil {
 		return nil, nil, err
 	}

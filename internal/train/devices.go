@@ -13,12 +13,13 @@ import (
 // TakeDevices brings the catalogue of devices up to what the OS repository
 // describes at rev, so that people can report on a device before its first
 // release. Devices that the repository no longer has stay: threads name them.
-func (t *Train) TakeDevices(ctx context.Context, rev string) error {
+// It returns what it read.
+func (t *Train) TakeDevices(ctx context.Context, rev string) (*osrepo.Snapshot, error) {
 	s, err := t.load(rev)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return t.DB.Write(ctx, func(tx *db.Tx) error { return putDevices(tx, s) })
+	return s, t.DB.Write(ctx, func(tx *db.Tx) error { return putDevices(tx, s) })
 }
 
 // putDevices puts each device, and a row for each of its variants.
