@@ -130,9 +130,17 @@ func (s *story) firstRelease(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Nobody runs this OS yet, so there is nobody to protect by stages.
-	if err := s.move(ctx, s.releases[0], "ship", "The first release: nobody has an older one"); err != nil {
+	if err := s.move(ctx, s.releases[0], "ship", "The first release"); err != nil {
 		return "", err
+	}
+	// Nobody runs this OS yet, so there is nobody to protect by stages.
+	for percent := 0; percent < 100; {
+		if err := s.move(ctx, s.releases[0], "next", "Nobody has an older one"); err != nil {
+			return "", err
+		}
+		if percent, err = s.percent(ctx, s.releases[0]); err != nil {
+			return "", err
+		}
 	}
 	return s.releases[0] + ": " + packages, nil
 }

@@ -20,6 +20,7 @@ type homeView struct {
 	Countdown                []unit
 	Line                     line.Map
 	Hot                      []threadRow
+	Done                     []threadRow // the last ones, where none is open
 	Last                     *lastView
 	Days                     string
 	Confirmed                int
@@ -47,6 +48,13 @@ func (c *call) home() error {
 			return err
 		}
 		v.Hot = rows(hot)
+		if len(hot) == 0 {
+			done, _, err := feedback.List(tx, feedback.Filter{Limit: 6})
+			if err != nil {
+				return err
+			}
+			v.Done = rows(done)
+		}
 		v.Days, v.Confirmed, err = middleDays(tx)
 		return err
 	})
@@ -66,13 +74,10 @@ func (c *call) week(st train.Status) homeView {
 	v.Counting = v.Departure.After(v.Now) && (this == nil || this.State == train.Open || this.State == train.Frozen || this.State == train.Testing)
 	v.Countdown = countdown(v.Departure.Sub(v.Now))
 	for i := range st.Releases {
-		if r := &st.Releases[i]; r.Name != st.Week && (r.State == train.Shipping || r.State == train.Settled || r.State == train.Pulled) {
+		if r := &st.Releases[i]; r.State == train.Shipping || r.State == train.Settled || r.State == train.Pulled {
 			v.Last = lastRelease(r)
 			break
 		}
-	}
-	if v.Last == nil && this != nil && (this.State == train.Shipping || this.State == train.Settled) {
-		v.Last = lastRelease(this)
 	}
 	return v
 }

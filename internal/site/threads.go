@@ -136,10 +136,7 @@ func (c *call) showThread(draft string, refused *feedback.InputError) error {
 		v.ID, v.Path, v.Title, v.Kind, v.KindWord, v.Part = t.ID, threadPath(t.ID, t.Title), t.Title, string(t.Kind), tell.Kind(t.Kind), t.Part
 		v.Build, v.CreatedAt, v.Hidden, v.Tracked, v.Votes = t.Build, t.CreatedAt, t.Hidden, t.Kind.Tracked(), t.Votes
 		if d, ok := t.Days(); ok {
-			v.Days = tell.Days(d) + " days"
-			if tell.Days(d) == "1" {
-				v.Days = "1 day"
-			}
+			v.Days = tell.Days(d)
 		}
 		return c.fillThread(tx, t, &v)
 	})

@@ -6,6 +6,7 @@ package tell
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fridayos/friday/internal/feedback"
@@ -132,16 +133,23 @@ func Plural(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// Days writes a number of days: one decimal below ten.
+// Days writes a number of days as people say it: one decimal below ten, hours
+// and minutes below one.
 func Days(d float64) string {
-	if d < 9.95 {
-		s := strconv.FormatFloat(d, 'f', 1, 64)
-		if s[len(s)-2:] == ".0" {
-			return s[:len(s)-2]
+	switch {
+	case d >= 9.95:
+		return strconv.FormatFloat(d, 'f', 0, 64) + " days"
+	case d >= 0.95:
+		if s := strings.TrimSuffix(strconv.FormatFloat(d, 'f', 1, 64), ".0"); s != "1" {
+			return s + " days"
 		}
-		return s
+		return "1 day"
+	case d*24 >= 1:
+		return Plural(int(d*24+0.5), "hour", "hours")
+	case d*24*60 >= 1:
+		return Plural(int(d*24*60+0.5), "minute", "minutes")
 	}
-	return strconv.FormatFloat(d, 'f', 0, 64)
+	return "less than a minute"
 }
 
 // Week says where the train is in a sentence, and a headline.
