@@ -160,12 +160,13 @@ Press Ctrl-C to close it.
 	select {
 	case <-ctx.Done():
 		return s.stop()
-	case err := <-s.serve.done:
-		return fmt.Errorf("cannot keep the site open: it has ended: %w", err)
+	case <-s.serve.done:
+		return s.serve.ended("the site")
 	}
 }
 
-// stop ends the processes, the worker first.
+// stop ends the processes, the worker first. A worker in the middle of a job is
+// not waited for: what it does bears being killed, and done again.
 func (s *story) stop() error {
-	return errors.Join(s.worker.stop(), s.serve.stop())
+	return errors.Join(s.worker.stop(2*time.Second), s.serve.stop(30*time.Second))
 }

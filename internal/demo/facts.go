@@ -65,8 +65,8 @@ func (s *story) waitReady(ctx context.Context, release string) (string, error) {
 			}
 		}
 		select {
-		case err := <-s.worker.done:
-			return "", fmt.Errorf("the worker has ended: %w; its words are in %s", err, s.path("worker.log"))
+		case <-s.worker.done:
+			return "", s.worker.ended("the worker")
 		default:
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {

@@ -18,8 +18,9 @@ import (
 // process is a friday process that runs beside the story.
 type process struct {
 	cmd  *exec.Cmd
-	done chan error
-	log  *os.File
+	log  string
+	done chan struct{} // closed when it has ended
+	err  error         // why; read after done
 }
 
 // start starts a friday process whose output goes to log. Each line is shown to
@@ -37,7 +38,7 @@ func (s *story) start(log string, line func(string), args ...string) (*process, 
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot start friday %s: %w", args[0], err), f.Close())
 	}
-	p := &process{cmd: cmd, done: make(chan error, 1), log: f}
+	p := &process{cmd: cmd, done: make(chan struct{}), log: f.Name()}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -53,31 +54,44 @@ func (s *story) start(log string, line func(string), args ...string) (*process, 
 		err := cmd.Wait()
 		w.Close()
 		<-read
-		p.done <- errors.Join(err, f.Close())
+		p.err = errors.Join(err, f.Close())
+		close(p.done)
 	}()
 	return p, nil
 }
 
-// stop ends the process as an operator would and waits for it. A nil process,
-// and one that has been stopped, is fine.
-func (p *process) stop() error {
-	if p == nil || p.cmd == nil {
+// stop ends the process as an operator would and waits for it, at most for
+// grace; then it is killed. A nil process, and one that has ended, is fine.
+func (p *process) stop(grace time.Duration) error {
+	if p == nil {
 		return nil
 	}
-	cmd := p.cmd
-	p.cmd = nil
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("cannot stop process: %w", err)
 	}
 	select {
-	case err := <-p.done:
-		if err != nil {
-			return fmt.Errorf("cannot stop process: %w; its words are in %s", err, p.log.Name())
+	case <-p.done:
+		if p.err != nil {
+			return fmt.Errorf("cannot stop process: %w; its words are in %s", p.err, p.log)
 		}
 		return nil
-	case <-time.After(40 * time.Second):
-		return errors.Join(errors.New("cannot stop process: it did not end within 40 s and was killed"), cmd.Process.Kill())
+	case <-time.After(grace):
+		return p.cmd.Process.Kill()
 	}
+}
+
+// ended is an error that says what has ended and where its words are.
+func (p *process) ended(what string) error {
+	cause := p.err
+	if cause == nil {
+		cause = errors.New("somebody stopped it")
+	}
+	return fmt.Errorf("cannot go on: %s has ended: %w; its words are in %s", what, cause, p.log)
 }
 
 // friday runs a friday command to its end and returns what it printed.
@@ -126,8 +140,8 @@ func (s *story) startServeCode(ctx context.Context) (code string, err error) {
 	}
 	select {
 	case <-serving:
-	case err := <-s.serve.done:
-		return "", fmt.Errorf("cannot start the site: %w; its words are in %s", err, s.path("serve.log"))
+	case <-s.serve.done:
+		return "", s.serve.ended("the site")
 	case <-time.After(60 * time.Second):
 		return "", errors.New("cannot start the site: it did not answer within a minute")
 	case <-ctx.Done():
