@@ -17,7 +17,7 @@ import (
 )
 
 func newAVB() *cobra.Command {
-	return group("avb", "Android Verified Boot", newAVBVerify())
+	return group("avb", "Android Verified Boot", newAVBInfo(), newAVBVerify())
 }
 
 func newAVBVerify() *cobra.Command {
@@ -26,15 +26,15 @@ func newAVBVerify() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "verify DIR",
 		Short:   "Verify the vbmeta chain over a folder of images",
-		Long:    "Reads DIR/vbmeta.img, checks its signature, and checks every partition that the chain\ndescribes (DIR/<partition>.img), block by block.",
-		Example: "  friday avb verify out --key avb_public_key.bin",
+		Long:    "Reads DIR/vbmeta.img, checks its signature, and checks every partition that the chain describes (DIR/<partition>.img), block by block.",
+		Example: "  friday avb verify out --key avb_custom_key.bin",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var key []byte
 			if keyFile != "" {
 				var err error
-				if key, err = os.ReadFile(keyFile); err != nil {
-					return fmt.Errorf("cannot read key: %w", err)
+				if key, err = readAVBKey(keyFile); err != nil {
+					return err
 				}
 			}
 			var files []*os.File
@@ -55,6 +55,9 @@ func newAVBVerify() *cobra.Command {
 				}
 				return f, fi.Size(), nil
 			}, key)
+			if errors.Is(err, fs.ErrNotExist) && len(files) == 0 {
+				return fmt.Errorf("cannot verify %s: there is no vbmeta.img in it", args[0])
+			}
 			if errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("%w; images are named <partition>.img", err)
 			}
@@ -70,7 +73,7 @@ func newAVBVerify() *cobra.Command {
 			return printChain(cmd.OutOrStdout(), chain, key != nil)
 		},
 	}
-	c.Flags().StringVar(&keyFile, "key", "", "`file` of the public key as a phone stores it; without it any key is taken")
+	c.Flags().StringVar(&keyFile, "key", "", "`file` of the public key that is trusted, PEM or as a phone stores it (default any)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
 	return c
 }

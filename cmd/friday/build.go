@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -39,6 +42,9 @@ type built struct {
 	WallSeconds float64               `json:"wall_s"`
 }
 
+// versions are those that may stand in a file's name and after a slash.
+var versions = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
 func newBuild() *cobra.Command {
 	var f stateFlags
 	var version, rev, out, keyDir string
@@ -46,23 +52,31 @@ func newBuild() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "build DEVICE",
 		Short:   "Make a build: stock + layers -> signed images",
-		Long:    "Makes the images of one device from its stock firmware and the layers of the OS repository\nat a commit, and signs them. What is committed counts, not the work tree. The same commit,\nstock, version and keys give the same bytes.",
+		Long:    "Makes the images of one device from its stock firmware and the layers of the OS repository at a commit, and signs them. What is committed counts, not the work tree. The same commit, stock, version and keys give the same bytes.",
 		Example: "  friday build umi -o out\n  friday build umi --version 26.11.27 --rev v2 --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if version != "" && !versions.MatchString(version) {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--version is %q, expected at most 64 letters, digits and . _ -", version)}
+			}
 			s, err := f.open(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer s.Close()
+			done, err := outputFolder(out)
+			if err != nil {
+				return err
+			}
+			defer done()
 			begin := time.Now()
 			in, err := s.buildInput(cmd, args[0], rev, keyDir)
 			if err != nil {
 				return err
 			}
-			in.Version = version
-			if version == "" {
-				in.Version = train.DefaultSchedule(time.Local).Name(time.Now())
+			if in.Version = version; version == "" {
+				train := train.DefaultSchedule(time.Local)
+				in.Version = train.Name(train.Next(time.Now()))
 			}
 			build, report, err := rom.Build(cmd.Context(), in)
 			if err != nil {
@@ -105,12 +119,15 @@ func (s *installation) buildInput(cmd *cobra.Command, device, rev, keyDir string
 		return in, err
 	}
 	if in.Snapshot.Devices[device] == nil {
-		return in, fmt.Errorf("cannot build: the OS repository has no device %q; describe it in devices/%s/device.yaml and commit", device, device)
+		return in, fmt.Errorf("cannot build %s: the OS repository has no such device at %s, only %s; describe it in devices/%[1]s/device.yaml and commit",
+			device, rev, strings.Join(sortedKeys(in.Snapshot.Devices), ", "))
 	}
 	if err := s.db.Read(cmd.Context(), func(tx *db.Tx) (err error) {
 		in.Stock, err = train.StockFor(tx, in.Snapshot, device)
 		return err
-	}); err != nil {
+	}); errors.Is(err, catalog.ErrNotFound) {
+		return in, fmt.Errorf("cannot build %s: %w; take it in with 'friday stock add FILE --device %[1]s'", device, err)
+	} else if err != nil {
 		return in, err
 	}
 	ring, err := s.keyRing(keyDir)
@@ -127,11 +144,6 @@ func (s *installation) buildInput(cmd *cobra.Command, device, rev, keyDir string
 // writeBuild writes the images and the report of owners into dir.
 func (s *installation) writeBuild(dir string, b catalog.Build, report *rom.Report) (built, error) {
 	res := built{Device: b.Device, Version: b.Version, Fingerprint: b.Fingerprint, Images: map[string]builtImage{}, Outputs: []string{}}
-	if dir != "" {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return res, fmt.Errorf("cannot write build: %w", err)
-		}
-	}
 	for _, im := range b.Images {
 		e := builtImage{SHA256: im.Digest.String(), Size: im.Size, FS: im.FS}
 		if dir != "" {
@@ -149,6 +161,31 @@ func (s *installation) writeBuild(dir string, b catalog.Build, report *rom.Repor
 	res.Owners = filepath.Join(dir, "owners.txt")
 	err := writeFile(res.Owners, report.Text)
 	return res, err
+}
+
+// outputFolder makes the folder that -o names, before any work is done for it.
+// What it returns removes a folder that was made for nothing.
+func outputFolder(dir string) (done func(), err error) {
+	if dir == "" {
+		return func() {}, nil
+	}
+	_, err = os.Stat(dir)
+	made := errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot write into %s: %w", dir, err)
+	}
+	probe, err := os.CreateTemp(dir, ".friday-*")
+	if err != nil {
+		return nil, fmt.Errorf("cannot write into %s: %w", dir, err)
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return nil, fmt.Errorf("cannot write into %s: %w", dir, err)
+	}
+	return func() {
+		if made {
+			_ = os.Remove(dir) // fails, as it should, if something is in it
+		}
+	}, nil
 }
 
 // exportBlob copies a blob to a file.
@@ -203,7 +240,11 @@ func printBuild(w io.Writer, b built) error {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, name := range sortedKeys(b.Images) {
 		im := b.Images[name]
-		fmt.Fprintf(tw, "%s\t%s\t%.16s…\t%s\n", name, size(im.Size), im.SHA256, im.File)
+		fmt.Fprintf(tw, "%s\t%s\t%.16s…", name, size(im.Size), im.SHA256)
+		if im.File != "" {
+			fmt.Fprintf(tw, "\t%s", im.File)
+		}
+		fmt.Fprintln(tw)
 	}
 	return tw.Flush()
 }

@@ -1,18 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"github.com/fridayos/friday/internal/osrepo/strict"
 )
 
 // config is DIR/friday.yaml: what one installation is, as opposed to what its
@@ -35,11 +35,11 @@ type config struct {
 	proxies []netip.Prefix
 }
 
-// configText is what friday init writes.
+// configText is what friday init writes; %q is where people reach the server.
 const configText = `# This installation of Friday. The OS itself is described in its git repository.
 
 # Where people and handsets reach the server.
-base_url: http://127.0.0.1:8017
+base_url: %q
 listen: 127.0.0.1:8017
 
 # Prometheus metrics, /healthz and /readyz, on an address of their own; "" for none.
@@ -59,36 +59,68 @@ func defaultConfig() config {
 	return config{BaseURL: "http://127.0.0.1:8017", Listen: "127.0.0.1:8017", Repository: ".."}
 }
 
-// readConfig reads dir/friday.yaml; a missing file means the defaults.
+// readConfig reads dir/friday.yaml, which makes a folder an installation.
 func readConfig(dir string) (config, error) {
 	c := defaultConfig()
 	path := filepath.Join(dir, "friday.yaml")
-	b, err := os.ReadFile(path)
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, c.check(path)
+		return c, fmt.Errorf("cannot open installation: there is no %s; run this inside an OS repository made by 'friday init', or name its folder .friday with --dir", path)
 	}
 	if err != nil {
 		return c, fmt.Errorf("cannot read configuration: %w", err)
 	}
-	if err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return c, fmt.Errorf("cannot read configuration %s:\n%s", path, strings.TrimSpace(yaml.FormatError(err, false, true)))
+	var problems strict.Problems
+	doc := strict.Decode(path, text, &c, &problems)
+	if len(problems) == 0 {
+		c.check(doc)
 	}
-	return c, c.check(path)
+	if err := problems.Err(); err != nil {
+		return c, fmt.Errorf("cannot use configuration: %w", err)
+	}
+	return c, nil
 }
 
-func (c *config) check(path string) error {
-	u, err := url.Parse(c.BaseURL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("cannot use configuration %s: base_url is %q, expected an address such as https://os.example.org", path, c.BaseURL)
+// check notes what is written well and cannot be meant.
+func (c *config) check(doc *strict.Document) {
+	if err := checkURL(c.BaseURL); err != nil {
+		doc.Add("base_url", "", "base_url is %v", err)
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		doc.Add("listen", "", "listen is %q, expected HOST:PORT", c.Listen)
+	}
+	if _, _, err := net.SplitHostPort(c.Metrics); c.Metrics != "" && err != nil {
+		doc.Add("metrics", "", "metrics is %q, expected HOST:PORT, or \"\" for none", c.Metrics)
+	}
 	c.proxies = nil
-	for _, s := range c.TrustedProxies {
-		p, err := netip.ParsePrefix(s)
+	for i, text := range c.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			return fmt.Errorf("cannot use configuration %s: trusted_proxies has %q, expected a network such as 10.0.0.0/8", path, s)
+			doc.Add(fmt.Sprintf("trusted_proxies[%d]", i), "", "trusted_proxies has %q, expected a network such as 10.0.0.0/8", text)
 		}
 		c.proxies = append(c.proxies, p)
 	}
+	doc.NotEmpty("repository", c.Repository)
+	if err := checkDatabase(c.Database); c.Database != "" && err != nil {
+		doc.Add("database", "", "database is %v", err)
+	}
+}
+
+// checkURL knows the addresses that a server may be reached at.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q, expected an address such as https://os.example.org", text)
+	}
 	return nil
+}
+
+// checkDatabase knows the addresses that a person may write.
+func checkDatabase(address string) error {
+	kind, rest, _ := strings.Cut(address, ":")
+	if rest != "" && slices.Contains([]string{"sqlite", "postgres", "postgresql"}, kind) {
+		return nil
+	}
+	return fmt.Errorf("%q, expected sqlite:PATH or postgres://…", address)
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -14,7 +17,6 @@ import (
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
-	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/handset"
 	"github.com/fridayos/friday/internal/wire"
 )
@@ -30,14 +32,14 @@ func newHandsetFlash() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "flash DEVICE VERSION --phone DIR",
 		Short:   "Make a phone in a folder and flash a build onto it",
-		Long:    "Makes a virtual phone of a device, as its boot profile says it behaves, fuses the OS's AVB\nkey where the profile trusts one, flashes a build, and switches it on.",
+		Long:    "Makes a virtual phone of a device, as its boot profile says it behaves, fuses the OS's AVB key where the profile trusts one, flashes a build, and switches it on.",
 		Example: "  friday handset flash umi 26.11.27 --phone my-umi",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if phone == "" {
 				return &usageError{cmd.CommandPath(), errors.New("name the phone's folder with --phone DIR")}
 			}
-			if bucket < 0 {
+			if !cmd.Flags().Changed("bucket") {
 				bucket = rand.IntN(wire.Buckets)
 			}
 			s, err := f.open(cmd.Context())
@@ -53,18 +55,9 @@ func newHandsetFlash() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := handset.New(phone, handset.Identity{
+			started, err := s.makePhone(cmd.Context(), phone, handset.Identity{
 				Device: args[0], Profile: profile, Channel: channel, Region: region, Bucket: bucket,
-			}, key)
-			if err != nil {
-				return err
-			}
-			for _, im := range build.Images {
-				if err := flash(p, s.blobs, im); err != nil {
-					return err
-				}
-			}
-			started, err := p.Boot(cmd.Context())
+			}, key, build)
 			if err != nil {
 				return err
 			}
@@ -76,21 +69,48 @@ func newHandsetFlash() *cobra.Command {
 	c.Flags().StringVar(&phone, "phone", "", "`folder` of the phone")
 	c.Flags().StringVar(&channel, "channel", "weekly", "channel that the phone follows")
 	c.Flags().StringVar(&region, "region", "", "region of the phone")
-	c.Flags().IntVar(&bucket, "bucket", -1, "rollout bucket, 0 to 9999 (default drawn)")
+	c.Flags().IntVar(&bucket, "bucket", 0, "rollout bucket, 0 to 9999 (default drawn)")
 	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys, for the public AVB key (default DIR/keys)")
 	return c
+}
+
+// makePhone makes a phone aside, and gives it its place once it has started.
+func (s *installation) makePhone(ctx context.Context, dir string, id handset.Identity, key []byte, b catalog.Build) (st handset.Started, err error) {
+	dir = filepath.Clean(dir)
+	if left, err := os.ReadDir(dir); err == nil && len(left) > 0 {
+		return st, fmt.Errorf("cannot make handset: %s holds %s already, expected an empty folder or none", dir, left[0].Name())
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return st, fmt.Errorf("cannot make handset: %w", err)
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-*")
+	if err != nil {
+		return st, fmt.Errorf("cannot make handset: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	p, err := handset.New(tmp, id, key)
+	if err != nil {
+		return st, err
+	}
+	for _, im := range b.Images {
+		if err := errors.Join(ctx.Err(), flash(p, s.blobs, im)); err != nil {
+			return st, err
+		}
+	}
+	if st, err = p.Boot(ctx); err != nil {
+		return st, err
+	}
+	if err := errors.Join(os.Chmod(tmp, 0o755), os.Rename(tmp, dir)); err != nil {
+		return st, fmt.Errorf("cannot make handset: %w", err)
+	}
+	return st, nil
 }
 
 // buildOf finds a build by device and version, and the device's boot profile
 // at its commit.
 func (s *installation) buildOf(cmd *cobra.Command, device, version string) (catalog.Build, bootprofile.Profile, error) {
-	var build catalog.Build
-	err := s.db.Read(cmd.Context(), func(tx *db.Tx) (err error) {
-		build, err = catalog.BuildByIncremental(tx, device, version)
-		return err
-	})
+	build, err := s.findBuild(cmd.Context(), device+"/"+version)
 	if err != nil {
-		return build, bootprofile.Profile{}, fmt.Errorf("cannot find build %s of %s: %w", version, device, err)
+		return build, bootprofile.Profile{}, err
 	}
 	repo, err := s.repository()
 	if err != nil {
@@ -139,7 +159,7 @@ func newHandsetRun() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "run PHONE",
 		Short:   "Switch a phone on and let its agent work",
-		Long:    "Boots the phone and goes one round: goes on with an update that was under way, or checks in,\ndownloads, verifies, installs, restarts and reports. It may be killed at any moment.",
+		Long:    "Boots the phone and goes one round: goes on with an update that was under way, or checks in, downloads, verifies, installs, restarts and reports. It may be killed at any moment.",
 		Example: "  friday handset run my-umi --server http://127.0.0.1:8017",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -173,7 +193,7 @@ func newHandsetRun() *cobra.Command {
 				}
 				select {
 				case <-cmd.Context().Done():
-					return cmd.Context().Err()
+					return nil
 				case <-time.After(every):
 				}
 			}
@@ -228,10 +248,10 @@ func newHandsetStatus() *cobra.Command {
 }
 
 func openPhone(cmd *cobra.Command, dir string) (*handset.Phone, error) {
-	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("cannot open handset: %w; 'friday handset flash' makes one", err)
-	}
 	p, err := handset.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot open handset: %s is none; 'friday handset flash DEVICE VERSION --phone %[1]s' makes one", dir)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,10 +18,16 @@ func newInit() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "init DIR",
 		Short:   "Make a new OS repository",
-		Long:    "Makes a git repository that describes an OS: os.yaml, devices/, layers/. Its folder\n.friday, which git ignores, gets the signing keys and this installation's configuration.",
+		Long:    "Makes a git repository that describes an OS: os.yaml, devices/, layers/. Its folder .friday, which git ignores, gets the signing keys and this installation's configuration.",
 		Example: "  friday init mango --name \"Mango OS\" --url https://os.example.org",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkURL(url); err != nil {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--url is %w", err)}
+			}
+			if strings.TrimSpace(name) == "" {
+				return &usageError{cmd.CommandPath(), errors.New("--name is empty; what is the OS called?")}
+			}
 			dir := args[0]
 			if err := osrepo.Init(dir, osrepo.InitOptions{Name: name, UpdateURL: url}); err != nil {
 				return err
@@ -28,7 +36,7 @@ func newInit() *cobra.Command {
 			if err := os.MkdirAll(state, 0o700); err != nil {
 				return fmt.Errorf("cannot make %s: %w", state, err)
 			}
-			if err := os.WriteFile(filepath.Join(state, "friday.yaml"), []byte(configText), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(state, "friday.yaml"), fmt.Appendf(nil, configText, url), 0o644); err != nil {
 				return fmt.Errorf("cannot write configuration: %w", err)
 			}
 			if err := keys.Generate(filepath.Join(state, "keys")); err != nil {
@@ -46,6 +54,6 @@ Next, inside %s:
 		},
 	}
 	c.Flags().StringVar(&name, "name", "My OS", "what the OS is called")
-	c.Flags().StringVar(&url, "url", "http://127.0.0.1:8017", "where handsets will find updates")
+	c.Flags().StringVar(&url, "url", "http://127.0.0.1:8017", "`address` at which people and handsets will find the server")
 	return c
 }

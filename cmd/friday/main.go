@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is main without the process, for tests.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(stderr)
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
@@ -46,6 +47,33 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 1
 }
 
+// untilSignal ends its context with SIGINT or SIGTERM, so that what runs tidies
+// up. A second SIGINT ends the process at once; a second SIGTERM does not, since
+// a child gets Ctrl-C from the terminal and SIGTERM from its parent.
+func untilSignal(stderr io.Writer) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		interrupts := 0
+		for s := range signals {
+			cancel()
+			if s != os.Interrupt {
+				continue
+			}
+			if interrupts++; interrupts > 1 {
+				fmt.Fprintln(stderr, "friday: ended at once")
+				os.Exit(1)
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel()
+	}
+}
+
 // usageError is a mistake in the command line.
 type usageError struct {
 	command string
@@ -59,7 +87,8 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "friday",
 		Short:         "The engine of a community phone OS",
-		Long:          "Friday listens to the people who use your OS, builds it for their phones from\nstock firmware and layers, and puts a signed update on every one of them each week.",
+		Long:          "Friday listens to the people who use your OS, builds it for their phones from stock firmware and layers, and puts a signed update on every one of them each week.",
+		Example:       "  friday demo",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -71,27 +100,21 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newDemo(), newInit(), newServe(), newWorker(), newStock(), newBuild(), newOTA(), newAVB(),
-		newTrain(), newHandset())
-	wrapUsage(root)
-	return root
-}
-
-// wrapUsage makes every mistake in flags and arguments a usageError, whichever
-// of cobra's ways reports it.
-func wrapUsage(c *cobra.Command) {
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c.CommandPath(), err} })
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return &usageError{c.CommandPath(), err}
-			}
-			return nil
+	root.SetUsageFunc(usage)
+	root.SetHelpFunc(help)
+	add := func(group, title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: group, Title: title})
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
 		}
 	}
-	for _, sub := range c.Commands() {
-		wrapUsage(sub)
-	}
+	add("make", "Make an OS", newInit(), newStock(), newBuild(), newOTA(), newAVB())
+	add("ship", "Ship it", newServe(), newWorker(), newTrain())
+	add("try", "Try it", newDemo(), newHandset())
+	root.SetHelpCommand(newHelp(root))
+	wrapUsage(root)
+	return root
 }
 
 // group is a noun: it has verbs and does nothing itself.
@@ -108,5 +131,9 @@ func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
 		},
 	}
 	c.AddCommand(verbs...)
+	for _, v := range verbs {
+		example, _, _ := strings.Cut(v.Example, "\n")
+		c.Example = strings.TrimPrefix(c.Example+"\n"+example, "\n")
+	}
 	return c
 }

@@ -29,35 +29,54 @@ func newOTA() *cobra.Command {
 		newOTAVerify(), newOTAExtract())
 }
 
-const sideHelp = "A build is DEVICE/VERSION, its ID, or somebody's full OTA zip."
-
 // side opens what --from or --to names.
 func (s *installation) side(ctx context.Context, name string) (ota.Side, func(), error) {
 	if fi, err := os.Stat(name); err == nil && fi.Mode().IsRegular() {
-		f, err := os.Open(name)
-		if err != nil {
-			return ota.Side{}, nil, fmt.Errorf("cannot open package: %w", err)
-		}
-		defer f.Close()
-		side, done, err := ota.Extract(ctx, f, fi.Size(), s.blobs, 0)
-		if err != nil {
-			return side, done, fmt.Errorf("cannot use %s: %w", name, err)
-		}
-		return side, done, nil
+		var side ota.Side
+		var done func()
+		err := withFile(name, func(f *os.File, size int64) (err error) {
+			side, done, err = ota.Extract(ctx, f, size, s.blobs, 0)
+			return err
+		})
+		return side, done, err
 	}
-	var build catalog.Build
-	err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
-		if device, version, ok := strings.Cut(name, "/"); ok {
-			build, err = catalog.BuildByIncremental(tx, device, version)
-		} else {
-			build, err = catalog.BuildByID(tx, name)
-		}
-		return err
-	})
+	build, err := s.findBuild(ctx, name)
 	if err != nil {
-		return ota.Side{}, nil, fmt.Errorf("cannot find build %q: %w. %s", name, err, sideHelp)
+		return ota.Side{}, nil, err
 	}
 	return ota.Open(s.blobs, build)
+}
+
+// findBuild finds a build by DEVICE/VERSION or by its ID.
+func (s *installation) findBuild(ctx context.Context, name string) (build catalog.Build, err error) {
+	device, version, named := strings.Cut(name, "/")
+	var others []catalog.Build
+	err = s.db.Read(ctx, func(tx *db.Tx) (err error) {
+		if !named {
+			build, err = catalog.BuildByID(tx, name)
+			return err
+		}
+		if build, err = catalog.BuildByIncremental(tx, device, version); err == nil {
+			return nil
+		}
+		var listErr error
+		others, listErr = catalog.Builds(tx, device)
+		return errors.Join(err, listErr)
+	})
+	if !errors.Is(err, catalog.ErrNotFound) {
+		return build, err
+	}
+	if !named {
+		return build, fmt.Errorf("cannot find build %q: there is no such ID and no such file; a build is DEVICE/VERSION, its ID, or somebody's full OTA zip", name)
+	}
+	if len(others) == 0 {
+		return build, fmt.Errorf("cannot find build %s: there is none of %s yet; make one with 'friday build %[2]s --version %s'", name, device, version)
+	}
+	var versions []string
+	for _, b := range others[:min(len(others), 8)] {
+		versions = append(versions, b.Version)
+	}
+	return build, fmt.Errorf("cannot find build %s: of %s there are %s", name, device, strings.Join(versions, ", "))
 }
 
 func newOTAMake(kind, short, example string) *cobra.Command {
@@ -71,12 +90,12 @@ func newOTAMake(kind, short, example string) *cobra.Command {
 	c := &cobra.Command{
 		Use:     use,
 		Short:   short,
-		Long:    short + ", sign it, and prove it: it is applied, and every partition compared,\nbefore it is written to its place. " + sideHelp,
+		Long:    short + ", sign it, and prove it: it is applied, and every partition compared, before it is written to its place. A build is DEVICE/VERSION, its ID, or somebody's full OTA zip.",
 		Example: "  friday ota " + kind + " " + example,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if to == "" || out == "" || kind == catalog.Incremental && from == "" {
-				return &usageError{cmd.CommandPath(), fmt.Errorf("it takes the form %s", use)}
+				return &usageError{cmd.CommandPath(), fmt.Errorf("something is missing: expected 'friday ota %s'", use)}
 			}
 			s, err := f.open(cmd.Context())
 			if err != nil {
@@ -116,6 +135,14 @@ func (s *installation) makePackage(cmd *cobra.Command, from, to, out, keyDir str
 	if o.Signer, o.Cert, err = ring.OTA(); err != nil {
 		return p, err
 	}
+	if fi, err := os.Stat(out); err == nil && !fi.Mode().IsRegular() {
+		return p, fmt.Errorf("cannot write package %s: it is there and no regular file", out)
+	}
+	f, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+"-*")
+	if err != nil {
+		return p, fmt.Errorf("cannot write package %s: %w", out, errors.Unwrap(err))
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.RemoveAll(f.Name())) }()
 	target, done, err := s.side(ctx, to)
 	if err != nil {
 		return p, err
@@ -129,12 +156,10 @@ func (s *installation) makePackage(cmd *cobra.Command, from, to, out, keyDir str
 		}
 		defer done()
 		source = &side
+		if side.Build.ID == target.Build.ID {
+			return p, fmt.Errorf("cannot make incremental: --from and --to are the same build, %s of %s", side.Build.Version, side.Build.Device)
+		}
 	}
-	f, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+"-*")
-	if err != nil {
-		return p, fmt.Errorf("cannot write package: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close(), os.RemoveAll(f.Name())) }()
 	if source == nil {
 		p, err = ota.Full(ctx, f, target, o)
 	} else {
@@ -147,10 +172,10 @@ func (s *installation) makePackage(cmd *cobra.Command, from, to, out, keyDir str
 		return p, err
 	}
 	p.ProvenAt = s.db.Now()
-	if err := errors.Join(f.Chmod(0o644), f.Sync()); err != nil {
-		return p, fmt.Errorf("cannot write package: %w", err)
+	if err := errors.Join(f.Chmod(0o644), f.Sync(), os.Rename(f.Name(), out)); err != nil {
+		return p, fmt.Errorf("cannot write package %s: %w", out, err)
 	}
-	return p, os.Rename(f.Name(), out)
+	return p, nil
 }
 
 func newOTAVerify() *cobra.Command {
@@ -159,8 +184,8 @@ func newOTAVerify() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "verify ZIP",
-		Short:   "Check a package by whomever: signatures, hashes, and the proof by applying",
-		Long:    "Checks the whole-file signature, the payload's signatures, that all parts agree, and, for\na full package or with --from, that applying it gives what it promises. Without --cert the\npackage's own certificate is used, which shows that it is whole, not whose it is.",
+		Short:   "Check a package of anybody: signatures, hashes, proof by applying",
+		Long:    "Checks the whole-file signature, the payload's signatures, that all parts agree, and, for a full package or with --from, that applying it gives what it promises. Without --cert the package's own certificate is used, which shows that it is whole, not whose it is.",
 		Example: "  friday ota verify umi-full.zip --cert ota.x509.pem\n  friday ota verify umi.zip --from umi/26.11.20",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -236,9 +261,11 @@ func newOTAExtract() *cobra.Command {
 			if dir == "" {
 				return &usageError{cmd.CommandPath(), errors.New("name the folder for the images with -o DIR")}
 			}
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return fmt.Errorf("cannot extract: %w", err)
+			done, err := outputFolder(dir)
+			if err != nil {
+				return err
 			}
+			defer done()
 			return withFile(args[0], func(f *os.File, size int64) error {
 				return extract(cmd, f, size, args[1:], dir)
 			})
@@ -263,9 +290,12 @@ func extract(cmd *cobra.Command, f *os.File, zipSize int64, only []string, dir s
 		return err
 	}
 	m := pl.Manifest()
+	if m.MinorVersion != 0 {
+		return errors.New("it is an incremental package, which holds no whole images; 'friday ota verify --from' applies it")
+	}
 	for _, name := range only {
 		if m.Partition(name) == nil {
-			return fmt.Errorf("cannot extract %s: the package has no such partition, only %s", name, strings.Join(partitionNames(m), ", "))
+			return fmt.Errorf("the package has no partition %s, only %s", name, strings.Join(partitionNames(m), ", "))
 		}
 	}
 	for i := range m.Partitions {
@@ -287,7 +317,7 @@ func extractPartition(ctx context.Context, pl *payload.Payload, name, dir string
 	path := filepath.Join(dir, name+".img")
 	tmp, err := os.CreateTemp(dir, "."+name+"-*")
 	if err != nil {
-		return "", fmt.Errorf("cannot extract %s: %w", name, err)
+		return "", fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	err = pl.Apply(ctx, name, nil, tmp, payload.ApplyOptions{})
 	if err == nil {
@@ -298,7 +328,7 @@ func extractPartition(ctx context.Context, pl *payload.Payload, name, dir string
 		err = os.Rename(tmp.Name(), path)
 	}
 	if err != nil {
-		return "", errors.Join(fmt.Errorf("cannot extract %s: %w", name, err), os.RemoveAll(tmp.Name()))
+		return "", errors.Join(fmt.Errorf("cannot write %s: %w", path, err), os.RemoveAll(tmp.Name()))
 	}
 	return path, nil
 }
@@ -311,21 +341,32 @@ func partitionNames(m *payload.Manifest) []string {
 	return names
 }
 
-// withFile opens a file that a person named.
+// withFile opens a file that a person named; what fn finds wrong with it names
+// the file.
 func withFile(path string, fn func(f *os.File, size int64) error) error {
-	f, err := os.Open(path)
+	fi, err := os.Stat(path) // first: opening a FIFO would wait
+	if err == nil && !fi.Mode().IsRegular() {
+		return fmt.Errorf("cannot use %s: it is a %s, expected a file", path, kindOf(fi.Mode()))
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(path)
+	}
 	if err != nil {
-		return fmt.Errorf("cannot open file: %w", err)
+		return fmt.Errorf("cannot use %s: %w", path, errors.Unwrap(err))
 	}
 	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("cannot open file: %w", err)
+	if err := fn(f, fi.Size()); err != nil {
+		return fmt.Errorf("cannot use %s: %w", path, err)
 	}
-	if !fi.Mode().IsRegular() {
-		return fmt.Errorf("cannot open %s: it is no regular file", path)
+	return nil
+}
+
+func kindOf(m os.FileMode) string {
+	if m.IsDir() {
+		return "folder"
 	}
-	return fn(f, fi.Size())
+	return "device or pipe"
 }
 
 func readCertificate(path string) (*x509.Certificate, error) {
@@ -337,5 +378,9 @@ func readCertificate(path string) (*x509.Certificate, error) {
 	if block == nil || block.Type != "CERTIFICATE" {
 		return nil, fmt.Errorf("cannot read certificate %s: expected a PEM file with a CERTIFICATE", path)
 	}
-	return x509.ParseCertificate(block.Bytes)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read certificate %s: %w", path, err)
+	}
+	return cert, nil
 }

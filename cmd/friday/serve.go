@@ -43,8 +43,9 @@ func newServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the site and the update API",
-		Long: "Serves the forum, the train console and the update API. It opens no release key:\n" +
-			"'friday worker' builds and signs. --with-worker starts one as a process of its own.",
+		Long: "Serves the forum, the train console and the update API. It opens no release key: " +
+			"'friday worker' builds and signs. --with-worker starts one as a process of its own. " +
+			"SIGTERM lets running requests finish.",
 		Example: "  friday serve --dir .friday --with-worker\n  friday serve --db postgres://friday@db/friday",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -77,20 +78,27 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	if err := api.Refresh(ctx); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", s.Listen)
+	listener, err := listen(s.Listen, "the site", "choose another address with --listen or \"listen\" in friday.yaml")
 	if err != nil {
-		return fmt.Errorf("cannot serve at %s: %w; choose another address with --listen", s.Listen, err)
+		return err
+	}
+	defer listener.Close()
+	var metrics net.Listener
+	if s.Metrics != "" {
+		if metrics, err = listen(s.Metrics, "metrics", "change or empty \"metrics\" in friday.yaml"); err != nil {
+			return err
+		}
+		defer metrics.Close()
 	}
 	if err := s.firstRun(ctx, stderr); err != nil {
 		return err
 	}
+	// From here on nothing returns before all of these have ended.
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveUntil(ctx, listener, handler) })
+	group.Go(func() error { return serveUntil(ctx, listener, handler, log) })
 	group.Go(func() error { return api.Run(ctx) })
-	if s.Metrics != "" {
-		if err := s.serveMetrics(ctx, group, api, registry); err != nil {
-			return err
-		}
+	if metrics != nil {
+		group.Go(func() error { return serveUntil(ctx, metrics, s.metrics(ctx, api, registry), log) })
 	}
 	if f.withWorker {
 		group.Go(func() error { return f.runWorker(ctx, stderr) })
@@ -101,6 +109,14 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+func listen(address, what, advice string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot serve %s: %w; %s", what, err, advice)
+	}
+	return l, nil
 }
 
 // handlers puts site and update API behind one address.
@@ -151,13 +167,14 @@ func (s *installation) firstRun(ctx context.Context, stderr io.Writer) error {
 }
 
 // serveUntil serves until ctx ends, then lets running requests finish.
-func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
+func serveUntil(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	done := make(chan error, 1)
 	go func() {
@@ -175,11 +192,8 @@ func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
 	return nil
 }
 
-func (s *installation) serveMetrics(ctx context.Context, group *errgroup.Group, api *updateapi.Server, registry *prometheus.Registry) error {
-	l, err := net.Listen("tcp", s.Metrics)
-	if err != nil {
-		return fmt.Errorf("cannot serve metrics at %s: %w; change or empty \"metrics\" in %s", s.Metrics, err, filepath.Join(s.dir, "friday.yaml"))
-	}
+// metrics are what machines ask: figures, and whether all is well.
+func (s *installation) metrics(ctx context.Context, api *updateapi.Server, registry *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -190,8 +204,7 @@ func (s *installation) serveMetrics(ctx context.Context, group *errgroup.Group, 
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	group.Go(func() error { return serveUntil(ctx, l, mux) })
-	return nil
+	return mux
 }
 
 // runWorker runs a worker as a process of its own, so that this one never holds
@@ -205,7 +218,7 @@ func (f *serveFlags) runWorker(ctx context.Context, stderr io.Writer) error {
 	cmd := exec.CommandContext(ctx, exe, args...)
 	cmd.Stdout, cmd.Stderr = stderr, stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = drain
+	cmd.WaitDelay = 2 * drain // its jobs drain too
 	if err := cmd.Run(); ctx.Err() == nil {
 		return fmt.Errorf("cannot go on without the worker: %w", errors.Join(err, errors.New("it has ended")))
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,8 +28,8 @@ func (f *stateFlags) register(c *cobra.Command) {
 	if dir == "" {
 		dir = ".friday"
 	}
-	c.Flags().StringVar(&f.dir, "dir", dir, "`folder` of this installation's state (or $FRIDAY_DIR)")
-	c.Flags().StringVar(&f.db, "db", "", "database: sqlite:PATH or postgres://… (default DIR/friday.db, or what friday.yaml says)")
+	c.Flags().StringVar(&f.dir, "dir", dir, "`folder` of this installation (or $FRIDAY_DIR)")
+	c.Flags().StringVar(&f.db, "db", "", "`address` of the database: sqlite:PATH or postgres://… (default what friday.yaml says)")
 	c.Flags().StringVar(&f.blobs, "blobs", "", "`folder` of the bytes (default DIR/blobs)")
 }
 
@@ -42,9 +43,11 @@ type installation struct {
 
 // open opens the state, which friday init has made.
 func (f *stateFlags) open(ctx context.Context) (_ *installation, err error) {
-	fi, err := os.Stat(f.dir)
-	if err != nil || !fi.IsDir() {
-		return nil, fmt.Errorf("cannot open installation: there is no folder %s; run this inside an OS repository made by 'friday init', or name the folder with --dir", f.dir)
+	if err := checkDatabase(f.db); f.db != "" && err != nil {
+		return nil, fmt.Errorf("cannot open installation: --db is %w", err)
+	}
+	if strings.Contains(f.blobs, "://") {
+		return nil, fmt.Errorf("cannot open installation: --blobs is %q, expected a folder", f.blobs)
 	}
 	s := &installation{dir: f.dir}
 	if s.config, err = readConfig(f.dir); err != nil {

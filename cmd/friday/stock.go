@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -26,7 +27,7 @@ func newStockAdd() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "add FILE --device CODENAME",
 		Short:   "Take in a vendor's firmware",
-		Long:    "Reads a vendor's A/B OTA zip, keeps its partitions by digest, and makes the index of its\nfiles that layers are checked against.",
+		Long:    "Reads a vendor's A/B OTA zip, keeps its partitions by digest, and makes the index of its files that layers are checked against.",
 		Example: "  friday stock add umi-ota-15.zip --device umi",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,17 +39,11 @@ func newStockAdd() *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			file, err := os.Open(args[0])
-			if err != nil {
-				return fmt.Errorf("cannot open firmware: %w", err)
-			}
-			defer file.Close()
-			fi, err := file.Stat()
-			if err != nil {
-				return fmt.Errorf("cannot open firmware: %w", err)
-			}
-			stock, err := rom.AddStock(cmd.Context(), s.blobs, file, fi.Size(), device)
-			if err != nil {
+			var stock catalog.Stock
+			if err := withFile(args[0], func(file *os.File, size int64) (err error) {
+				stock, err = rom.AddStock(cmd.Context(), s.blobs, file, size, device)
+				return err
+			}); err != nil {
 				return err
 			}
 			if err := s.db.Write(cmd.Context(), func(tx *db.Tx) error {
@@ -75,7 +70,7 @@ func printStock(w io.Writer, s catalog.Stock) error {
 	fmt.Fprintf(tw, "digest\t%s\n", s.Digest)
 	fmt.Fprintf(tw, "android\t%s, security patch %s\n", s.Release, s.PatchLevel)
 	for _, p := range s.Partitions {
-		fmt.Fprintf(tw, "%s\t%s %s\n", p.Name, size(p.Size), p.FS)
+		fmt.Fprintf(tw, "%s\t%s\n", p.Name, strings.TrimSpace(size(p.Size)+" "+p.FS))
 	}
 	return tw.Flush()
 }
@@ -98,9 +93,10 @@ func newStockList() *cobra.Command {
 			if len(args) > 0 {
 				device = args[0]
 			}
-			var list []catalog.Stock
-			if err := s.db.Read(cmd.Context(), func(tx *db.Tx) (err error) {
-				list, err = catalog.Stocks(tx, device)
+			list := []catalog.Stock{} // "[]" as JSON, not "null"
+			if err := s.db.Read(cmd.Context(), func(tx *db.Tx) error {
+				found, err := catalog.Stocks(tx, device)
+				list = append(list, found...)
 				return err
 			}); err != nil {
 				return err

@@ -65,7 +65,7 @@ func newTrainCut() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "cut",
 		Short:   "Cut the week's release from a commit",
-		Long:    "Freezes the release that leaves next from a commit of the OS repository. Every commit since\nthe last release that says \"Fixes: #41\" brings thread 41 along. The worker then builds and\npackages it.",
+		Long:    "Freezes the release that leaves next from a commit of the OS repository. Every commit since the last release that says \"Fixes: #41\" brings thread 41 along. The worker then builds and packages it.",
 		Example: "  friday train cut\n  friday train cut --rev v2 --respin 26.11.27",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,7 +21,7 @@ func newWorker() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "worker",
 		Short:   "Build, package and sign what the train asks for",
-		Long:    "Takes build and package jobs from the database, signs what it makes with the release\nkeys, and moves the train on. Run as many as you like on one PostgreSQL.",
+		Long:    "Takes build and package jobs from the database, signs what it makes with the release keys, and moves the train on. Run as many as you like on one PostgreSQL.",
 		Example: "  friday worker --dir .friday --keys /secure/keys",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,5 +62,9 @@ func (s *installation) keyRing(dir string) (*keys.Ring, error) {
 	if dir == "" {
 		dir = filepath.Join(s.dir, "keys")
 	}
-	return keys.Open(dir)
+	ring, err := keys.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot open release keys: there is no folder %s; 'friday init' made them: name their folder with --keys", dir)
+	}
+	return ring, err
 }
