@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/judge"
 )
 
 func noise(seed uint64, n int) []byte {
@@ -57,11 +58,11 @@ func verity(t *testing.T, file string, d *HashtreeDescriptor, fec bool) ([]byte,
 	if fec {
 		args = append(args, "--fec-device", file, fmt.Sprintf("--fec-offset=%d", d.FECOffset), fmt.Sprintf("--fec-roots=%d", d.FECRoots))
 	}
-	return exec.Command(needs(t, "veritysetup"), args...).CombinedOutput()
+	return exec.Command("veritysetup", args...).CombinedOutput()
 }
 
 func TestVeritysetupAcceptsTree(t *testing.T) {
-	needs(t, "veritysetup")
+	judge.Need(t, "veritysetup")
 	for _, c := range []struct {
 		blocks, blockSize int
 		algorithm         string
@@ -106,7 +107,7 @@ func TestVeritysetupAcceptsTree(t *testing.T) {
 
 // TestVeritysetupRepairs damages data and tree and lets veritysetup correct it.
 func TestVeritysetupRepairs(t *testing.T) {
-	needs(t, "veritysetup")
+	judge.Need(t, "veritysetup")
 	for _, roots := range []int{2, 4} {
 		data := noise(3, 3000*4096)
 		im, d, err := AddHashtree(imageOf(data), HashtreeParams{Partition: "system", Salt: noise(4, 32), FECRoots: roots})

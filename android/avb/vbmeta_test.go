@@ -11,10 +11,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"github.com/fridayos/friday/internal/judge"
 )
 
 // testKey reads one of the throw-away keys in testdata.
@@ -30,15 +31,6 @@ func testKey(t testing.TB, bits int) *rsa.PrivateKey {
 		t.Fatal(err)
 	}
 	return k
-}
-
-func needs(t testing.TB, program string) string {
-	t.Helper()
-	p, err := exec.LookPath(program)
-	if err != nil {
-		t.Skipf("needs %s", program)
-	}
-	return p
 }
 
 // sample is a struct with every descriptor there is.
@@ -110,7 +102,7 @@ func TestSignVerifyRoundTrip(t *testing.T) {
 
 // TestOpenSSL lets openssl check the signature over header and auxiliary block.
 func TestOpenSSL(t *testing.T) {
-	openssl := needs(t, "openssl")
+	judge.Need(t, "openssl")
 	for _, c := range []struct {
 		a      Algorithm
 		digest string
@@ -132,11 +124,7 @@ func TestOpenSSL(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		cmd := exec.Command(openssl, "dgst", c.digest, "-verify", "pub.pem", "-signature", "sig", "signed")
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v: %s", c.a, err, out)
-		}
+		judge.In(t, dir, "openssl", "dgst", c.digest, "-verify", "pub.pem", "-signature", "sig", "signed")
 	}
 }
 

@@ -7,13 +7,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/judge"
 )
 
 func noise(seed uint64, n int) []byte {
@@ -22,15 +22,6 @@ func noise(seed uint64, n int) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8(s).Read(b)
 	return b
-}
-
-func needs(t testing.TB, program string) string {
-	t.Helper()
-	p, err := exec.LookPath(program)
-	if err != nil {
-		t.Skipf("needs %s", program)
-	}
-	return p
 }
 
 func all(t testing.TB, im *tree.Image) []byte {
@@ -163,7 +154,7 @@ func TestChangedImageIsComputedAnew(t *testing.T) {
 
 // TestUnpackBootimg lets Debian's unpack_bootimg read what is built.
 func TestUnpackBootimg(t *testing.T) {
-	unpack := needs(t, "unpack_bootimg")
+	judge.Need(t, "unpack_bootimg")
 	for name, im := range samples() {
 		if im.HeaderVersion == 4 && im.Vendor || im.DT != nil { // that program knows neither
 			continue
@@ -173,11 +164,7 @@ func TestUnpackBootimg(t *testing.T) {
 		if err := os.WriteFile(file, build(t, im), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Command(unpack, "--boot_img", file, "--out", filepath.Join(dir, "out")).CombinedOutput()
-		if err != nil {
-			t.Errorf("%s: %v: %s", name, err, out)
-			continue
-		}
+		out := judge.Run(t, "unpack_bootimg", "--boot_img", file, "--out", filepath.Join(dir, "out"))
 		ramdisk := "ramdisk"
 		if im.Vendor {
 			ramdisk = "vendor_ramdisk"
@@ -188,7 +175,7 @@ func TestUnpackBootimg(t *testing.T) {
 			}
 		}
 		for _, want := range []string{"os version: " + im.OSVersion.String() + "\n", "os patch level: " + im.OSPatchLevel.String()} {
-			if !im.Vendor && im.OSPatchLevel.Month > 0 && !strings.Contains(string(out), want) {
+			if !im.Vendor && im.OSPatchLevel.Month > 0 && !strings.Contains(out, want) {
 				t.Errorf("%s: no %q in %s", name, want, out)
 			}
 		}
@@ -197,7 +184,7 @@ func TestUnpackBootimg(t *testing.T) {
 
 // TestMkbootimg reads what Debian's mkbootimg writes, and builds the same bytes.
 func TestMkbootimg(t *testing.T) {
-	mkbootimg := needs(t, "mkbootimg")
+	judge.Need(t, "mkbootimg")
 	dir := t.TempDir()
 	for name, b := range map[string][]byte{"kernel": noise(1, 9000), "ramdisk": noise(2, 4000), "second": noise(3, 10), "dtb": noise(4, 100)} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
@@ -220,11 +207,7 @@ func TestMkbootimg(t *testing.T) {
 		{"v3", append(common, "--header_version", "3", "--cmdline", long), nil}, // its header_size is one that no other program writes
 	} {
 		file := filepath.Join(dir, "out.img")
-		cmd := exec.Command(mkbootimg, append(c.args, "-o", file)...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", c.name, err, out)
-		}
+		judge.In(t, dir, "mkbootimg", append(c.args, "-o", file)...)
 		want, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -250,11 +233,7 @@ func TestMkbootimg(t *testing.T) {
 		}
 	}
 	args := []string{"--header_version", "3", "--vendor_boot", "vendor.img", "--vendor_ramdisk", "ramdisk", "--dtb", "dtb", "--vendor_cmdline", "q=1", "--pagesize", "4096"}
-	cmd := exec.Command(mkbootimg, args...)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("vendor_boot: %v: %s", err, out)
-	}
+	judge.In(t, dir, "mkbootimg", args...)
 	want, err := os.ReadFile(filepath.Join(dir, "vendor.img"))
 	if err != nil {
 		t.Fatal(err)

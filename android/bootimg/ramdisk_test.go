@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/judge"
 	"github.com/klauspost/compress/gzip"
 )
 
@@ -82,35 +83,14 @@ func TestRamdiskRoundTrip(t *testing.T) {
 	same(t, large, got)
 }
 
-// run gives b to a program by a file and returns what it prints.
-func run(t *testing.T, b []byte, program string, args ...string) []byte {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "in")
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	in, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	cmd := exec.Command(needs(t, program), args...)
-	var out, errs bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &errs
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s %q: %v: %s", program, args, err, errs.Bytes())
-	}
-	return out.Bytes()
-}
-
 func TestJudgesOfRamdisk(t *testing.T) {
 	plain := pack(t, sampleRamdisk(), Plain)
 	t.Run("cpio", func(t *testing.T) {
 		want := "a name \xff\n\ndefault.prop\ndev\ndev/loop0\ndev/null\ndev/pipe\ndev/sock\nempty\netc\ninit\nsystem\nsystem/build.prop\n"
-		if got := run(t, plain, "cpio", "-t", "--quiet"); string(got) != want {
+		if got := judge.Pipe(t, plain, "cpio", "-t", "--quiet"); string(got) != want {
 			t.Errorf("cpio lists %q\nwant %q", got, want)
 		}
-		got := string(run(t, plain, "cpio", "-tvn", "--quiet"))
+		got := string(judge.Pipe(t, plain, "cpio", "-tvn", "--quiet"))
 		for _, line := range []string{"-rwxr-x---   1 0        2000        70001 ", "drwxrwxrwt   1 0        0 ", "crw-rw-rw-   1 0        0          1,   3 ", "-rw-r--r--   2 0        0 ", " etc -> /system/etc"} {
 			if !strings.Contains(got, line) {
 				t.Errorf("cpio prints no %q in\n%s", line, got)
@@ -119,21 +99,21 @@ func TestJudgesOfRamdisk(t *testing.T) {
 	})
 	t.Run("lz4", func(t *testing.T) {
 		b := pack(t, sampleRamdisk(), LZ4Legacy)
-		run(t, b, "lz4", "-t")
-		if !bytes.Equal(run(t, b, "lz4", "-dc"), plain) {
+		judge.Pipe(t, b, "lz4", "-t")
+		if !bytes.Equal(judge.Pipe(t, b, "lz4", "-dc"), plain) {
 			t.Error("lz4 unpacks other bytes")
 		}
-		got, c, err := UnpackRamdisk(run(t, plain, "lz4", "-l", "-12", "-c"))
+		got, c, err := UnpackRamdisk(judge.Pipe(t, plain, "lz4", "-l", "-12", "-c"))
 		if err != nil || c != LZ4Legacy {
 			t.Fatalf("%s, %v", c, err)
 		}
 		same(t, sampleRamdisk(), got)
 	})
 	t.Run("gzip", func(t *testing.T) {
-		if !bytes.Equal(run(t, pack(t, sampleRamdisk(), Gzip), "gzip", "-dc"), plain) {
+		if !bytes.Equal(judge.Pipe(t, pack(t, sampleRamdisk(), Gzip), "gzip", "-dc"), plain) {
 			t.Error("gzip unpacks other bytes")
 		}
-		if _, c, err := UnpackRamdisk(run(t, plain, "gzip", "-9c")); err != nil || c != Gzip {
+		if _, c, err := UnpackRamdisk(judge.Pipe(t, plain, "gzip", "-9c")); err != nil || c != Gzip {
 			t.Errorf("%s, %v", c, err)
 		}
 	})
@@ -141,7 +121,7 @@ func TestJudgesOfRamdisk(t *testing.T) {
 
 // TestReadsCPIO reads what Debian's cpio writes, in both forms.
 func TestReadsCPIO(t *testing.T) {
-	cpio := needs(t, "cpio")
+	judge.Need(t, "cpio")
 	dir := t.TempDir()
 	for name, b := range map[string][]byte{"a/b/file": []byte("content"), "a/other": noise(1, 5000)} {
 		file := filepath.Join(dir, name)
@@ -159,7 +139,7 @@ func TestReadsCPIO(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, form := range []string{"newc", "crc"} {
-		cmd := exec.Command(cpio, "-o", "--quiet", "-H", form)
+		cmd := exec.Command("cpio", "-o", "--quiet", "-H", form)
 		cmd.Dir = dir
 		cmd.Stdin = strings.NewReader(".\na\na/b\na/b/file\na/other\nlink\nsym\n")
 		b, err := cmd.Output()

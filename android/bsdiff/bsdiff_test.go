@@ -6,11 +6,12 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fridayos/friday/internal/judge"
 )
 
 // pair makes an old file that looks like code and text, and a new one with
@@ -115,9 +116,7 @@ func TestRoundTrip(t *testing.T) {
 
 // The foreign differ: what Debian's bsdiff writes is read.
 func TestReadsBSDIFF40(t *testing.T) {
-	if _, err := exec.LookPath("bsdiff"); err != nil {
-		t.Skipf("needs bsdiff")
-	}
+	judge.Need(t, "bsdiff")
 	dir := t.TempDir()
 	for seed := range uint64(6) {
 		old, next := pair(seed, 100_000)
@@ -125,9 +124,7 @@ func TestReadsBSDIFF40(t *testing.T) {
 		if err := errors.Join(os.WriteFile(o, old, 0o600), os.WriteFile(n, next, 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := exec.Command("bsdiff", o, n, p).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
+		judge.Run(t, "bsdiff", o, n, p)
 		b, err := os.ReadFile(p)
 		if err != nil {
 			t.Fatal(err)
@@ -143,11 +140,7 @@ func TestReadsBSDIFF40(t *testing.T) {
 
 // The streams of our patches are what the brotli and bzip2 programs read.
 func TestStreamsAreForeign(t *testing.T) {
-	for _, program := range []string{"brotli", "bzip2"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs %s", program)
-		}
-	}
+	judge.Need(t, "brotli", "bzip2")
 	old, next := pair(3, 80_000)
 	p := diff(t, old, next)
 	h, err := parseHeader(p)
@@ -157,12 +150,7 @@ func TestStreamsAreForeign(t *testing.T) {
 	rest := p[headerSize:]
 	var sum int
 	for i, s := range [][]byte{rest[:h.control], rest[h.control : h.control+h.diff], rest[h.control+h.diff:]} {
-		c := exec.Command([]string{bzip: "bzip2", brotli: "brotli"}[h.kind[i]], "-dc")
-		c.Stdin = bytes.NewReader(s)
-		out, err := c.Output()
-		if err != nil {
-			t.Fatalf("stream %d: %v", i, err)
-		}
+		out := judge.Pipe(t, s, []string{bzip: "bzip2", brotli: "brotli"}[h.kind[i]], "-dc")
 		if i > 0 {
 			sum += len(out)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fridayos/friday/android/erofs"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/judge"
 )
 
 var options = erofs.Options{
@@ -43,7 +44,7 @@ func TestRoundTripOfRandomTrees(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			root := randomTree(seed, 20+int(seed)*20)
 			_, got := reread(t, root, options)
-			mustEqual(t, root, got)
+			judge.Same(t, root, got)
 		})
 	}
 }
@@ -70,11 +71,11 @@ func TestInfo(t *testing.T) {
 func TestKernelMountsWhatIsBuilt(t *testing.T) {
 	root := randomTree(99, 600)
 	addOddities(root)
-	mustEqual(t, root, mount(t, buildFile(t, root, options)))
+	judge.Same(t, root, judge.Kernel(t, buildFile(t, root, options)))
 }
 
 func TestFsckAcceptsWhatIsBuilt(t *testing.T) {
-	need(t, "fsck.erofs")
+	judge.Need(t, "fsck.erofs")
 	needRoot(t)
 	for seed := range uint64(4) {
 		root := randomTree(200+seed, 300)
@@ -83,9 +84,9 @@ func TestFsckAcceptsWhatIsBuilt(t *testing.T) {
 		}
 		image := buildFile(t, root, options)
 		dir := filepath.Join(t.TempDir(), "x")
-		run(t, "fsck.erofs", "--extract="+dir, image)
+		judge.Run(t, "fsck.erofs", "--extract="+dir, image)
 		want := tree.Clone(root)
-		got := readDisk(t, dir)
+		got := judge.Folder(t, dir)
 		for _, root := range []*tree.Node{want, got} {
 			// fsck.erofs extracts no xattrs, and loses setuid and setgid as it changes owners last.
 			err := tree.Walk(root, func(_ string, n *tree.Node) error {
@@ -117,17 +118,17 @@ func sameButLinks(t *testing.T, want, got *tree.Node) {
 }
 
 func TestDumpReadsTheSuperblock(t *testing.T) {
-	need(t, "dump.erofs")
+	judge.Need(t, "dump.erofs")
 	root := randomTree(5, 100)
 	root.Set("build.prop", tree.NewFile(0o644, 0, 0, []byte("ro.build.id=1\n")))
 	image := buildFile(t, root, options)
-	out := run(t, "dump.erofs", "-s", image)
+	out := judge.Run(t, "dump.erofs", "-s", image)
 	for _, want := range []string{"11223344-5566-4788-99aa-bbccddeeff01", "sb_csum", "mtime"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("expected %q in\n%s", want, out)
 		}
 	}
-	if out := run(t, "dump.erofs", "--path=/build.prop", image); !strings.Contains(out, "Size: 14") {
+	if out := judge.Run(t, "dump.erofs", "--path=/build.prop", image); !strings.Contains(out, "Size: 14") {
 		t.Errorf("expected a size of 14 in\n%s", out)
 	}
 }

@@ -1,14 +1,11 @@
 package erofs_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -17,29 +14,12 @@ import (
 	"github.com/fridayos/friday/android/tree"
 )
 
-// need skips a test by the name of a program that is not installed.
-func need(t testing.TB, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Skipf("needs %s", program)
-	}
-}
-
 // needRoot skips a test that makes devices and other people's files.
 func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skipf("needs root, to make devices and owners")
 	}
-}
-
-func run(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
 }
 
 // buildFile builds an image into a file.
@@ -82,38 +62,6 @@ func openFile(t testing.TB, path string) (*erofs.Image, *tree.Node) {
 		t.Fatal(err)
 	}
 	return im, root
-}
-
-// mustEqual fails with the first differences of two trees.
-func mustEqual(t testing.TB, want, got *tree.Node) {
-	t.Helper()
-	lines, err := tree.Diff(want, got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(lines) > 10 {
-		lines = append(lines[:10], fmt.Sprintf("and %d more", len(lines)-10))
-	}
-	if len(lines) > 0 {
-		t.Fatalf("trees differ (wanted, then found):\n%s", strings.Join(lines, "\n"))
-	}
-}
-
-// mount mounts an image with the kernel's own driver and reads the tree back.
-func mount(t testing.TB, image string) *tree.Node {
-	t.Helper()
-	need(t, "mount")
-	dir := t.TempDir()
-	out, err := exec.Command("mount", "-t", "erofs", "-o", "loop,ro", image, dir).CombinedOutput()
-	if err != nil {
-		if os.Geteuid() != 0 || bytes.Contains(out, []byte("ermission denied")) || bytes.Contains(out, []byte("unknown filesystem type")) ||
-			bytes.Contains(out, []byte("failed to setup loop")) {
-			t.Skipf("needs leave to mount erofs: %s", bytes.TrimSpace(out))
-		}
-		t.Fatalf("mount: %v\n%s", err, out)
-	}
-	t.Cleanup(func() { run(t, "umount", dir) })
-	return readDisk(t, dir)
 }
 
 // writeDisk makes a tree as files; it needs root.
@@ -179,75 +127,4 @@ func setTime(t testing.TB, n *tree.Node, name string) {
 	if err := unix.UtimesNanoAt(unix.AT_FDCWD, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// readDisk reads files as the kernel shows them.
-func readDisk(t testing.TB, dir string) *tree.Node {
-	t.Helper()
-	seen := map[uint64]*tree.Node{}
-	n, err := readDiskNode(dir, seen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-func readDiskNode(name string, seen map[uint64]*tree.Node) (*tree.Node, error) {
-	var st unix.Stat_t
-	if err := unix.Lstat(name, &st); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if n, ok := seen[st.Ino]; ok {
-		return n, nil
-	}
-	n := &tree.Node{Perm: uint16(st.Mode & 0o7777), UID: st.Uid, GID: st.Gid, MTime: st.Mtim.Sec, MTimeNsec: uint32(st.Mtim.Nsec)}
-	seen[st.Ino] = n
-	var err error
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFDIR:
-		n.Type = tree.Directory
-		var es []os.DirEntry
-		es, err = os.ReadDir(name)
-		for _, e := range es {
-			var c *tree.Node
-			if c, err = readDiskNode(filepath.Join(name, e.Name()), seen); err != nil {
-				return nil, err
-			}
-			n.Set(e.Name(), c)
-		}
-	case unix.S_IFREG:
-		var b []byte
-		b, err = os.ReadFile(name)
-		n.Size, n.Content = int64(len(b)), bytes.NewReader(b)
-	case unix.S_IFLNK:
-		n.Type = tree.Symlink
-		n.Target, err = os.Readlink(name)
-	default:
-		n.Type = map[uint32]tree.Type{unix.S_IFCHR: tree.CharDevice, unix.S_IFBLK: tree.BlockDevice, unix.S_IFIFO: tree.FIFO, unix.S_IFSOCK: tree.Socket}[st.Mode&unix.S_IFMT]
-		n.Major, n.Minor = unix.Major(st.Rdev), unix.Minor(st.Rdev)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return n, readDiskXattrs(n, name)
-}
-
-func readDiskXattrs(n *tree.Node, name string) error {
-	b := make([]byte, 64<<10)
-	size, err := unix.Llistxattr(name, b)
-	if err != nil {
-		return fmt.Errorf("%s: list of xattrs: %w", name, err)
-	}
-	for _, key := range strings.Split(strings.Trim(string(b[:size]), "\x00"), "\x00") {
-		if key == "" {
-			continue
-		}
-		v := make([]byte, 64<<10)
-		size, err := unix.Lgetxattr(name, key, v)
-		if err != nil {
-			return fmt.Errorf("%s: %s: %w", name, key, err)
-		}
-		n.SetXattr(key, v[:size])
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/judge"
 )
 
 // mkfsArgs are the ways to make images with Debian's mkfs.erofs.
@@ -49,8 +50,8 @@ func diskTree(t testing.TB) (string, *tree.Node) {
 		t.Fatal(err)
 	}
 	writeDisk(t, root, dir)
-	disk := readDisk(t, dir)
-	mustEqual(t, root, disk)
+	disk := judge.Folder(t, dir)
+	judge.Same(t, root, disk)
 	return dir, disk
 }
 
@@ -91,14 +92,14 @@ func addCompressible(root *tree.Node) {
 }
 
 func TestReadsWhatMkfsMakes(t *testing.T) {
-	need(t, "mkfs.erofs")
+	judge.Need(t, "mkfs.erofs")
 	dir, want := diskTree(t)
 	for name, args := range mkfsArgs {
 		t.Run(name, func(t *testing.T) {
 			image := filepath.Join(t.TempDir(), "img")
-			run(t, "mkfs.erofs", append(args, image, dir)...)
+			judge.Run(t, "mkfs.erofs", append(args, image, dir)...)
 			_, got := openFile(t, image)
-			mustEqual(t, want, got)
+			judge.Same(t, want, got)
 		})
 	}
 }
@@ -106,16 +107,16 @@ func TestReadsWhatMkfsMakes(t *testing.T) {
 // With -T all files take the build time, which then stands in the superblock
 // alone.
 func TestReadsFixedTime(t *testing.T) {
-	need(t, "mkfs.erofs")
+	judge.Need(t, "mkfs.erofs")
 	dir, want := diskTree(t)
 	image := filepath.Join(t.TempDir(), "img")
-	run(t, "mkfs.erofs", "-T1230768000", "-zlz4", "-U", "11223344-5566-4788-99aa-bbccddeeff01", image, dir)
+	judge.Run(t, "mkfs.erofs", "-T1230768000", "-zlz4", "-U", "11223344-5566-4788-99aa-bbccddeeff01", image, dir)
 	im, got := openFile(t, image)
 	err := tree.Walk(want, func(_ string, n *tree.Node) error { n.MTime, n.MTimeNsec = 1230768000, 0; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustEqual(t, want, got)
+	judge.Same(t, want, got)
 	if i := im.Info(); i.UUID != options.UUID || i.BuildTime != 1230768000 || len(i.Features) == 0 {
 		t.Errorf("%+v", i)
 	}
@@ -123,21 +124,21 @@ func TestReadsFixedTime(t *testing.T) {
 
 // What was read from a compressed image of others, and built again.
 func TestRebuildsWhatMkfsMakes(t *testing.T) {
-	need(t, "mkfs.erofs")
+	judge.Need(t, "mkfs.erofs")
 	dir, want := diskTree(t)
 	image := filepath.Join(t.TempDir(), "img")
-	run(t, "mkfs.erofs", "-zlz4hc", "-C65536", "-Eztailpacking", image, dir)
+	judge.Run(t, "mkfs.erofs", "-zlz4hc", "-C65536", "-Eztailpacking", image, dir)
 	_, root := openFile(t, image)
 	_, got := reread(t, root, options)
-	mustEqual(t, want, got)
+	judge.Same(t, want, got)
 }
 
 // Reads that begin and end anywhere must give what whole reads give.
 func TestReadsInPieces(t *testing.T) {
-	need(t, "mkfs.erofs")
+	judge.Need(t, "mkfs.erofs")
 	dir, want := diskTree(t)
 	image := filepath.Join(t.TempDir(), "img")
-	run(t, "mkfs.erofs", "-zlz4hc", "-C65536", "-Eztailpacking", image, dir)
+	judge.Run(t, "mkfs.erofs", "-zlz4hc", "-C65536", "-Eztailpacking", image, dir)
 	_, got := openFile(t, image)
 	r := rand.New(rand.NewPCG(3, 3))
 	for _, name := range []string{"large-0", "large-3", "zeros"} {
@@ -156,12 +157,12 @@ func TestReadsInPieces(t *testing.T) {
 }
 
 func BenchmarkReadContent(b *testing.B) {
-	need(b, "mkfs.erofs")
+	judge.Need(b, "mkfs.erofs")
 	dir, want := diskTree(b)
 	for _, name := range []string{"plain", "lz4hc", "big clusters"} {
 		b.Run(name, func(b *testing.B) {
 			image := filepath.Join(b.TempDir(), "img")
-			run(b, "mkfs.erofs", append(mkfsArgs[name], image, dir)...)
+			judge.Run(b, "mkfs.erofs", append(mkfsArgs[name], image, dir)...)
 			_, got := openFile(b, image)
 			size := int64(0)
 			for _, n := range want.Entries {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/judge"
 )
 
 var newMkfs = flag.String("mkfs", "", "a mkfs.erofs of 1.9 or later, to make the images in testdata anew")
@@ -81,7 +82,7 @@ func TestReadsSamples(t *testing.T) {
 	for name := range samples {
 		t.Run(name, func(t *testing.T) {
 			_, got := openFile(t, filepath.Join("testdata", name+".erofs"))
-			mustEqual(t, want, got)
+			judge.Same(t, want, got)
 		})
 	}
 }
@@ -98,6 +99,6 @@ func makeSamples(t *testing.T, root *tree.Node) {
 		out := filepath.Join("testdata", name+".erofs")
 		_ = os.Remove(out)
 		args = append(slices.Clone(args), fmt.Sprintf("-T%d", buildTime), "-U", "11223344-5566-4788-99aa-bbccddeeff01", out, src)
-		run(t, *newMkfs, args...)
+		judge.Run(t, *newMkfs, args...)
 	}
 }

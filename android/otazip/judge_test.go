@@ -6,27 +6,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// run runs a judge, or skips the test where the machine lacks it.
-func run(t *testing.T, stdin []byte, name string, args ...string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("needs %s", name)
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Stdin = bytes.NewReader(stdin)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
+	"github.com/fridayos/friday/internal/judge"
+)
 
 func tempFile(t *testing.T, name string, b []byte) string {
 	t.Helper()
@@ -41,17 +26,8 @@ func TestOpenSSLVerifiesSignature(t *testing.T) {
 	for name, key := range map[string]crypto.Signer{"RSA": testRSA(), "EC": testEC()} {
 		t.Run(name, func(t *testing.T) {
 			b, _, cert := writeTest(t, testContents(fakePayload(70000)), key, zip64From)
-			start := int(b[len(b)-6]) | int(b[len(b)-5])<<8
-			comment := int(b[len(b)-2]) | int(b[len(b)-1])<<8
-			signed := tempFile(t, "signed.bin", b[:len(b)-comment-2])
-			sig := tempFile(t, "sig.der", b[len(b)-start:len(b)-6])
-			certFile := tempFile(t, "cert.pem", encodeCert(cert))
-			args := []string{"cms", "-verify", "-binary", "-inform", "DER", "-in", sig, "-content", signed,
-				"-certfile", certFile, "-nointern", "-noverify", "-out", os.DevNull}
-			if out := run(t, nil, "openssl", args...); !strings.Contains(out, "successful") {
-				t.Errorf("openssl says %s", out)
-			}
-			out := run(t, nil, "openssl", "cms", "-cmsout", "-print", "-inform", "DER", "-in", sig)
+			sig := judge.Signed(t, b, cert.Raw)
+			out := judge.Run(t, "openssl", "cms", "-cmsout", "-print", "-inform", "DER", "-in", sig)
 			if !strings.Contains(strings.Join(strings.Fields(out), " "), "signedAttrs: <ABSENT>") {
 				t.Errorf("signed attributes:\n%s", out)
 			}
@@ -63,10 +39,10 @@ func TestUnzipReads(t *testing.T) {
 	for _, limit := range []int64{zip64From, 1000} {
 		b, _, _ := writeTest(t, testContents(fakePayload(5000)), testRSA(), limit)
 		path := tempFile(t, "ota.zip", b)
-		if out := run(t, nil, "unzip", "-t", path); !strings.Contains(out, "No errors detected") {
+		if out := judge.Run(t, "unzip", "-t", path); !strings.Contains(out, "No errors detected") {
 			t.Errorf("unzip -t: %s", out)
 		}
-		if out := run(t, nil, "zipinfo", "-v", path); strings.Contains(strings.ToLower(out), "warning") || !strings.Contains(out, "payload.bin") {
+		if out := judge.Run(t, "zipinfo", "-v", path); strings.Contains(strings.ToLower(out), "warning") || !strings.Contains(out, "payload.bin") {
 			t.Errorf("zipinfo: %s", out)
 		}
 	}
@@ -74,7 +50,7 @@ func TestUnzipReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out := run(t, nil, "unzip", "-t", tempFile(t, "otacerts.zip", b)); !strings.Contains(out, "No errors detected") {
+	if out := judge.Run(t, "unzip", "-t", tempFile(t, "otacerts.zip", b)); !strings.Contains(out, "No errors detected") {
 		t.Errorf("otacerts.zip: unzip -t: %s", out)
 	}
 }
@@ -89,7 +65,7 @@ func TestProtocDecodesMetadata(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := run(t, bin, "protoc", "--decode_raw")
+	out := string(judge.Pipe(t, bin, "protoc", "--decode_raw"))
 	// The fields by number: type 1, precondition 5, postcondition 6.
 	for _, want := range []string{
 		"1: 1\n", "4 {\n  1: \"ota-property-files\"\n", "5 {\n  1: \"umi\"\n}", "6 {\n  1: \"umi\"\n  2: \"Friday/umi/umi:14/UKQ1/26.11.27:user/release-keys\"\n  3: \"26.11.27\"\n  4: 1795737600\n", "  6: \"2026-11-05\"\n}",

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -15,37 +14,15 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fridayos/friday/android/payload/internal/pb"
+	"github.com/fridayos/friday/internal/judge"
 )
-
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("needs %s", p)
-		}
-	}
-}
-
-// pipe gives b to a program and takes what it says.
-func pipe(t *testing.T, b []byte, name string, args ...string) []byte {
-	t.Helper()
-	c := exec.Command(name, args...)
-	c.Stdin = bytes.NewReader(b)
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	out, err := c.Output()
-	if err != nil {
-		t.Fatalf("%s %q: %v: %s", name, args, err, stderr.String())
-	}
-	return out
-}
 
 // The manifest is a protobuf message with the fields where AOSP has them.
 func TestProtocReadsManifest(t *testing.T) {
-	need(t, "protoc")
+	judge.Need(t, "protoc")
 	plan, _, _ := deltaPlan(t)
 	b, _ := write(t, plan, rsaKey())
-	text := pipe(t, b[headerSize:open(t, b).Layout().MetadataSize], "protoc", "--decode_raw")
+	text := judge.Pipe(t, b[headerSize:open(t, b).Layout().MetadataSize], "protoc", "--decode_raw")
 	for _, want := range []string{
 		`(?m)^3: 4096$`, `(?m)^4: \d+$`, `(?m)^5: 267$`, `(?m)^12: 6$`, `(?m)^14: 1700000000$`, `(?m)^18: "2026-11-05"$`,
 		`(?m)^  1: "system"$`, `(?ms)^  6 \{\n    1: 262144\n    2: ".*?^  7 \{\n    1: 262144\n    2: "`,
@@ -59,7 +36,7 @@ func TestProtocReadsManifest(t *testing.T) {
 }
 
 func TestOpenSSLVerifiesSignatures(t *testing.T) {
-	need(t, "openssl")
+	judge.Need(t, "openssl")
 	for _, signer := range []crypto.Signer{rsaKey(), ecKey()} {
 		plan, _, _ := deltaPlan(t)
 		b, _ := write(t, plan, signer)
@@ -91,7 +68,7 @@ func TestOpenSSLVerifiesSignatures(t *testing.T) {
 			if err := os.WriteFile(file, sig, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			out := pipe(t, c.signed, "openssl", "dgst", "-sha256", "-verify", key, "-signature", file)
+			out := judge.Pipe(t, c.signed, "openssl", "dgst", "-sha256", "-verify", key, "-signature", file)
 			if !bytes.Contains(out, []byte("Verified OK")) {
 				t.Errorf("%T, %s: openssl says %s", signer, c.name, out)
 			}
@@ -103,7 +80,7 @@ func TestOpenSSLVerifiesSignatures(t *testing.T) {
 // the phone's decoder wants it: one block, no filter but LZMA2, no check that it
 // does not know.
 func TestProgramsReadData(t *testing.T) {
-	need(t, "xz")
+	judge.Need(t, "xz")
 	plan, images := fullPlan(t)
 	b, _ := write(t, plan, nil)
 	p := open(t, b)
@@ -117,12 +94,12 @@ func TestProgramsReadData(t *testing.T) {
 				if err := os.WriteFile(file, data, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				list := pipe(t, nil, "xz", "--robot", "-lvv", file)
+				list := judge.Pipe(t, nil, "xz", "--robot", "-lvv", file)
 				if !regexp.MustCompile(`(?m)^block\t1\t1\t1\t.*\t--lzma2=dict=\w+$`).Match(list) || bytes.Contains(list, []byte("block\t1\t2")) ||
 					!regexp.MustCompile(`(?m)^stream\t1\t1\t.*\t(None|CRC32)\t`).Match(list) {
 					t.Errorf("xz -lvv says %s", list)
 				}
-				data = pipe(t, data, "xz", "-dc")
+				data = judge.Pipe(t, data, "xz", "-dc")
 			}
 			at := o.Dst[0].Start * blockSize
 			if !bytes.Equal(data, images[q.Name][at:at+o.Dst[0].Count*blockSize]) {
@@ -137,7 +114,7 @@ func TestProgramsReadData(t *testing.T) {
 
 // What the programs make is read, with every decoder there is.
 func TestReadsForeignData(t *testing.T) {
-	need(t, "xz", "bzip2", "zstd", "bsdiff")
+	judge.Need(t, "xz", "bzip2", "zstd", "bsdiff")
 	old, next := image(5, 16), image(6, 16)
 	dir := t.TempDir()
 	o, n, patch := filepath.Join(dir, "o"), filepath.Join(dir, "n"), filepath.Join(dir, "p")
@@ -146,7 +123,7 @@ func TestReadsForeignData(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	pipe(t, nil, "bsdiff", o, n, patch)
+	judge.Pipe(t, nil, "bsdiff", o, n, patch)
 	diff, err := os.ReadFile(patch)
 	if err != nil {
 		t.Fatal(err)
@@ -155,8 +132,8 @@ func TestReadsForeignData(t *testing.T) {
 		t    OpType
 		data []byte
 	}{
-		{Replace, next}, {ReplaceBZ, pipe(t, next, "bzip2", "-c")}, {ReplaceXZ, pipe(t, next, "xz", "-c")}, {ReplaceXZ, pipe(t, next, "xz", "-c", "--check=none", "--x86", "--lzma2")},
-		{ReplaceZstd, pipe(t, next, "zstd", "-19", "-c")}, {SourceBsdiff, diff},
+		{Replace, next}, {ReplaceBZ, judge.Pipe(t, next, "bzip2", "-c")}, {ReplaceXZ, judge.Pipe(t, next, "xz", "-c")}, {ReplaceXZ, judge.Pipe(t, next, "xz", "-c", "--check=none", "--x86", "--lzma2")},
+		{ReplaceZstd, judge.Pipe(t, next, "zstd", "-19", "-c")}, {SourceBsdiff, diff},
 	} {
 		q := Partition{Name: "p", OldSize: int64(len(old)), OldSHA256: sum(old), NewSize: int64(len(next)), NewSHA256: sum(next),
 			Operations: []Operation{{Type: c.t, Dst: []Extent{{0, 16}}, DataLength: uint64(len(c.data)), DataSHA256: sum(c.data)}}}
@@ -175,10 +152,10 @@ func TestReadsForeignData(t *testing.T) {
 		t    OpType
 		data []byte
 	}{
-		{ReplaceXZ, pipe(t, next, "xz", "-c", "--lzma2=dict=128MiB")},
-		{ReplaceZstd, pipe(t, next, "zstd", "-c", "--ultra", "-22", "--long=27")},
-		{ReplaceXZ, pipe(t, make([]byte, 64<<20), "xz", "-c")},
-		{ReplaceBZ, pipe(t, make([]byte, 64<<20), "bzip2", "-c")},
+		{ReplaceXZ, judge.Pipe(t, next, "xz", "-c", "--lzma2=dict=128MiB")},
+		{ReplaceZstd, judge.Pipe(t, next, "zstd", "-c", "--ultra", "-22", "--long=27")},
+		{ReplaceXZ, judge.Pipe(t, make([]byte, 64<<20), "xz", "-c")},
+		{ReplaceBZ, judge.Pipe(t, make([]byte, 64<<20), "bzip2", "-c")},
 	} {
 		b := raw(t, Manifest{MinorVersion: 10, Partitions: []Partition{{Name: "p", NewSize: int64(len(next)), NewSHA256: sum(next),
 			Operations: []Operation{{Type: c.t, Dst: []Extent{{0, 16}}, DataLength: uint64(len(c.data)), DataSHA256: sum(c.data)}}}}}, c.data)

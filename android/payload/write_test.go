@@ -45,12 +45,8 @@ func TestFullRoundTrip(t *testing.T) {
 				t.Errorf("%s differs", name)
 			}
 		}
-	}
-	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {
-		for _, e := range left {
-			if strings.HasPrefix(e.Name(), "payload-") {
-				t.Errorf("%s was left behind", e.Name())
-			}
+		if left, err := os.ReadDir(plan.TempDir); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
 		}
 	}
 }

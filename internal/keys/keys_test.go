@@ -6,12 +6,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/fridayos/friday/internal/judge"
 	"github.com/fridayos/friday/internal/keys"
 )
 
@@ -59,21 +59,13 @@ func TestGenerateAndOpen(t *testing.T) {
 }
 
 func TestOpenSSLReadsThem(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skipf("needs openssl")
-	}
 	dir := generate(t)
 	for _, args := range [][]string{
 		{"pkey", "-check", "-noout", "-in", keys.FileAVB},
 		{"pkey", "-check", "-noout", "-in", keys.FileOTA},
 		{"verify", "-check_ss_sig", "-CAfile", keys.FileOTACert, keys.FileOTACert},
 	} {
-		cmd := exec.Command(openssl, args...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("openssl %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
+		judge.In(t, dir, "openssl", args...)
 	}
 }
 

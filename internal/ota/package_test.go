@@ -5,17 +5,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/payload"
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/judge"
 )
 
 func TestFull(t *testing.T) {
@@ -167,47 +165,21 @@ func TestNewAndGonePartitions(t *testing.T) {
 
 // TestJudges asks programs that are not ours about a package.
 func TestJudges(t *testing.T) {
-	for _, name := range []string{"openssl", "unzip", "protoc"} {
-		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("needs %s", name)
-		}
-	}
 	from, to := twoBuilds(t)
 	f, p := makeIncremental(t, from, to, Options{})
 	b, err := os.ReadFile(f.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	write := func(name string, b []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	run := func(stdin []byte, name string, args ...string) string {
-		cmd := exec.Command(name, args...)
-		cmd.Stdin = bytes.NewReader(stdin)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-		}
-		return string(out)
-	}
-	run(nil, "unzip", "-tq", f.Name())
-	start := int(b[len(b)-6]) | int(b[len(b)-5])<<8
-	comment := int(b[len(b)-2]) | int(b[len(b)-1])<<8
-	run(nil, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-nointern", "-noverify", "-out", os.DevNull,
-		"-in", write("sig", b[len(b)-start:len(b)-6]), "-content", write("signed", b[:len(b)-comment-2]),
-		"-certfile", write("cert", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: testKeys().cert.Raw})))
+	judge.Run(t, "unzip", "-tq", f.Name())
+	judge.Signed(t, b, testKeys().cert.Raw)
 	content := b[p.PayloadOffset : p.PayloadOffset+p.PayloadSize]
 	pl, err := payload.Open(bytes.NewReader(content), p.PayloadSize)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := pl.Layout()
-	out := run(content[24:l.MetadataSize], "protoc", "--decode_raw")
+	out := string(judge.Pipe(t, content[24:l.MetadataSize], "protoc", "--decode_raw"))
 	if !strings.Contains(out, "12: 6\n") || !strings.Contains(out, "14: 1795737600\n") || strings.Count(out, "\n13 {")+strings.Count(out[:4], "13 {") != 3 {
 		t.Errorf("protoc's reading of the manifest: %.300s", out)
 	}

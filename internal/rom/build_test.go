@@ -414,7 +414,7 @@ func TestRealAndroid(t *testing.T) {
 	w.commit(7*24*time.Hour, changes)
 	after, _ := w.build("26.11.27")
 	compareReal(t, w, after, next)
-	judge(t, w, after)
+	judges(t, w, after)
 }
 
 func eachFile(t *testing.T, root *tree.Node, fn func(p string, n *tree.Node)) {

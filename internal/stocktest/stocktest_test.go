@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/payload"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/judge"
 )
 
 // small is firmware for quick tests.
@@ -257,17 +257,7 @@ func TestWrite(t *testing.T) {
 	if v, _ := props.Get("ro.build.fingerprint"); v != s.Fingerprint() {
 		t.Errorf("fingerprint %q", v)
 	}
-	fsck(t, filepath.Join(dir, "system.img"))
-}
-
-func fsck(t *testing.T, path string) {
-	t.Helper()
-	if _, err := exec.LookPath("fsck.erofs"); err != nil {
-		t.Skipf("needs fsck.erofs")
-	}
-	if out, err := exec.Command("fsck.erofs", "--extract", path).CombinedOutput(); err != nil {
-		t.Errorf("fsck.erofs: %v\n%s", err, out)
-	}
+	judge.Run(t, "fsck.erofs", "--extract", filepath.Join(dir, "system.img"))
 }
 
 func TestSameBytes(t *testing.T) {
