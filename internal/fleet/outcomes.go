@@ -56,10 +56,37 @@ func (r *Report) key() key {
 // number of arguments.
 const batch = 200
 
-// Record adds reports to the sums, each token's event once, whichever node it
-// comes through and however often; those of expired tokens and of rollouts that
-// do not exist are left out. It returns how many were new. Boots of claimed
-// handsets are kept for Boots.
+// seen is what counts once: a token's event. A claimed handset counts once in a
+// rollout, however many offers it asks for, so that one alone does not halt it.
+// It may fail to download and fail later on.
+type seen struct{ token, event string }
+
+func (r *Report) seen() seen {
+	if r.Token.Claim == 0 {
+		return seen{r.Token.ID, string(r.Event)}
+	}
+	s := seen{fmt.Sprintf("claim %d of %d", r.Token.Claim, r.Token.Rollout), string(r.Event)}
+	if r.Event == wire.Failed && r.Stage == StageDownload {
+		s.event = "failed download"
+	}
+	return s
+}
+
+// claimKept is how long a claimed handset's event is remembered, in seconds: it
+// may ask for offers as long as its rollout goes on.
+const claimKept = 400 * 24 * 60 * 60
+
+func (r *Report) keptUntil(now int64) int64 {
+	if r.Token.Claim == 0 {
+		return r.Token.Expires
+	}
+	return max(r.Token.Expires, now+claimKept)
+}
+
+// Record adds reports to the sums, each token's event once, a claimed handset's
+// once in a rollout, whichever node it comes through and however often; those of
+// expired tokens and of rollouts that do not exist are left out. It returns how
+// many were new. Boots of claimed handsets are kept for Boots.
 func Record(tx *db.Tx, reports []Report) (fresh int, err error) {
 	live, err := countable(tx, reports)
 	if err != nil {
@@ -68,12 +95,12 @@ func Record(tx *db.Tx, reports []Report) (fresh int, err error) {
 	sums := map[key]int64{}
 	for len(live) > 0 {
 		n := min(batch, len(live))
-		seen, err := insertSeen(tx, live[:n])
+		counted, err := insertSeen(tx, live[:n])
 		if err != nil {
 			return 0, err
 		}
-		fresh += len(seen)
-		for _, r := range seen {
+		fresh += len(counted)
+		for _, r := range counted {
 			sums[r.key()]++
 			if r.Event != wire.Booted || r.Token.Claim == 0 {
 				continue
@@ -115,10 +142,9 @@ func countable(tx *db.Tx, reports []Report) ([]Report, error) {
 	return live, nil
 }
 
-// insertSeen notes the tokens' events and returns the reports that are new.
+// insertSeen notes what counts once and returns the reports that are new.
 func insertSeen(tx *db.Tx, reports []Report) ([]Report, error) {
-	type id struct{ token, event string }
-	by := map[id]Report{}
+	by := map[seen]Report{}
 	var q strings.Builder
 	q.WriteString("INSERT INTO outcomes_seen (token, event, expires) VALUES ")
 	args := make([]any, 0, 3*len(reports))
@@ -127,14 +153,15 @@ func insertSeen(tx *db.Tx, reports []Report) ([]Report, error) {
 			q.WriteString(", ")
 		}
 		fmt.Fprintf(&q, "($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3)
-		args = append(args, r.Token.ID, string(r.Event), r.Token.Expires)
-		if _, twice := by[id{r.Token.ID, string(r.Event)}]; !twice {
-			by[id{r.Token.ID, string(r.Event)}] = r
+		k := r.seen()
+		args = append(args, k.token, k.event, r.keptUntil(tx.Now().Unix()))
+		if _, twice := by[k]; !twice {
+			by[k] = r
 		}
 	}
 	q.WriteString(" ON CONFLICT DO NOTHING RETURNING token, event")
 	return db.All(tx, func(row db.Scanner) (Report, error) {
-		var k id
+		var k seen
 		err := row.Scan(&k.token, &k.event)
 		return by[k], err
 	}, q.String(), args...)

@@ -218,6 +218,40 @@ func TestBootsAreHandedOnOnce(t *testing.T) {
 	})
 }
 
+// One claimed handset asks for many offers, and fails with each; another two
+// fail once. Its offers may also have been asked for before it was claimed.
+func TestOneHandsetIsOneVoice(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		clock := now
+		d.SetClock(func() time.Time { return clock })
+		r := fill(t, d)
+		record := func(want fleet.Group, reports ...fleet.Report) {
+			t.Helper()
+			write(t, d, func(tx *db.Tx) error {
+				if err := fleet.Forget(tx); err != nil {
+					return err
+				}
+				if _, err := fleet.Record(tx, reports); err != nil {
+					return err
+				}
+				n, err := fleet.CountsOf(tx, r.ID)
+				if n.Enrolled != want {
+					t.Errorf("counted %+v, expected %+v", n.Enrolled, want)
+				}
+				return err
+			})
+		}
+		record(fleet.Group{Failed: 1, FailedDownload: 1}, report(r, "a", 7, wire.Failed, "download", ""), report(r, "b", 7, wire.Failed, "boot", ""), report(r, "c", 7, wire.Failed, "verify", ""))
+		record(fleet.Group{Failed: 1, FailedDownload: 1, RolledBack: 1}, report(r, "d", 7, wire.Failed, "boot", ""), report(r, "d", 7, wire.RolledBack, "", ""), report(r, "e", 7, wire.RolledBack, "", ""))
+		clock = clock.Add(31 * 24 * time.Hour) // its first tokens have expired, and it has a new one
+		late := report(r, "f", 7, wire.Failed, "boot", "")
+		late.Token.Expires = clock.Unix() + 3600
+		other := late
+		other.Token.ID, other.Token.Claim = "g", 8
+		record(fleet.Group{Failed: 2, FailedDownload: 1, RolledBack: 1}, late, other)
+	})
+}
+
 func TestForgetKeepsWhatCounts(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		clock := now
