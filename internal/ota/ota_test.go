@@ -108,12 +108,16 @@ func build(t testing.TB, version string, time int64, root *tree.Node, boot []byt
 	if _, err := im.WriteTo(&b); err != nil {
 		t.Fatal(err)
 	}
+	vbmeta, err := avb.Sign(&avb.VBMeta{RollbackIndex: 3, ReleaseString: version}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := Side{
 		Build: catalog.Build{
 			Device: "umi", Version: version, Incremental: version, Timestamp: time, PatchLevel: "2026-11-05", SDK: 34,
 			Fingerprint: "Xiaomi/umi/umi:14/UKQ1/" + version + ":user/release-keys", RollbackIndex: 3,
 		},
-		Images: []Image{newImage("boot", "", boot), newImage("system", "erofs", b.Bytes()), newImage("vbmeta", "", []byte("vbmeta of "+version))},
+		Images: []Image{newImage("boot", "", boot), newImage("system", "erofs", b.Bytes()), newImage("vbmeta", "", vbmeta)},
 	}
 	for _, img := range s.Images {
 		s.Build.Images = append(s.Build.Images, catalog.Partition{Name: img.Partition, FS: img.FS, Digest: img.SHA256, Size: img.Size})

@@ -158,7 +158,10 @@ func TestVerifyOthers(t *testing.T) {
 	if side.Build.ID != from.Build.ID || side.Images[1].FS != "erofs" {
 		t.Errorf("extracted %+v, expected the build it was made of, %s", side.Build, from.Build.ID)
 	}
-	side.Build.Variant, side.Build.RollbackIndex = from.Build.Variant, from.Build.RollbackIndex
+	if side.Build.RollbackIndex != from.Build.RollbackIndex {
+		t.Errorf("extracted rollback index %d, expected %d", side.Build.RollbackIndex, from.Build.RollbackIndex)
+	}
+	side.Build.Variant = from.Build.Variant
 	g, _ := makeIncremental(t, side, to, Options{})
 	a, err := os.ReadFile(g.Name())
 	if err != nil {

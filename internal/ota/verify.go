@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/payload"
 	"github.com/fridayos/friday/internal/blob"
@@ -156,6 +157,9 @@ func Extract(ctx context.Context, zip io.ReaderAt, size int64, blobs *blob.Store
 			fs = "erofs"
 		}
 		b.Images = append(b.Images, catalog.Partition{Name: m.Partitions[i].Name, FS: fs, Digest: ref.Digest, Size: ref.Size})
+		if m.Partitions[i].Name == "vbmeta" {
+			b.RollbackIndex = rollbackIndex(blobs, ref)
+		}
 	}
 	b.ID = catalog.BuildID(b.Device, b.Version, b.Images)
 	return Open(blobs, b)
@@ -171,6 +175,25 @@ func extractPartition(ctx context.Context, p *payload.Payload, name string, blob
 		return blob.Ref{}, err
 	}
 	return w.Commit()
+}
+
+// rollbackIndex is that of a vbmeta partition, or 0: what is no vbmeta forbids
+// a phone nothing.
+func rollbackIndex(blobs *blob.Store, ref blob.Ref) uint64 {
+	b, err := blobs.OpenRef(ref)
+	if err != nil {
+		return 0
+	}
+	defer b.Close()
+	s, err := avb.ReadStruct(b, ref.Size)
+	if err != nil {
+		return 0
+	}
+	v, err := avb.Parse(s)
+	if err != nil {
+		return 0
+	}
+	return v.RollbackIndex
 }
 
 // isErofs looks for erofs's magic number.
