@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"os"
 	"time"
 
@@ -40,12 +41,15 @@ func AddTimeout[T river.JobArgs](w *Workers, timeout time.Duration, fn func(ctx 
 	w.err = errors.Join(w.err, river.AddWorkerSafely(w.bundle, &worker[T]{fn: fn, timeout: timeout}))
 }
 
+// periodicTag marks the jobs of Every.
+const periodicTag = "periodic"
+
 // Every puts in a job each interval, and at start, unless the one before still
 // waits or runs. Of several worker processes one does it.
 func Every(w *Workers, interval time.Duration, args river.JobArgs) {
 	w.periodic = append(w.periodic, river.NewPeriodicJob(river.PeriodicInterval(interval),
 		func() (river.JobArgs, *river.InsertOpts) {
-			return args, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+			return args, &river.InsertOpts{Tags: []string{periodicTag}, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
 				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
 				rivertype.JobStateRunning, rivertype.JobStateScheduled,
 			}}}
@@ -110,11 +114,22 @@ func Run(ctx context.Context, d *db.DB, w *Workers, o RunOptions) error {
 	return run(ctx, d, riversqlite.New(pool), w, o)
 }
 
+// warnings lets through what an operator must know of River itself; its own
+// counts, every few seconds, are no news.
+type warnings struct{ slog.Handler }
+
+func (h warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
+}
+
+func (h warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{h.Handler.WithAttrs(a)} }
+func (h warnings) WithGroup(g string) slog.Handler      { return warnings{h.Handler.WithGroup(g)} }
+
 func run[T any](ctx context.Context, d *db.DB, driver riverdriver.Driver[T], w *Workers, o RunOptions) error {
 	p := &process{d: d, id: processID(), o: o, stopping: ctx}
 	client, err := river.NewClient(driver, &river.Config{
 		ID:                  p.id,
-		Logger:              o.Log,
+		Logger:              slog.New(warnings{o.Log.Handler()}),
 		Workers:             w.bundle,
 		PeriodicJobs:        w.periodic,
 		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.MaxWorkers}},
@@ -170,6 +185,8 @@ func (p *process) work(ctx context.Context, row *rivertype.JobRow, inner func(co
 	r := &reporter{d: p.d, log: log, job: row.ID}
 	err := r.run(ctx, inner)
 	switch {
+	case err == nil && slices.Contains(row.Tags, periodicTag):
+		log.Debug("job done", "took", time.Since(began)) // every few seconds: no news
 	case err == nil:
 		log.Info("job done", "took", time.Since(began))
 	case ctx.Err() != nil && p.stopping.Err() != nil && !errors.Is(context.Cause(ctx), rivertype.ErrJobCancelledRemotely):
