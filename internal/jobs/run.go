@@ -114,22 +114,30 @@ func Run(ctx context.Context, d *db.DB, w *Workers, o RunOptions) error {
 	return run(ctx, d, riversqlite.New(pool), w, o)
 }
 
-// warnings lets through what an operator must know of River itself; its own
-// counts, every few seconds, are no news.
-type warnings struct{ slog.Handler }
-
-func (h warnings) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
+// warnings lets through what an operator must know of River itself. Its own
+// counts, every few seconds, are no news, nor is what stopping interrupts.
+type warnings struct {
+	slog.Handler
+	stopping context.Context
 }
 
-func (h warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{h.Handler.WithAttrs(a)} }
-func (h warnings) WithGroup(g string) slog.Handler      { return warnings{h.Handler.WithGroup(g)} }
+func (h warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && h.stopping.Err() == nil && h.Handler.Enabled(ctx, l)
+}
+
+func (h warnings) WithAttrs(a []slog.Attr) slog.Handler {
+	return warnings{h.Handler.WithAttrs(a), h.stopping}
+}
+
+func (h warnings) WithGroup(g string) slog.Handler {
+	return warnings{h.Handler.WithGroup(g), h.stopping}
+}
 
 func run[T any](ctx context.Context, d *db.DB, driver riverdriver.Driver[T], w *Workers, o RunOptions) error {
 	p := &process{d: d, id: processID(), o: o, stopping: ctx}
 	client, err := river.NewClient(driver, &river.Config{
 		ID:                  p.id,
-		Logger:              slog.New(warnings{o.Log.Handler()}),
+		Logger:              slog.New(warnings{o.Log.Handler(), ctx}),
 		Workers:             w.bundle,
 		PeriodicJobs:        w.periodic,
 		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.MaxWorkers}},
