@@ -5,7 +5,11 @@ package limit
 
 import (
 	"container/list"
+	"net"
+	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -98,4 +102,30 @@ func Address(a netip.Addr) string {
 		}
 	}
 	return a.String()
+}
+
+// Caller is the key of who sends a request: of the last address in
+// X-Forwarded-For that a trusted proxy did not add itself.
+func Caller(r *http.Request, trusted []netip.Prefix) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	ours := func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) }
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !slices.ContainsFunc(trusted, ours) {
+			break
+		}
+		next, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		addr = next
+	}
+	return Address(addr)
 }

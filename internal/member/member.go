@@ -75,7 +75,7 @@ func Register(tx *db.Tx, name string, password Hash) (Member, error) {
 	}
 	m := Member{ID: db.NewID(), Name: name, Roles: []Role{Ordinary}, CreatedAt: tx.Now()}
 	n, err := tx.Exec(`INSERT INTO members (id, name, name_key, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (name_key) DO NOTHING`, m.ID, m.Name, nameKey(name), password.phc, m.CreatedAt)
+		ON CONFLICT (name_key) DO NOTHING`, m.ID, m.Name, NameKey(name), password.phc, m.CreatedAt)
 	if err != nil {
 		return Member{}, err
 	}
@@ -110,7 +110,7 @@ func ByID(tx *db.Tx, id int64) (Member, error) {
 
 // ByName reads a member by name, whatever its case.
 func ByName(tx *db.Tx, name string) (Member, error) {
-	return one(tx, fmt.Sprintf("%q", name), "WHERE name_key = $1", nameKey(name))
+	return one(tx, fmt.Sprintf("%q", name), "WHERE name_key = $1", NameKey(name))
 }
 
 func one(tx *db.Tx, what, where string, arg any) (Member, error) {

@@ -375,8 +375,8 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for _, pair := range [][2]string{{"Straße", "STRASSE"}, {"ΟΔΟΣ", "οδος"}, {"ﬁn", "FIN"}} {
-		if (nameKey(pair[0]) == nameKey(pair[1])) != (pair[0] != "Straße") {
-			t.Errorf("%q has the key %q, %q has %q", pair[0], nameKey(pair[0]), pair[1], nameKey(pair[1]))
+		if (NameKey(pair[0]) == NameKey(pair[1])) != (pair[0] != "Straße") {
+			t.Errorf("%q has the key %q, %q has %q", pair[0], NameKey(pair[0]), pair[1], NameKey(pair[1]))
 		}
 	}
 }
@@ -393,8 +393,8 @@ func FuzzCheckName(f *testing.F) {
 		if again, err := CheckName(name); err != nil || again != name {
 			t.Errorf("%q gave %q, which gives %q, %v", s, name, again, err)
 		}
-		if nameKey(s) != nameKey(name) {
-			t.Errorf("%q has the key %q, and %q %q", s, nameKey(s), name, nameKey(name))
+		if NameKey(s) != NameKey(name) {
+			t.Errorf("%q has the key %q, and %q %q", s, NameKey(s), name, NameKey(name))
 		}
 	})
 }

@@ -70,7 +70,7 @@ func CheckName(name string) (string, error) {
 			return -1
 		}
 		return r
-	}, nameKey(name))):
+	}, NameKey(name))):
 		return "", &Invalid{"name", "it is reserved"}
 	}
 	return name, nil
@@ -78,8 +78,9 @@ func CheckName(name string) (string, error) {
 
 func separator(r rune) bool { return r == '.' || r == '-' || r == '_' }
 
-// nameKey is what must be unique: the name without its case and its forms of
-// writing. Upper and then lower, so that ß and ſ, ς and σ fall together.
-func nameKey(name string) string {
+// NameKey is what must be unique: the name without its case and its forms of
+// writing. SignIn takes all that have one key for one name, so whoever counts
+// tries by name counts by it. Upper and then lower, so that ß and ſ, ς and σ fall together.
+func NameKey(name string) string {
 	return norm.NFKC.String(strings.ToLower(strings.ToUpper(norm.NFKC.String(strings.TrimSpace(name)))))
 }

@@ -119,7 +119,7 @@ func checkPassword(name, password string) error {
 		return invalid("it must have at least 10 characters; a few words make a good one")
 	case len(distinct) < 4:
 		return invalid("it repeats too few characters")
-	case name != "" && strings.Contains(nameKey(password), nameKey(name)):
+	case name != "" && strings.Contains(NameKey(password), NameKey(name)):
 		return invalid("it contains the name")
 	}
 	for _, word := range common {
@@ -197,7 +197,7 @@ func (p *Passwords) SignIn(ctx context.Context, d *db.DB, name, password string)
 	var id int64
 	hash := p.decoy
 	err := d.Read(ctx, func(tx *db.Tx) error {
-		err := tx.QueryRow("SELECT id, password_hash FROM members WHERE name_key = $1", nameKey(name)).Scan(&id, &hash.phc)
+		err := tx.QueryRow("SELECT id, password_hash FROM members WHERE name_key = $1", NameKey(name)).Scan(&id, &hash.phc)
 		if errors.Is(err, db.ErrNoRows) || err == nil && hash.phc == "" {
 			id, hash, err = 0, p.decoy, nil
 		}

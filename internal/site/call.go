@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
@@ -44,6 +46,7 @@ var (
 	errNotFound  = errors.New("there is no such page")
 	errForbidden = errors.New("this is not yours to do")
 	errTooOften  = errors.New("too many requests")
+	errNotText   = errors.New("the form holds bytes that are no text")
 )
 
 func (c *call) read(fn func(tx *db.Tx) error) error  { return c.s.DB.Read(c.r.Context(), fn) }
@@ -56,6 +59,9 @@ func (c *call) begin(n need) error {
 		if err := c.r.ParseForm(); err != nil {
 			return err
 		}
+	}
+	if err := c.checkText(); err != nil {
+		return err
 	}
 	if err := c.read(c.identify); err != nil {
 		return err
@@ -72,6 +78,28 @@ func (c *call) begin(n need) error {
 		return errForbidden
 	}
 	return nil
+}
+
+// checkText refuses what no database can hold as text; browsers send none. There
+// is no page at such an address.
+func (c *call) checkText() error {
+	bad := func(s string) bool { return !utf8.ValidString(s) || strings.ContainsRune(s, 0) }
+	if bad(c.r.URL.Path) || anyValue(c.r.URL.Query(), bad) {
+		return errNotFound
+	}
+	if anyValue(c.r.PostForm, bad) {
+		return errNotText
+	}
+	return nil
+}
+
+func anyValue(values url.Values, bad func(string) bool) bool {
+	for name, v := range values {
+		if bad(name) || slices.ContainsFunc(v, bad) {
+			return true
+		}
+	}
+	return false
 }
 
 // errAnswered ends a call whose answer is written.
@@ -162,6 +190,8 @@ func (c *call) fail(err error) {
 	case errors.Is(err, errTooOften):
 		v.Code, v.Headline, v.Text = http.StatusTooManyRequests, "A little slower", "That was often in a short time. Wait a minute and send it again; nothing is lost if you go back."
 		c.w.Header().Set("Retry-After", "60")
+	case errors.Is(err, errNotText):
+		v.Code, v.Headline, v.Text = http.StatusBadRequest, "That cannot be read", "The form holds bytes that are no text. Go back and write it again."
 	case errors.As(err, &tooLarge):
 		v.Code, v.Headline, v.Text = http.StatusRequestEntityTooLarge, "That is too long", fmt.Sprintf("A form may have %d kB. Go back and shorten it.", maxBody>>10)
 	case errors.As(err, &input):

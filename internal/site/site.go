@@ -49,6 +49,9 @@ type Options struct {
 // Largest request bodies; a post of MaxBody characters fits well.
 const maxBody = 128 << 10
 
+// maxAnswer is how long answering a request may take, until its last byte.
+const maxAnswer = 2 * time.Minute
+
 type server struct {
 	Options
 	secure  bool
@@ -124,6 +127,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		// Who does not read the answer does not hold the connection for ever. A
+		// recorder in a test has no deadlines.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxAnswer))
 		next.ServeHTTP(w, r)
 	})
 }
