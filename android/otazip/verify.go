@@ -86,7 +86,7 @@ func Verify(r io.ReaderAt, size int64, certs []*x509.Certificate) (*x509.Certifi
 		return nil, err
 	}
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, io.NewSectionReader(r, 0, s.signed), make([]byte, 1<<20)); err != nil {
+	if _, err := io.CopyBuffer(h, io.NewSectionReader(r, 0, s.signed), make([]byte, 64<<10)); err != nil {
 		return nil, fmt.Errorf("cannot verify package: %w", err)
 	}
 	return verifyCMS(si, [sha256.Size]byte(h.Sum(nil)), certs)

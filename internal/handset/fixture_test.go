@@ -227,11 +227,29 @@ func blockOps(from, to []byte) []payload.PlannedOp {
 // phone makes a handset that runs a build.
 func (m *maker) phone(t testing.TB, profile bootprofile.Profile, im images) *Phone {
 	t.Helper()
+	return m.phoneIn(t, t.TempDir(), profile, im)
+}
+
+// memory is a folder that does not outlive the power, where there is one: a
+// test that writes thousands of times durably, and is about something else,
+// does not wait for a disk there.
+func memory(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "friday-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func (m *maker) phoneIn(t testing.TB, dir string, profile bootprofile.Profile, im images) *Phone {
+	t.Helper()
 	var key []byte
 	if profile.KeyEnforced() {
 		key = avb.EncodePublicKey(&m.avb.PublicKey)
 	}
-	p := must(New(filepath.Join(t.TempDir(), "phone"), Identity{Device: "umi", Profile: profile, Channel: "weekly", Bucket: 7}, key))(t)
+	p := must(New(filepath.Join(dir, "phone"), Identity{Device: "umi", Profile: profile, Channel: "weekly", Bucket: 7}, key))(t)
 	for name, b := range im {
 		if err := p.Flash(name, bytes.NewReader(b)); err != nil {
 			t.Fatal(err)

@@ -3,24 +3,58 @@ package handset
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// tampered tells what a phone does with a package of which one byte differs,
-// without an offer whose digest would give it away: "" where it is refused, with
-// an error that says why, and the running slot still starts; else the system it
-// led to.
-func tampered(t *testing.T, p *Phone, zip string, original images) (refused bool) {
+// tampering is a phone before an update, and a package for it of which one
+// byte will differ.
+type tampering struct {
+	p        *Phone
+	was      state
+	running  Started
+	file     *os.File
+	size     int64
+	original images // what the unchanged package leads to
+}
+
+func newTampering(t *testing.T, p *Phone, zip string, original images) *tampering {
 	t.Helper()
+	f := must(os.OpenFile(zip, os.O_RDWR, 0))(t)
+	t.Cleanup(func() { f.Close() })
+	c := &tampering{p: p, was: p.st, file: f, size: must(f.Stat())(t).Size(), original: original,
+		running: Started{Slot: "a", System: must(readSystem(p.image("a", "system")))(t)}}
+	c.was.Slots, c.was.Rollback = maps.Clone(p.st.Slots), maps.Clone(p.st.Rollback)
+	return c
+}
+
+// change turns one bit, tells what the phone does with the package, and turns
+// it back.
+func (c *tampering) change(t *testing.T, at int64, bit int) (refused bool) {
+	t.Helper()
+	b := make([]byte, 1)
+	must(c.file.ReadAt(b, at))(t)
+	b[0] ^= 1 << bit
+	must(c.file.WriteAt(b, at))(t)
+	refused = c.refused(t)
+	b[0] ^= 1 << bit
+	must(c.file.WriteAt(b, at))(t)
+	return refused
+}
+
+// refused tells what the phone does with the package, without an offer whose
+// digest would give the change away: it refuses it with an error that says why,
+// or it ends up with the very system that the unchanged one leads to.
+func (c *tampering) refused(t *testing.T) bool {
+	t.Helper()
+	zip := c.file.Name()
 	// The checks before the first block first: they spare thousands of restarts.
-	running := Started{Slot: "a", System: must(readSystem(p.image("a", "system")))(t)}
-	err := p.verify(ctx, &update{File: zip, ByHand: true}, running)
+	err := c.p.verify(ctx, &update{File: zip, ByHand: true}, c.running)
 	if err == nil {
-		_, err = p.Sideload(ctx, zip)
+		_, err = c.p.Sideload(ctx, zip)
 	}
 	if err != nil {
 		var r *refusal
@@ -29,43 +63,58 @@ func tampered(t *testing.T, p *Phone, zip string, original images) (refused bool
 		}
 		return true
 	}
-	for name, want := range original {
-		if got, err := os.ReadFile(p.image("b", name)); err != nil || !bytes.Equal(got, want) {
+	for name, want := range c.original {
+		if got, err := os.ReadFile(c.p.image("b", name)); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("a changed package was installed and %s is another: %v", name, err)
 		}
 	}
+	c.reset(t)
 	return false
+}
+
+// reset puts the phone back to slot a, and ruins slot b, so that the next
+// package must write it all again.
+func (c *tampering) reset(t *testing.T) {
+	t.Helper()
+	for name := range c.original {
+		if err := os.Remove(c.p.image("b", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.p.st = c.was
+	c.p.st.Slots, c.p.st.Rollback = maps.Clone(c.was.Slots), maps.Clone(c.was.Rollback)
+	if err := errors.Join(c.p.save(), c.p.dropUpdate(&update{File: c.file.Name()})); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// smallest is a phone and a package for it with little in it.
+func smallest(t *testing.T) *tampering {
+	t.Helper()
+	m, one, two := ours(t), week(1), week(2)
+	one.bytes, one.common, two.bytes, two.common = 100, 100, 100, 100
+	first, second := m.build(t, one), m.build(t, two)
+	return newTampering(t, m.phoneIn(t, memory(t), customKey, first), m.pack(t, first, one, second, two, nil), second)
 }
 
 // TestEveryByteChanged changes each byte of a small package, one at a time.
 func TestEveryByteChanged(t *testing.T) {
 	t.Parallel()
-	m, one, two := ours(t), week(1), week(2)
-	one.bytes, one.common, two.bytes, two.common = 100, 100, 100, 100
-	first, second := m.build(t, one), m.build(t, two)
-	original := must(os.ReadFile(m.pack(t, first, one, second, two, nil)))(t)
-	p := m.phone(t, customKey, first)
-	zip := filepath.Join(t.TempDir(), "changed.zip")
-	refused, same := 0, 0
-	for i := range original {
-		changed := bytes.Clone(original)
-		changed[i] ^= 1 << (i % 8)
-		if err := os.WriteFile(zip, changed, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if tampered(t, p, zip, second) {
+	c := smallest(t)
+	refused, same := int64(0), 0
+	for i := range c.size {
+		if c.change(t, i, int(i%8)) {
 			refused++
 			continue
 		}
 		same++
-		p = m.phone(t, customKey, first)
 	}
-	if st := must(p.Boot(ctx))(t); st.System.Incremental != one.version {
+	if st := must(c.p.Boot(ctx))(t); st.System != c.running.System {
 		t.Errorf("afterwards runs %+v", st)
 	}
-	t.Logf("of %d changed bytes %d were refused and %d led to the identical system", len(original), refused, same)
-	if refused < len(original)*9/10 {
-		t.Errorf("only %d of %d were refused", refused, len(original))
+	t.Logf("of %d changed bytes %d were refused and %d led to the identical system", c.size, refused, same)
+	if refused < c.size*9/10 {
+		t.Errorf("only %d of %d were refused", refused, c.size)
 	}
 }
 
@@ -76,26 +125,14 @@ func TestRandomBytesChanged(t *testing.T) {
 	one.bytes, two.bytes = 6<<20, 6<<20
 	first, second := m.build(t, one), m.build(t, two)
 	path := m.pack(t, nil, spec{}, second, two, nil)
-	p := m.phone(t, customKey, first)
+	c := newTampering(t, m.phone(t, customKey, first), path, second)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	f := must(os.OpenFile(path, os.O_RDWR, 0))(t)
-	defer f.Close()
-	size := must(f.Stat())(t).Size()
 	for range 200 {
-		at, b := rnd.Int64N(size), make([]byte, 1)
-		must(f.ReadAt(b, at))(t)
-		was := b[0]
-		b[0] ^= 1 << rnd.IntN(8)
-		must(f.WriteAt(b, at))(t)
-		if !tampered(t, p, path, second) {
-			p = m.phone(t, customKey, first)
-		}
-		b[0] = was
-		must(f.WriteAt(b, at))(t)
+		c.change(t, rnd.Int64N(c.size), rnd.IntN(8))
 	}
-	if res := must(p.Sideload(ctx, path))(t); !res.Updated {
+	if res := must(c.p.Sideload(ctx, path))(t); !res.Updated {
 		t.Errorf("the unchanged package: %+v", res)
 	}
 }
@@ -103,18 +140,13 @@ func TestRandomBytesChanged(t *testing.T) {
 // TestEveryLength cuts a small package off at every length.
 func TestEveryLength(t *testing.T) {
 	t.Parallel()
-	m, one, two := ours(t), week(1), week(2)
-	one.bytes, one.common, two.bytes, two.common = 100, 100, 100, 100
-	first, second := m.build(t, one), m.build(t, two)
-	path := m.pack(t, first, one, second, two, nil)
-	p := m.phone(t, customKey, first)
-	size := must(os.Stat(path))(t).Size()
-	for n := size - 1; n >= 0; n -= 7 {
-		if err := os.Truncate(path, n); err != nil {
+	c := smallest(t)
+	for n := c.size - 1; n >= 0; n -= 7 {
+		if err := c.file.Truncate(n); err != nil {
 			t.Fatal(err)
 		}
-		if !tampered(t, p, path, second) {
-			t.Fatalf("a package cut off at byte %d of %d was installed", n, size)
+		if !c.refused(t) {
+			t.Fatalf("a package cut off at byte %d of %d was installed", n, c.size)
 		}
 	}
 }
