@@ -11,6 +11,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/limit"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/wire"
 )
@@ -116,6 +117,11 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request) {
 		s.metrics.outcomes.WithLabelValues("bad").Inc()
 		return
 	}
+	if !s.teller.Allow(limit.Caller(r, s.o.TrustedProxies)) {
+		s.metrics.outcomes.WithLabelValues("limited").Inc()
+		fail(w, http.StatusTooManyRequests, "cannot take outcome: too many come from this address; try again later")
+		return
+	}
 	report, status, why := s.readOutcome(&o)
 	if status != 0 {
 		s.metrics.outcomes.WithLabelValues("refused").Inc()
@@ -178,7 +184,7 @@ func (s *Server) claim(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "cannot claim handset: code and device must be given")
 		return
 	}
-	if !s.claims.Allow() {
+	if !s.claimer.Allow(limit.Caller(r, s.o.TrustedProxies)) || !s.claims.Allow() {
 		fail(w, http.StatusTooManyRequests, "cannot claim handset: too many are being claimed; try again in a moment")
 		return
 	}
@@ -218,8 +224,8 @@ func channels(m member.Member) []string {
 
 // claimFailed tells a wrong code from a server in trouble; not why it is wrong.
 func (s *Server) claimFailed(w http.ResponseWriter, err error) {
-	if errors.Is(err, member.ErrCode) {
-		fail(w, http.StatusForbidden, "cannot claim handset: the code is unknown, used or expired, or for another device; get a new one on the site")
+	if invalid := (*member.Invalid)(nil); errors.Is(err, member.ErrCode) || errors.As(err, &invalid) {
+		fail(w, http.StatusForbidden, "cannot claim handset: the code is unknown, used or expired, or for another device, or its member has claimed too many; get a new one on the site")
 		return
 	}
 	s.o.Log.Error("cannot claim handset", "error", err)

@@ -48,7 +48,19 @@ func (s *Server) servePackage(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "application/zip")
 	h.Set("ETag", `"`+served.Package.Digest.String()+`"`)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	http.ServeContent(w, r, "", time.Time{}, io.NewSectionReader(b, 0, b.Size()))
+	more := func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.patience)) }
+	http.ServeContent(w, r, "", time.Time{}, eachRead{io.NewSectionReader(b, 0, b.Size()), more})
+}
+
+// eachRead calls more before each piece.
+type eachRead struct {
+	io.ReadSeeker
+	more func()
+}
+
+func (e eachRead) Read(p []byte) (int, error) {
+	e.more()
+	return e.ReadSeeker.Read(p)
 }
 
 func (s *Server) packageFailed(w http.ResponseWriter, status int, message string) {

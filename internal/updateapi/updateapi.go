@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -34,6 +35,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/keys"
+	"github.com/fridayos/friday/internal/limit"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -58,6 +60,7 @@ type Options struct {
 	LineageChannel string
 	Clock          func() time.Time // of the lease; nil: time.Now
 	Lease          time.Duration    // 0: 5 s
+	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
 	Refresh        time.Duration    // of the snapshot and the outcomes; 0: 1 s
 	CheckEvery     time.Duration    // how often handsets should ask; 0: 6 h
 }
@@ -67,8 +70,12 @@ type Server struct {
 	o       Options
 	mux     *http.ServeMux
 	offers  *keys.Ticket
-	claims  *rate.Limiter
+	claims  *rate.Limiter  // of all
+	claimer *limit.Limiter // each address
+	teller  *limit.Limiter // each address
 	metrics *metrics
+
+	patience time.Duration
 
 	snapshot atomic.Pointer[fleet.Snapshot]
 
@@ -83,6 +90,18 @@ const (
 	maxFlush   = 5_000
 	maxBoots   = 200
 )
+
+// How often one address may try a claim's code, and tell an outcome: each that
+// is taken is a row for a month. Many handsets may share an address.
+const (
+	claimRate, claimBurst     = 6.0 / 60, 20
+	outcomeRate, outcomeBurst = 10, 2000
+	maxAddresses              = 50_000
+)
+
+// patience is how long a client may take to accept an answer, or a piece of a
+// package: a slow one gets all of it, and one that does not read holds nothing.
+const patience = time.Minute
 
 // New prepares a server. It makes no offers before its first Refresh.
 func New(o Options) (*Server, error) {
@@ -110,7 +129,8 @@ func New(o Options) (*Server, error) {
 			*d.set = d.want
 		}
 	}
-	s := &Server{o: o, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), claims: rate.NewLimiter(20, 100)}
+	s := &Server{o: o, patience: patience, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), claims: rate.NewLimiter(20, 100),
+		claimer: limit.New(claimRate, claimBurst, maxAddresses), teller: limit.New(outcomeRate, outcomeBurst, maxAddresses)}
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics, s); err != nil {
 		return nil, fmt.Errorf("cannot make update API: %w", err)
@@ -131,6 +151,8 @@ func Patterns() []string { return []string{"/api/", wire.PathPackages} }
 // ServeHTTP answers handsets.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	// A recorder in a test has no deadlines; every real connection has.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.patience))
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.notFound(w, r)
 		return

@@ -33,6 +33,7 @@ type bench struct {
 	db       *db.DB
 	api      *updateapi.Server
 	http     *httptest.Server
+	blobs    *blob.Store
 	tickets  *keys.Ticket
 	full     []byte
 	old, new catalog.Build
@@ -66,6 +67,7 @@ func newBench(t testing.TB, d *db.DB) *bench {
 	if b.tickets, err = keys.OpenTicket(filepath.Join(t.TempDir(), "ticket.key")); err != nil {
 		t.Fatal(err)
 	}
+	b.blobs = blobs
 	b.write(t, func(tx *db.Tx) error {
 		err := errors.Join(catalog.PutBuild(tx, b.old), catalog.PutBuild(tx, b.new),
 			catalog.PutRelease(tx, catalog.Release{Name: "26.11.27", Commit: "c0ffee", Notes: "Fixed: #41", Builds: map[string]string{"umi": b.new.ID}}))

@@ -1,0 +1,187 @@
+package updateapi_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/keys"
+	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/updateapi"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+// claimCode makes a member and a code for umi.
+func claimCode(t *testing.T, d *db.DB, name string) (code string) {
+	t.Helper()
+	m, err := member.NewPasswords(member.TestCost()).Register(t.Context(), d, name, "correct horse battery staple")
+	if err == nil {
+		err = d.Write(t.Context(), func(tx *db.Tx) (err error) { code, err = member.NewClaimCode(tx, m.ID, "umi"); return err })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// A guesser must not learn from the answer that a code exists.
+func TestClaimOfAnotherDevice(t *testing.T) {
+	b := newBench(t, sqlite(t))
+	code := claimCode(t, b.db, "ana")
+	for _, c := range []wire.ClaimRequest{{Code: code, Device: "hlte"}, {Code: "BBBB-BBBB", Device: "hlte"}} {
+		if status := b.post(t, wire.PathClaim, c, nil); status != http.StatusForbidden {
+			t.Errorf("code %s for another device was answered with %d, expected 403", c.Code, status)
+		}
+	}
+	if status := b.post(t, wire.PathClaim, wire.ClaimRequest{Code: code, Device: "umi"}, nil); status != http.StatusOK {
+		t.Errorf("the code's own device was answered with %d", status)
+	}
+}
+
+// One member with one claim asks for many offers, some before the claim, and
+// says that all of them failed.
+func TestOneClaimDoesNotHalt(t *testing.T) {
+	b := newBench(t, sqlite(t))
+	b.refresh(t)
+	early := b.offer(t, checkin())
+	var r wire.ClaimReply
+	if status := b.post(t, wire.PathClaim, wire.ClaimRequest{Code: claimCode(t, b.db, "eve"), Device: "umi"}, &r); status != http.StatusOK {
+		t.Fatalf("the claim was answered with %d", status)
+	}
+	c := checkin()
+	c.Ticket = r.Ticket
+	for _, o := range []*wire.Offer{early, b.offer(t, c), b.offer(t, c)} {
+		for _, stage := range []string{"verify", "apply", "boot"} {
+			if status := b.post(t, wire.PathOutcome, wire.Outcome{Token: o.Token, Ticket: r.Ticket, Event: wire.Failed, Stage: stage}, nil); status != http.StatusNoContent {
+				t.Fatalf("failed was answered with %d", status)
+			}
+		}
+	}
+	if err := b.api.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.write(t, func(tx *db.Tx) error {
+		n, err := fleet.CountsOf(tx, b.rollout.ID)
+		if n.Enrolled != (fleet.Group{Failed: 1}) {
+			t.Errorf("one handset counts as %+v", n.Enrolled)
+		}
+		if change, ok := fleet.Advance(&b.rollout, n, tx.Now()); ok && change.State == fleet.Halted {
+			t.Errorf("one handset halts the rollout: %+v", change)
+		}
+		return err
+	})
+}
+
+// One address that floods is slowed down; others, told apart by what a trusted
+// proxy says and by nothing else, are not.
+func TestFloods(t *testing.T) {
+	d := sqlite(t)
+	b := newBench(t, d)
+	blobs, err := blob.Open(filepath.Join(t.TempDir(), "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tickets, err := keys.OpenTicket(filepath.Join(t.TempDir(), "ticket.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func(path, body, forwarded string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.http.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Forwarded-For", forwarded)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	guess := `{"code":"BBBB-BBBB","device":"umi"}`
+	for _, trusted := range []bool{false, true} {
+		o := updateapi.Options{DB: d, Blobs: blobs, Tickets: tickets, BaseURL: "http://x"}
+		if trusted {
+			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		}
+		if b.http.Config.Handler, err = updateapi.New(o); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 25 {
+			if got, want := post(wire.PathClaim, guess, "198.51.100.1"), 403; i < 20 && got != want {
+				t.Fatalf("trusted %v: guess %d was answered with %d, expected %d", trusted, i, got, want)
+			} else if i == 24 && got != 429 {
+				t.Errorf("trusted %v: guess %d was answered with %d, expected 429", trusted, i, got)
+			}
+		}
+		want := map[bool]int{false: 429, true: 403}[trusted]
+		if got := post(wire.PathClaim, guess, "198.51.100.2"); got != want {
+			t.Errorf("trusted %v: another address was answered with %d, expected %d", trusted, got, want)
+		}
+	}
+	last := 0
+	for range 2200 {
+		last = post(wire.PathOutcome, `{"token":"x","event":"booted"}`, "198.51.100.1")
+	}
+	if last != 429 {
+		t.Errorf("the last of many outcomes was answered with %d, expected 429", last)
+	}
+}
+
+// Who does not read does not hold a connection for ever; who reads slowly gets
+// all of a package.
+func TestSlowReaders(t *testing.T) {
+	b := newBench(t, sqlite(t))
+	b.api.SetPatience(300 * time.Millisecond)
+	large := make([]byte, 24<<20)
+	ref, err := b.blobs.Put(t.Context(), strings.NewReader(string(large)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.write(t, func(tx *db.Tx) error {
+		release := catalog.Release{Name: "26.11.28", Commit: "c0ffee", Builds: map[string]string{"umi": b.new.ID}}
+		_, err := fleet.Start(tx, fleet.Plan{Release: release.Name, Device: "umi", Channel: fleet.Stable, Build: b.new.ID, Stages: []fleet.Stage{{Percent: 100}}}, "ana", "go")
+		return errors.Join(err, catalog.PutPackage(tx, catalog.Package{Digest: ref.Digest, Size: ref.Size, Kind: catalog.Full, Device: "umi", To: b.new.ID, File: "large.zip", PayloadOffset: 1, PayloadSize: 2,
+			Properties: "FILE_SIZE=2\n", ProvenAt: time.Now()}))
+	})
+	b.refresh(t)
+	for _, c := range []struct {
+		name  string
+		pause time.Duration
+		whole bool
+	}{{"one who stops reading", 2 * time.Second, false}, {"one who reads slowly", 20 * time.Millisecond, true}} {
+		conn, err := net.Dial("tcp", b.http.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET "+wire.PathPackages+ref.Digest.String()+"/large.zip HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		var n int64
+		piece := make([]byte, 512<<10)
+		for {
+			time.Sleep(c.pause)
+			if !c.whole {
+				c.pause = 0
+			}
+			got, err := io.ReadFull(conn, piece)
+			if n += int64(got); err != nil {
+				break
+			}
+		}
+		if whole := n > int64(len(large)); whole != c.whole {
+			t.Errorf("%s got %d bytes of %d", c.name, n, len(large))
+		}
+	}
+}
