@@ -3,8 +3,12 @@ package payload
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 )
+
+// partitionName bounds what a partition is called: callers make files of it.
+var partitionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,71}$`)
 
 // maxBlocks bounds a partition (64 TiB), so that sizes in bytes never overflow.
 const maxBlocks = 1 << 34
@@ -17,10 +21,11 @@ func (m *Manifest) check(blobs uint64) error {
 		return fmt.Errorf("block size is %d, expected %d", m.BlockSize, blockSize)
 	}
 	seen := map[string]bool{}
+	var total int64
 	for i := range m.Partitions {
 		p := &m.Partitions[i]
-		if p.Name == "" {
-			return fmt.Errorf("partition %d has no name", i)
+		if !partitionName.MatchString(p.Name) {
+			return fmt.Errorf("partition %d is named %.80q, expected letters, digits and . _ -", i, p.Name)
 		}
 		if seen[p.Name] {
 			return fmt.Errorf("partition %q is there twice", p.Name)
@@ -28,6 +33,9 @@ func (m *Manifest) check(blobs uint64) error {
 		seen[p.Name] = true
 		if err := p.check(blobs); err != nil {
 			return fmt.Errorf("partition %q: %w", p.Name, err)
+		}
+		if total += p.NewSize; total > MaxNewSize {
+			return fmt.Errorf("partition %q: with it, the new partitions have %d bytes, expected at most %d: no phone has as much", p.Name, total, int64(MaxNewSize))
 		}
 	}
 	return nil

@@ -14,7 +14,8 @@
 //
 // # Memory
 //
-// A manifest may have up to 32 MiB. An operation in flight holds at most 16 MiB
+// A manifest may have up to 32 MiB and some 400,000 operations, which take at
+// most half a GiB. An operation in flight holds at most 16 MiB
 // of its data (larger data is read twice instead; a patch must fit in 256 MiB),
 // 1 MiB of buffers, and the decompressor's window, at most 64 MiB. Write holds,
 // for each worker, what a Data function returns.
@@ -41,8 +42,14 @@ const (
 	headerSize   = 24
 	blockSize    = 4096 // of all payloads of Android; others are refused
 
+	// maxValues bounds the partitions, operations and extents of a manifest: some
+	// 400,000 operations of one extent. A full package of 16 GiB has 8,000.
+	maxValues = 5 << 20
+
 	// MaxManifest is the largest manifest that is read.
 	MaxManifest = 32 << 20
+	// MaxNewSize is the most that the new partitions may take together.
+	MaxNewSize = 64 << 30
 	// MaxSignatures is the largest block of signatures that is read.
 	MaxSignatures = 1 << 20
 )

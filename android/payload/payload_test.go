@@ -173,7 +173,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"cut in data", bytesOf(func(b []byte) []byte { return b[:len(b)-1] }), "data of 4096 bytes at 0 is outside of the payload's 4095"},
 		{"protobuf", bytesOf(func(b []byte) []byte { b[24] = 0xff; return b }), "cannot read protobuf"},
 		{"block size", with(func(m *Manifest, q *Partition, o *Operation) { m.BlockSize = 512 }), "block size is 512, expected 4096"},
-		{"no name", with(func(m *Manifest, q *Partition, o *Operation) { q.Name = "" }), "partition 0 has no name"},
+		{"no name", with(func(m *Manifest, q *Partition, o *Operation) { q.Name = "" }), "partition 0 is named \"\", expected letters"},
 		{"twice", with(func(m *Manifest, q *Partition, o *Operation) { m.Partitions = append(m.Partitions, *q) }), `partition "p" is there twice`},
 		{"size not blocks", with(func(m *Manifest, q *Partition, o *Operation) { q.NewSize-- }), "expected whole blocks"},
 		{"size huge", with(func(m *Manifest, q *Partition, o *Operation) { q.NewSize = 1 << 60 }), "expected at most"},

@@ -3,7 +3,9 @@ package payload
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/fridayos/friday/android/payload/internal/pb"
 )
@@ -11,6 +13,9 @@ import (
 // parseManifest reads the protobuf message into this package's own types.
 func parseManifest(raw []byte) (*Manifest, error) {
 	var in pb.DeltaArchiveManifest
+	if err := bound(raw, in.ProtoReflect().Descriptor(), maxValues); err != nil {
+		return nil, err
+	}
 	if err := proto.Unmarshal(raw, &in); err != nil {
 		return nil, fmt.Errorf("cannot read protobuf: %w", err)
 	}
@@ -35,6 +40,50 @@ func parseManifest(raw []byte) (*Manifest, error) {
 		m.Partitions = append(m.Partitions, part)
 	}
 	return m, nil
+}
+
+// bound refuses a message with room for more than most values before any is
+// made: an empty one within is two bytes, and a hundred times that in memory.
+func bound(raw []byte, d protoreflect.MessageDescriptor, most int) error {
+	left := most
+	if err := spend(raw, d, &left); err != nil {
+		return fmt.Errorf("cannot read protobuf: %w", err)
+	}
+	if left < 0 {
+		return fmt.Errorf("its partitions, operations and extents have room for more than %d values", most)
+	}
+	return nil
+}
+
+// spend takes the repeated values in raw, and what the messages in it have room
+// for, off left. Unknown fields are kept as they are, so they cost no more than their bytes.
+func spend(raw []byte, d protoreflect.MessageDescriptor, left *int) error {
+	for len(raw) > 0 && *left >= 0 {
+		number, kind, n := protowire.ConsumeTag(raw)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		raw = raw[n:]
+		size := protowire.ConsumeFieldValue(number, kind, raw)
+		if size < 0 {
+			return protowire.ParseError(size)
+		}
+		value := raw[:size]
+		raw = raw[size:]
+		f := d.Fields().ByNumber(number)
+		if f == nil || f.Message() == nil && !f.IsList() {
+			continue
+		}
+		if *left--; f.Message() != nil {
+			*left -= f.Message().Fields().Len()
+		}
+		if inner, n := protowire.ConsumeBytes(value); f.Message() != nil && kind == protowire.BytesType && n >= 0 {
+			if err := spend(inner, f.Message(), left); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func partitionFrom(in *pb.PartitionUpdate) (Partition, error) {
@@ -63,6 +112,7 @@ func partitionFrom(in *pb.PartitionUpdate) (Partition, error) {
 	for _, o := range in.GetMergeOperations() {
 		p.Merge = append(p.Merge, MergeOperation{MergeType(o.GetType()), extentFrom(o.GetSrcExtent()), extentFrom(o.GetDstExtent()), o.GetSrcOffset()})
 	}
+	p.Operations = make([]Operation, 0, len(in.GetOperations()))
 	for _, o := range in.GetOperations() {
 		p.Operations = append(p.Operations, Operation{
 			Type: OpType(o.GetType()),
