@@ -88,7 +88,7 @@ func (p Profile) Check() error {
 		return fmt.Errorf("cannot use boot profile: payload_minor is %d, expected 3 (Android 8) to 10 (Android 17)", p.PayloadMinor)
 	}
 	for _, place := range p.UpdateCertificates {
-		if partition, path, ok := strings.Cut(place, ":"); !ok || partition == "" || path == "" || strings.HasPrefix(path, "/") {
+		if partition, path, ok := strings.Cut(place, ":"); !ok || !IsPartition(partition) || path == "" || strings.HasPrefix(path, "/") {
 			return fmt.Errorf("cannot use boot profile: update_certificates has %q, expected \"partition:path\" such as \"system:system/etc/security/otacerts.zip\"", place)
 		}
 	}
@@ -96,6 +96,18 @@ func (p Profile) Check() error {
 		return fmt.Errorf("cannot use boot profile: update_certificates is empty; without a place for otacerts.zip the second update would not be trusted")
 	}
 	return nil
+}
+
+// IsPartition says whether s can name a partition, without a slot's suffix:
+// Android's own names are small letters, digits and underscores, at most the 36
+// bytes that a partition table has for them.
+func IsPartition(s string) bool {
+	for i, c := range []byte(s) {
+		if !('a' <= c && c <= 'z' || i > 0 && (c == '_' || '0' <= c && c <= '9')) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 36
 }
 
 // KeyEnforced says whether the boot loader refuses a system signed by another

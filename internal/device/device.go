@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/internal/wire"
 )
 
 // Device is one model.
@@ -23,7 +24,13 @@ type Device struct {
 
 // Check says what is wrong with d.
 func (d *Device) Check() error {
-	for _, f := range []struct{ name, value string }{{"codename", d.Codename}, {"vendor", d.Vendor}, {"name", d.Name}} {
+	if !wire.IsCodename(d.Codename) {
+		return fmt.Errorf("cannot use device %q: its codename is no word of letters, digits and . _ - such as \"umi\"", d.Codename)
+	}
+	if d.Variant != "" && !wire.IsCodename(d.Variant) {
+		return fmt.Errorf("cannot use device %q: variant %q is no word of letters, digits and . _ -", d.Codename, d.Variant)
+	}
+	for _, f := range []struct{ name, value string }{{"vendor", d.Vendor}, {"name", d.Name}} {
 		if f.value == "" || len(f.value) > 200 {
 			return fmt.Errorf("cannot use device %q: %s has %d bytes, expected 1 to 200", d.Codename, f.name, len(f.value))
 		}

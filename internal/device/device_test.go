@@ -65,9 +65,11 @@ func TestStore(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for want, change := range map[string]func(*Device){
-		"codename has 0 bytes":    func(d *Device) { d.Codename = "" },
-		"name has 201 bytes":      func(d *Device) { d.Name = strings.Repeat("x", 201) },
-		"trust is \"\", expected": func(d *Device) { d.Boot.Trust = "" },
+		"its codename is no word":  func(d *Device) { d.Codename = "" },
+		"\"../umi\": its codename": func(d *Device) { d.Codename = "../umi" },
+		"variant \"a b\" is no":    func(d *Device) { d.Variant = "a b" },
+		"name has 201 bytes":       func(d *Device) { d.Name = strings.Repeat("x", 201) },
+		"trust is \"\", expected":  func(d *Device) { d.Boot.Trust = "" },
 	} {
 		d := umi()
 		change(&d)

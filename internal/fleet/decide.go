@@ -184,16 +184,14 @@ func Decide(c *wire.CheckIn, t *wire.Ticket, s *Snapshot, now time.Time) Decisio
 
 // refuseHandset says why no release at all may be offered.
 func refuseHandset(c *wire.CheckIn, t *wire.Ticket) string {
-	switch c.Channel {
-	case Weekly, Stable:
-	case Alpha, Beta:
-		if t == nil || !slices.Contains(t.Channels, c.Channel) {
-			return fmt.Sprintf("channel %s needs a ticket for it", c.Channel)
-		}
-	default:
+	switch {
+	case wire.OpenChannel(c.Channel):
+	case !slices.Contains(wire.Channels(), c.Channel):
 		return fmt.Sprintf("there is no channel %q", c.Channel)
+	case t == nil || !slices.Contains(t.Channels, c.Channel):
+		return fmt.Sprintf("channel %s needs a ticket for it", c.Channel)
 	}
-	if !isDate(c.PatchLevel) {
+	if !wire.IsPatchLevel(c.PatchLevel) {
 		// Unknown counts as newest: a phone may wipe itself over an older one.
 		return fmt.Sprintf("the handset's patch level is %q, not a date", c.PatchLevel)
 	}
@@ -225,7 +223,7 @@ func (l *line) refuse(c *wire.CheckIn, t *wire.Ticket) string {
 		return fmt.Sprintf("%s has not begun", r.Release)
 	case b.Timestamp < c.Timestamp:
 		return fmt.Sprintf("%s is older than what the handset runs", r.Release)
-	case !isDate(b.PatchLevel) || b.PatchLevel < c.PatchLevel:
+	case !wire.IsPatchLevel(b.PatchLevel) || b.PatchLevel < c.PatchLevel:
 		return fmt.Sprintf("%s has patch level %q, older than the handset's %s", r.Release, b.PatchLevel, c.PatchLevel)
 	case b.RollbackIndex < c.RollbackIndex:
 		return fmt.Sprintf("%s has rollback index %d, lower than the handset's %d", r.Release, b.RollbackIndex, c.RollbackIndex)
@@ -272,17 +270,4 @@ func (s *Snapshot) Listed(device, channel string) (r *Rollout, b *catalog.Build,
 		}
 	}
 	return nil, nil, nil
-}
-
-// isDate says whether s is YYYY-MM-DD, so that its order is that of its bytes.
-func isDate(s string) bool {
-	if len(s) != len("2006-01-02") {
-		return false
-	}
-	for i := range len(s) {
-		if dash := i == 4 || i == 7; dash != (s[i] == '-') || !dash && (s[i] < '0' || s[i] > '9') {
-			return false
-		}
-	}
-	return true
 }

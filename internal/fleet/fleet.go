@@ -32,14 +32,6 @@ import (
 	"time"
 )
 
-// Channels, from the team's daily to everyone's monthly.
-const (
-	Alpha  = "alpha"
-	Beta   = "beta"
-	Weekly = "weekly"
-	Stable = "stable"
-)
-
 // State is where a rollout stands.
 type State string
 

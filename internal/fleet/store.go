@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/wire"
 )
 
 // ErrNotFound is in the error of looking for a rollout that does not exist.
@@ -46,10 +49,8 @@ func Start(tx *db.Tx, p Plan, actor, reason string) (Rollout, error) {
 	if err := CheckStages(p.Stages); err != nil {
 		return Rollout{}, err
 	}
-	switch p.Channel {
-	case Alpha, Beta, Weekly, Stable:
-	default:
-		return Rollout{}, fmt.Errorf("cannot start rollout of %s: channel is %q, expected alpha, beta, weekly or stable", p.Release, p.Channel)
+	if !slices.Contains(wire.Channels(), p.Channel) {
+		return Rollout{}, fmt.Errorf("cannot start rollout of %s: channel is %q, expected one of %s", p.Release, p.Channel, strings.Join(wire.Channels(), ", "))
 	}
 	b, err := catalog.BuildByID(tx, p.Build)
 	if err != nil {

@@ -29,7 +29,7 @@ func fill(t *testing.T, d *db.DB) (r fleet.Rollout) {
 		if err != nil {
 			return err
 		}
-		r, err = fleet.Start(tx, fleet.Plan{Release: "26.11.27", Device: "umi", Channel: fleet.Weekly, Build: fresh.ID,
+		r, err = fleet.Start(tx, fleet.Plan{Release: "26.11.27", Device: "umi", Channel: wire.Weekly, Build: fresh.ID,
 			Stages: []fleet.Stage{{Percent: 10, Least: time.Hour}, {Percent: 100}}}, "ana", "the gate is open")
 		return err
 	})
@@ -94,10 +94,10 @@ func TestRolloutLives(t *testing.T) {
 			}
 		}
 		refused("a second rollout of the same", func(tx *db.Tx) (fleet.Rollout, error) {
-			return fleet.Start(tx, fleet.Plan{Release: "26.11.27", Device: "umi", Channel: fleet.Weekly, Build: fresh.ID}, "ana", "again")
+			return fleet.Start(tx, fleet.Plan{Release: "26.11.27", Device: "umi", Channel: wire.Weekly, Build: fresh.ID}, "ana", "again")
 		})
 		refused("another device's build", func(tx *db.Tx) (fleet.Rollout, error) {
-			return fleet.Start(tx, fleet.Plan{Release: "26.11.27", Device: "lmi", Channel: fleet.Weekly, Build: fresh.ID}, "ana", "again")
+			return fleet.Start(tx, fleet.Plan{Release: "26.11.27", Device: "lmi", Channel: wire.Weekly, Build: fresh.ID}, "ana", "again")
 		})
 		refused("a change without a reason", func(tx *db.Tx) (fleet.Rollout, error) { return fleet.Halt(tx, r.ID, "ana", "") })
 		step("hold", fleet.Held, func(tx *db.Tx) (fleet.Rollout, error) { return fleet.Hold(tx, r.ID, "ana", "looking") })

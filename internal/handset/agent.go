@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -191,7 +192,7 @@ func (p *Phone) partitions(slot string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".img"); ok && partitionName.MatchString(name) {
+		if name, ok := strings.CutSuffix(e.Name(), ".img"); ok && bootprofile.IsPartition(name) {
 			names = append(names, name)
 		}
 	}

@@ -25,7 +25,7 @@ type Started struct {
 // Flash writes one partition of slot a, as fastboot would on a phone that is
 // set up for the first time, and makes that slot the active one.
 func (p *Phone) Flash(partition string, r io.Reader) error {
-	if !partitionName.MatchString(partition) {
+	if !bootprofile.IsPartition(partition) {
 		return fmt.Errorf("cannot flash: %q is no partition name", partition)
 	}
 	if p.st.Running != "" {
@@ -125,7 +125,7 @@ func (p *Phone) verifySlot(ctx context.Context, name string) (avb.Chain, error) 
 		}
 	}()
 	open := func(partition string) (io.ReaderAt, int64, error) {
-		if !partitionName.MatchString(partition) {
+		if !bootprofile.IsPartition(partition) {
 			return nil, 0, fmt.Errorf("cannot open partition: %q is no partition name", partition)
 		}
 		f, err := os.Open(p.image(name, partition))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/payload"
 )
@@ -54,7 +55,7 @@ func checkManifest(m *payload.Manifest, running System, maxMinor int, exists fun
 		return refuse("verify", "manifest", "cannot apply payload: it holds no partition")
 	}
 	for i := range m.Partitions {
-		if name := m.Partitions[i].Name; !partitionName.MatchString(name) || !exists(name) {
+		if name := m.Partitions[i].Name; !bootprofile.IsPartition(name) || !exists(name) {
 			return refuse("verify", "partition", "cannot apply payload: this phone has no partition %q", name)
 		}
 	}

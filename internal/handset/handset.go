@@ -31,7 +31,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"time"
 
 	"github.com/fridayos/friday/android/bootprofile"
@@ -59,9 +58,6 @@ type Phone struct {
 	now func() time.Time
 	log func(string)
 }
-
-// Partitions that a phone of this package has, in flashing order.
-var partitionName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,35}$`)
 
 // New makes a phone in dir, which must not hold one yet. avbKey is the public
 // key fused into it, as AVB encodes it; nil for a phone that checks no key.
@@ -165,8 +161,8 @@ func (p *Phone) fusedKey() ([]byte, error) {
 }
 
 func (id Identity) check(avbKey []byte) error {
-	if id.Device == "" {
-		return errors.New("cannot make handset: no device given, expected a codename such as \"umi\"")
+	if !wire.IsCodename(id.Device) {
+		return fmt.Errorf("cannot make handset: its device is %q, expected a codename such as \"umi\"", id.Device)
 	}
 	if id.Bucket < 0 || id.Bucket >= wire.Buckets {
 		return fmt.Errorf("cannot make handset: bucket is %d, expected 0 to %d", id.Bucket, wire.Buckets-1)

@@ -286,7 +286,7 @@ func TestNewAndOpenRefuse(t *testing.T) {
 	vb1 := customKey
 	vb1.Trust = bootprofile.VerifiedBoot1
 	for want, id := range map[string]Identity{
-		"no device given":                {Profile: customKey},
+		`its device is ""`:               {Profile: customKey},
 		"bucket is 10000":                {Device: "umi", Bucket: 10000, Profile: customKey},
 		"not supported: slots":           {Device: "umi", Profile: virtual},
 		"not supported: trust":           {Device: "umi", Profile: vb1},

@@ -16,6 +16,8 @@ import (
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/fridayos/friday/internal/wire"
 )
 
 //go:embed all:skeleton
@@ -134,7 +136,7 @@ func (o InitOptions) files() (map[string][]byte, error) {
 			return render(t, o, name, files)
 		}
 		for _, d := range o.Devices {
-			if !codenames.MatchString(d.Codename) {
+			if !wire.IsCodename(d.Codename) {
 				return fmt.Errorf("codename %q has other letters than . _ - and alphanumeric ones", d.Codename)
 			}
 			if err := render(t, d, path.Join("devices", d.Codename, path.Base(name)), files); err != nil {

@@ -11,20 +11,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/buildprop"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/osrepo/strict"
+	"github.com/fridayos/friday/internal/wire"
 )
 
-// Channels are the words that os.yaml may use.
-var channels = []string{"alpha", "beta", "weekly", "stable"}
-
-// partitionNames bounds what a name may be; Android's own are of this form.
-var (
-	partitionNames = regexp.MustCompile(`^[a-z][a-z0-9_]{0,35}$`)
-	codenames      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
-	digests        = regexp.MustCompile(`^[0-9a-f]{64}$`)
-)
+var digests = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // load reads the files of a commit.
 func load(files map[string]*File) (*Snapshot, error) {
@@ -140,8 +134,8 @@ func (s *Snapshot) checkOS() {
 	}
 	for i, c := range o.Channels {
 		at := fmt.Sprintf("channels[%d]", i)
-		if !slices.Contains(channels, c) {
-			d.Add(at, strict.OneOf(c, channels), "unknown channel %q", c)
+		if !slices.Contains(wire.Channels(), c) {
+			d.Add(at, strict.OneOf(c, wire.Channels()), "unknown channel %q", c)
 		} else if slices.Index(o.Channels, c) < i {
 			d.Add(at, "", "channel %q is listed twice", c)
 		}
@@ -171,11 +165,11 @@ func (s *Snapshot) checkDevice(v *Device) {
 	d.Require("codename", "vendor", "name", "boot")
 	d.NotEmpty("vendor", v.Vendor)
 	d.NotEmpty("name", v.Name)
-	if d.Has("codename") && !codenames.MatchString(v.Codename) {
+	if d.Has("codename") && !wire.IsCodename(v.Codename) {
 		d.Add("codename", "", "codename is %q, expected letters, digits and . _ -", v.Codename)
 	}
 	for i, n := range v.Variants {
-		if !codenames.MatchString(n) {
+		if !wire.IsCodename(n) {
 			d.Add(fmt.Sprintf("variants[%d]", i), "", "variant is %q, expected letters, digits and . _ -", n)
 		}
 	}
@@ -187,7 +181,7 @@ func (s *Snapshot) checkDevice(v *Device) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.Partitions)) {
 		p, at := v.Partitions[name], strict.Join("partitions", name)
-		if !partitionNames.MatchString(name) {
+		if !bootprofile.IsPartition(name) {
 			d.Add(at, "", "partition %q is no name that Android uses", name)
 		}
 		if p.FS != "" && p.FS != "erofs" && p.FS != "raw" {
@@ -224,7 +218,7 @@ func split(place string) (partition, p string, err error) {
 	switch {
 	case !ok:
 		return "", "", errors.New("expected \"partition:path\" such as \"system:system/app\"")
-	case !partitionNames.MatchString(partition):
+	case !bootprofile.IsPartition(partition):
 		return "", "", fmt.Errorf("%q is no name of a partition", partition)
 	case strings.HasPrefix(p, "/"):
 		return "", "", errors.New("the path begins at the partition's root, without /")
@@ -255,7 +249,7 @@ func (l *Layer) check() {
 		}
 	}
 	for _, partition := range slices.Sorted(maps.Keys(l.Props)) {
-		if !partitionNames.MatchString(partition) {
+		if !bootprofile.IsPartition(partition) {
 			d.Add(strict.Join("props", partition), "", "%q is no name of a partition", partition)
 		}
 		l.checkProps(l.Props[partition], strict.Join("props", partition))

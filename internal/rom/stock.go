@@ -19,6 +19,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/wire"
 )
 
 // AddStock takes in a vendor's full A/B OTA zip: its partitions and the listing
@@ -35,6 +36,9 @@ func AddStock(ctx context.Context, blobs *blob.Store, r io.ReaderAt, size int64,
 
 func addStock(ctx context.Context, blobs *blob.Store, r io.ReaderAt, size int64, codename string) (catalog.Stock, error) {
 	s := catalog.Stock{Device: codename}
+	if !wire.IsCodename(codename) {
+		return s, errors.New("that is no codename such as \"umi\"")
+	}
 	z, err := otazip.Open(r, size)
 	if err != nil {
 		return s, err

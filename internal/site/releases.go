@@ -142,7 +142,7 @@ func packageViews(tx *db.Tx, packages []catalog.Package) ([]packageView, error) 
 	var all []packageView
 	for _, p := range packages {
 		v := packageView{Device: p.Device, File: p.File, Words: "the whole system", Size: tell.Size(p.Size), SHA256: p.Digest.String(),
-			Href: wire.PathPackages + p.Digest.String() + "/" + p.File}
+			Href: wire.PackagePath(p.Digest.String(), p.File)}
 		if p.From != "" {
 			from, err := catalog.BuildByID(tx, p.From)
 			if err != nil && !isMissing(err) {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/wire"
 )
 
 // guard says why next must not be offered to handsets that run prev, nil when
@@ -29,7 +31,7 @@ func guard(device string, next catalog.Build, prev *catalog.Build, packages []ca
 		return refuse("its build is for %s", next.Device)
 	case !full:
 		return refuse("it has no full package that was proven")
-	case !patchLevel(next.PatchLevel):
+	case !wire.IsPatchLevel(next.PatchLevel):
 		return refuse("its patch level is %q, expected a day such as 2026-11-05", next.PatchLevel)
 	case prev == nil:
 		return nil
@@ -43,18 +45,6 @@ func guard(device string, next catalog.Build, prev *catalog.Build, packages []ca
 		return refuse("it is for variant %q and %s was for %q", next.Variant, prev.Version, prev.Variant)
 	}
 	return nil
-}
-
-func patchLevel(s string) bool {
-	if len(s) != 10 || s[4] != '-' || s[7] != '-' {
-		return false
-	}
-	for i, c := range []byte(s) {
-		if i != 4 && i != 7 && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return true
 }
 
 // shipped are the builds of a device that handsets may run because a rollout
@@ -75,7 +65,7 @@ func shipped(tx *db.Tx, codename, release string) ([]catalog.Build, error) {
 		}
 		builds = append(builds, b)
 	}
-	slices.SortStableFunc(builds, func(a, b catalog.Build) int { return int(b.Timestamp - a.Timestamp) })
+	slices.SortStableFunc(builds, func(a, b catalog.Build) int { return cmp.Compare(b.Timestamp, a.Timestamp) })
 	return builds, nil
 }
 
@@ -107,7 +97,7 @@ func gate(tx *db.Tx, d device, channel string) (why, err error) {
 			return why, nil
 		}
 	}
-	if channel == fleet.Alpha || channel == fleet.Beta {
+	if !wire.OpenChannel(channel) {
 		return nil, nil
 	}
 	rollouts, err := fleet.Of(tx, d.release)
@@ -115,7 +105,7 @@ func gate(tx *db.Tx, d device, channel string) (why, err error) {
 		return nil, err
 	}
 	for _, r := range rollouts {
-		if r.Device == d.codename && (r.Channel == fleet.Alpha || r.Channel == fleet.Beta) && r.State == fleet.Halted {
+		if r.Device == d.codename && !wire.OpenChannel(r.Channel) && r.State == fleet.Halted {
 			return fmt.Errorf("cannot ship %s to %s: the test ring halted it: %s", d.release, d.codename, r.Reason), nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/wire"
 )
 
 // ShipOptions narrow a departure.
@@ -26,7 +27,7 @@ type ShipOptions struct {
 // of devices that are named go on if they were held or halted.
 func (t *Train) Ship(ctx context.Context, release string, o ShipOptions) error {
 	if o.Channel == "" {
-		o.Channel = fleet.Weekly
+		o.Channel = wire.Weekly
 	}
 	if o.Reason == "" {
 		o.Reason = "the gate is open"
@@ -60,7 +61,7 @@ func (t *Train) Ship(ctx context.Context, release string, o ShipOptions) error {
 		if left == 0 && len(refused) == 0 {
 			return fmt.Errorf("cannot ship release %s on %s: no device of it is ready to leave", release, o.Channel)
 		}
-		if left > 0 && r.state != Shipping && (o.Channel == fleet.Weekly || o.Channel == fleet.Stable) {
+		if left > 0 && r.state != Shipping && wire.OpenChannel(o.Channel) {
 			return r.setState(tx, Shipping, o.Actor, o.Reason)
 		}
 		return nil
@@ -98,7 +99,7 @@ func (t *Train) shipOne(tx *db.Tx, d *device, o ShipOptions, named bool) (left b
 	if err := note(tx, Transition{Release: d.release, Device: d.codename, To: rolloutWords(started), Actor: o.Actor, Reason: o.Reason}); err != nil {
 		return false, nil, err
 	}
-	if o.Channel != fleet.Weekly && o.Channel != fleet.Stable {
+	if !wire.OpenChannel(o.Channel) {
 		return true, nil, nil
 	}
 	if d.state != Leaving {
@@ -308,7 +309,7 @@ func (t *Train) Skip(ctx context.Context, release string, actor, reason string) 
 func (t *Train) Next(ctx context.Context, release string, devices []string, actor, reason string) error {
 	return t.each(ctx, release, devices, "advance", reason, func(tx *db.Tx, _ *row, _ *device, rollouts []fleet.Rollout) (did bool, err error) {
 		for _, r := range rollouts {
-			if err == nil && r.State == fleet.Running && (r.Channel == fleet.Weekly || r.Channel == fleet.Stable) {
+			if err == nil && r.State == fleet.Running && wire.OpenChannel(r.Channel) {
 				did, err = true, t.move(tx, r, actor, func() (fleet.Rollout, error) { return fleet.Next(tx, r.ID, actor, reason) })
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/jobs"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/wire"
 )
 
 // Tick advances rollouts, settles releases whose rollouts have ended, and opens
@@ -70,7 +71,7 @@ func (t *Train) settle(tx *db.Tx) error {
 			settled = settled && d.state != Building && d.state != Packaging && d.state != Ready
 		}
 		for _, o := range rollouts {
-			if o.Channel != fleet.Weekly && o.Channel != fleet.Stable {
+			if !wire.OpenChannel(o.Channel) {
 				continue
 			}
 			left++
@@ -133,7 +134,7 @@ func (t *Train) Resume(ctx context.Context, release string, devices []string, ac
 			return true, jobs.Put(ctx, tx, PackageArgs{Release: release, Device: d.codename}, jobs.Options{Unique: true})
 		}
 		for _, o := range rollouts {
-			if o.Channel == fleet.Weekly || o.Channel == fleet.Stable {
+			if wire.OpenChannel(o.Channel) {
 				return true, d.setState(tx, Leaving, actor, reason)
 			}
 		}

@@ -46,7 +46,7 @@ func TestTheWeek(t *testing.T) {
 		if err := y.train.Ship(t.Context(), r.Name, all); err != nil {
 			t.Fatal(err)
 		}
-		stock := wire.CheckIn{Device: "umi", Incremental: "V14", Timestamp: 1788220800, PatchLevel: "2026-09-01", Channel: fleet.Weekly}
+		stock := wire.CheckIn{Device: "umi", Incremental: "V14", Timestamp: 1788220800, PatchLevel: "2026-09-01", Channel: wire.Weekly}
 		if got := y.decide(stock); !got.Offer() || got.Package.Kind != catalog.Full || got.Rollout.Release != "26.11.20" {
 			t.Fatalf("a handset on stock is offered %+v", got)
 		}
@@ -81,7 +81,7 @@ func TestTheWeek(t *testing.T) {
 		}
 		y.threadIs(threadID, feedback.InRelease)
 		next := y.build(second)
-		handset := wire.CheckIn{Device: "umi", Incremental: old.Incremental, VBMetaDigest: old.VBMetaDigest, Timestamp: old.Timestamp, PatchLevel: old.PatchLevel, RollbackIndex: old.RollbackIndex, Channel: fleet.Weekly}
+		handset := wire.CheckIn{Device: "umi", Incremental: old.Incremental, VBMetaDigest: old.VBMetaDigest, Timestamp: old.Timestamp, PatchLevel: old.PatchLevel, RollbackIndex: old.RollbackIndex, Channel: wire.Weekly}
 		if got := y.decide(handset); !got.Offer() || got.Package.Kind != catalog.Incremental || got.Build.ID != next.ID {
 			t.Fatalf("a handset on 26.11.20 is offered %+v", got)
 		}
@@ -281,7 +281,7 @@ func TestTheGateRefuses(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if _, err := fleet.Start(tx, fleet.Plan{Release: "26.11.13", Device: "umi", Channel: fleet.Weekly, Build: newer.ID}, "ana", "last week"); err != nil {
+			if _, err := fleet.Start(tx, fleet.Plan{Release: "26.11.13", Device: "umi", Channel: wire.Weekly, Build: newer.ID}, "ana", "last week"); err != nil {
 				return err
 			}
 			older, err := put(tx, r.Name, 2000)

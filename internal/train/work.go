@@ -15,6 +15,7 @@ import (
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/ota"
 	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/wire"
 )
 
 // WorkerOptions is what building and signing need.
@@ -326,7 +327,7 @@ func (t *Train) testWhenReady(tx *db.Tx, r *row) error {
 		}
 	}
 	for _, d := range ready {
-		o := ShipOptions{Channel: fleet.Beta, Stages: []fleet.Stage{{Percent: 100}}, Actor: actorTrain, Reason: "the test ring is next"}
+		o := ShipOptions{Channel: wire.Beta, Stages: []fleet.Stage{{Percent: 100}}, Actor: actorTrain, Reason: "the test ring is next"}
 		if _, _, err := t.shipOne(tx, d, o, false); err != nil {
 			return err
 		}

@@ -215,9 +215,9 @@ func (s *Server) claim(w http.ResponseWriter, r *http.Request) {
 func channels(m member.Member) []string {
 	switch {
 	case slices.Contains(m.Roles, member.Admin) || slices.Contains(m.Roles, member.Maintainer):
-		return []string{fleet.Alpha, fleet.Beta}
+		return []string{wire.Alpha, wire.Beta}
 	case slices.Contains(m.Roles, member.Tester):
-		return []string{fleet.Beta}
+		return []string{wire.Beta}
 	}
 	return nil
 }

@@ -150,7 +150,7 @@ func TestSlowReaders(t *testing.T) {
 	}
 	b.write(t, func(tx *db.Tx) error {
 		release := catalog.Release{Name: "26.11.28", Commit: "c0ffee", Builds: map[string]string{"umi": b.new.ID}}
-		_, err := fleet.Start(tx, fleet.Plan{Release: release.Name, Device: "umi", Channel: fleet.Stable, Build: b.new.ID, Stages: []fleet.Stage{{Percent: 100}}}, "ana", "go")
+		_, err := fleet.Start(tx, fleet.Plan{Release: release.Name, Device: "umi", Channel: wire.Stable, Build: b.new.ID, Stages: []fleet.Stage{{Percent: 100}}}, "ana", "go")
 		return errors.Join(err, catalog.PutPackage(tx, catalog.Package{Digest: ref.Digest, Size: ref.Size, Kind: catalog.Full, Device: "umi", To: b.new.ID, File: "large.zip", PayloadOffset: 1, PayloadSize: 2,
 			Properties: "FILE_SIZE=2\n", ProvenAt: time.Now()}))
 	})

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/fridayos/friday/internal/catalog"
@@ -13,7 +12,7 @@ import (
 )
 
 func packagePath(p *catalog.Package) string {
-	return wire.PathPackages + p.Digest.String() + "/" + url.PathEscape(p.File)
+	return wire.PackagePath(p.Digest.String(), p.File)
 }
 
 // servePackage serves the bytes of a package that a rollout offers. The address

@@ -119,7 +119,7 @@ func New(o Options) (*Server, error) {
 		o.Clock = time.Now
 	}
 	if o.LineageChannel == "" {
-		o.LineageChannel = fleet.Weekly
+		o.LineageChannel = wire.Weekly
 	}
 	for _, d := range []struct {
 		set  *time.Duration

@@ -89,7 +89,7 @@ func newBench(t testing.TB, d *db.DB) *bench {
 				return err
 			}
 		}
-		b.rollout, err = fleet.Start(tx, fleet.Plan{Release: "26.11.27", Device: "umi", Channel: fleet.Weekly, Build: b.new.ID, Stages: []fleet.Stage{{Percent: 100}}}, "ana", "go")
+		b.rollout, err = fleet.Start(tx, fleet.Plan{Release: "26.11.27", Device: "umi", Channel: wire.Weekly, Build: b.new.ID, Stages: []fleet.Stage{{Percent: 100}}}, "ana", "go")
 		return err
 	})
 	b.http = httptest.NewUnstartedServer(nil)

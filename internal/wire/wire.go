@@ -1,14 +1,13 @@
 // Package wire holds the words that handset and server exchange: check-in,
 // offer, ticket, claim, outcome, and the paths they travel on.
 //
-// It has no logic beyond field limits, and it imports nothing of Friday, so
+// It has no logic beyond how a word is written and how long it may be, and it imports nothing of Friday, so
 // that the virtual handset can share it with the server without either being
 // able to lean on the other. What each field means on a phone is described in
 // the OpenAPI document that package updateapi serves.
 package wire
 
 import (
-	"errors"
 	"fmt"
 )
 
@@ -75,14 +74,19 @@ func (c *CheckIn) Check() error {
 		}
 	}
 	switch {
-	case c.Device == "":
-		return errors.New("cannot accept check-in: device is empty, expected a codename such as \"umi\"")
+	case !IsCodename(c.Device):
+		return fmt.Errorf("cannot accept check-in: device is %q, expected a codename such as \"umi\"", c.Device)
 	case c.Bucket < 0 || c.Bucket >= Buckets:
 		return fmt.Errorf("cannot accept check-in: bucket is %d, expected 0 to %d", c.Bucket, Buckets-1)
 	case len(c.Ticket) > MaxTicket:
 		return fmt.Errorf("cannot accept check-in: ticket has %d bytes, at most %d are allowed", len(c.Ticket), MaxTicket)
 	case len(c.FailedHere) > 16:
 		return fmt.Errorf("cannot accept check-in: failed_here has %d packages, at most 16 are allowed", len(c.FailedHere))
+	}
+	for i, d := range c.FailedHere {
+		if len(d) > MaxField {
+			return fmt.Errorf("cannot accept check-in: failed_here[%d] has %d bytes, at most %d are allowed", i, len(d), MaxField)
+		}
 	}
 	return nil
 }

@@ -8,11 +8,12 @@ import (
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/wire"
 )
 
 // WeekLine is this week's: open, cut, test ring, gate, departure.
 func WeekLine(release *train.ReleaseStatus, departure time.Time) line.Map {
-	m := line.Map{Label: "This week's line", Scale: "week", Lanes: []string{"alpha", "beta", "weekly", "stable"}, Stops: []line.Stop{
+	m := line.Map{Label: "This week's line", Scale: "week", Lanes: wire.Channels(), Stops: []line.Stop{
 		{Name: "Open", Mark: line.Here}, {Name: "Cut", Mark: line.Next}, {Name: "Test ring", Mark: line.Ahead, Lane: 1},
 		{Name: "Gate", Mark: line.Ahead, Lane: 1}, {Name: departure.Format("Monday"), Mark: line.Ahead, Lane: 2, At: departure},
 	}}
