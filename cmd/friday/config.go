@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,6 +71,9 @@ func readConfig(dir string) (config, error) {
 	if err != nil {
 		return c, fmt.Errorf("cannot read configuration: %w", err)
 	}
+	if blank(text) {
+		return c, nil
+	}
 	var problems strict.Problems
 	doc := strict.Decode(path, text, &c, &problems)
 	if len(problems) == 0 {
@@ -79,6 +83,16 @@ func readConfig(dir string) (config, error) {
 		return c, fmt.Errorf("cannot use configuration: %w", err)
 	}
 	return c, nil
+}
+
+// blank tells a file of nothing but comments, which leaves every key out.
+func blank(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
 }
 
 // check notes what is written well and cannot be meant.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,12 @@ func newHandsetFlash() *cobra.Command {
 			if phone == "" {
 				return &usageError{cmd.CommandPath(), errors.New("name the phone's folder with --phone DIR")}
 			}
+			if !slices.Contains(wire.Channels(), channel) {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--channel is %q, expected one of %s", channel, strings.Join(wire.Channels(), ", "))}
+			}
+			if bucket < 0 || bucket >= wire.Buckets {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--bucket is %d, expected 0 to %d", bucket, wire.Buckets-1)}
+			}
 			if !cmd.Flags().Changed("bucket") {
 				bucket = rand.IntN(wire.Buckets)
 			}
@@ -67,7 +74,7 @@ func newHandsetFlash() *cobra.Command {
 	}
 	f.register(c)
 	c.Flags().StringVar(&phone, "phone", "", "`folder` of the phone")
-	c.Flags().StringVar(&channel, "channel", "weekly", "channel that the phone follows")
+	c.Flags().StringVar(&channel, "channel", wire.Weekly, "`name` of the channel that the phone follows")
 	c.Flags().StringVar(&region, "region", "", "region of the phone")
 	c.Flags().IntVar(&bucket, "bucket", 0, "rollout bucket, 0 to 9999 (default drawn)")
 	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys, for the public AVB key (default DIR/keys)")

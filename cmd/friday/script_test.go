@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,10 +41,11 @@ func TestMain(m *testing.M) {
 //	commit DIR MESSAGE      commits everything in a git repository
 //	cut FILE N              cuts a file to N bytes
 //	small-disk DIR KIB      mounts a small file system; ask [mount] first
-//	free-port NAME…         $NAME is a HOST:PORT that nobody listens at
+//	free-ports DIR          DIR/friday.yaml gets free ones, in $SITE and $METRICS
 //	await URL               until it answers 200
-//	signal-when GLOB SIGNAL ARGS…  runs friday, signals it once a file matches;
-//	                        it must end with exit status 1
+//	until PATTERN ARGS…     runs friday until what it prints matches
+//	signal-when GLOB SIGNAL N ARGS…  runs friday, signals it once a file matches
+//	                        (or, for /REGEXP/, what it says); exit status N
 //	signal SIGNAL           to what runs in the background
 //	no-litter DIR…          no temporary files are left below
 func TestScripts(t *testing.T) {
@@ -64,7 +66,8 @@ func TestScripts(t *testing.T) {
 			"commit":        plain(commit),
 			"cut":           plain(cut),
 			"small-disk":    plain(smallDisk),
-			"free-port":     plain(freePort),
+			"free-ports":    plain(freePorts),
+			"until":         plain(until),
 			"await":         plain(await),
 			"signal-when":   plain(signalWhen),
 			"signal":        plain(signalAll),
@@ -255,16 +258,41 @@ func smallDisk(ts *testscript.TestScript, args []string) error {
 	return nil
 }
 
-func freePort(ts *testscript.TestScript, args []string) error {
-	for _, name := range args {
+// freePorts writes an installation's addresses, so that scripts may run beside
+// each other.
+func freePorts(ts *testscript.TestScript, args []string) error {
+	ports := map[string]string{"SITE": "", "METRICS": ""}
+	for name := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
 		}
 		defer l.Close()
-		ts.Setenv(name, l.Addr().String())
+		ports[name] = l.Addr().String()
+		ts.Setenv(name, ports[name])
 	}
-	return nil
+	text := fmt.Sprintf("base_url: http://%s\nlisten: %[1]s\nmetrics: %s\n", ports["SITE"], ports["METRICS"])
+	return os.WriteFile(filepath.Join(ts.MkAbs(args[0]), "friday.yaml"), []byte(text), 0o644)
+}
+
+// until runs friday until what it prints matches.
+func until(ts *testscript.TestScript, args []string) error {
+	want, err := regexp.Compile("(?m)" + args[0])
+	if err != nil {
+		return err
+	}
+	var printed []byte
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		c := exec.Command("friday", args[1:]...)
+		c.Dir = ts.MkAbs(".")
+		if printed, err = c.CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, printed)
+		}
+		if want.Match(printed) {
+			return nil
+		}
+	}
+	return fmt.Errorf("it never printed %q; at last:\n%s", args[0], printed)
 }
 
 func await(ts *testscript.TestScript, args []string) error {
@@ -296,32 +324,59 @@ func signalAll(ts *testscript.TestScript, args []string) error {
 	return nil
 }
 
-// signalWhen runs friday and signals it as soon as a file matches the pattern.
+// signalWhen runs friday and signals it once it has come somewhere: a file
+// matches a pattern, or, between slashes, what it says does.
 func signalWhen(ts *testscript.TestScript, args []string) error {
-	pattern, signal := ts.MkAbs(args[0]), signals[args[1]]
-	c := exec.Command("friday", args[2:]...)
+	where, signal, want := args[0], signals[args[1]], args[2]
+	c := exec.Command("friday", args[3:]...)
 	c.Dir = ts.MkAbs(".")
 	c.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"))
-	c.Stdout, c.Stderr = ts.Stdout(), ts.Stderr()
+	said := &lockedBuffer{}
+	c.Stdout, c.Stderr = ts.Stdout(), io.MultiWriter(ts.Stderr(), said)
 	if err := c.Start(); err != nil {
 		return err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
+	there := func() (bool, error) {
+		found, err := filepath.Glob(ts.MkAbs(where))
+		return len(found) > 0, err
+	}
+	if pattern, ok := strings.CutPrefix(where, "/"); ok {
+		there = func() (bool, error) { return regexp.MatchString(strings.TrimSuffix(pattern, "/"), said.String()) }
+	}
 	for {
 		select {
 		case err := <-ended:
-			return fmt.Errorf("friday ended before %s was there: %v", args[0], err)
+			return fmt.Errorf("friday ended before %s: %v", where, err)
 		case <-time.After(time.Millisecond):
 		}
-		if found, err := filepath.Glob(pattern); len(found) > 0 || err != nil {
+		if found, err := there(); found || err != nil {
 			err = errors.Join(err, c.Process.Signal(signal))
-			if <-ended; c.ProcessState.ExitCode() != 1 {
-				err = errors.Join(err, fmt.Errorf("%v, expected exit status 1", c.ProcessState))
+			if <-ended; strconv.Itoa(c.ProcessState.ExitCode()) != want {
+				err = errors.Join(err, fmt.Errorf("%v, expected exit status %s", c.ProcessState, want))
 			}
 			return err
 		}
 	}
+}
+
+// lockedBuffer is written by a process while a test reads it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // noLitter finds what was written aside and not removed.

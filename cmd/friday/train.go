@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/user"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/wire"
 )
 
 // trainFlags are what every verb that moves the train takes.
@@ -104,10 +106,14 @@ func newTrainShip() *cobra.Command {
 	var channel string
 	c := &cobra.Command{
 		Use:     "ship RELEASE",
-		Short:   "Start the rollouts of a release, or let held ones go on",
+		Short:   "Start the rollouts of a release, or let stopped ones go on",
+		Long:    "Starts the rollouts of a release, for every device that is ready and that its gate lets out. Rollouts that were held or halted go on when their devices are named with --device.",
 		Example: "  friday train ship 26.11.27\n  friday train ship 26.11.27 --device umi --reason \"camera fix confirmed\"",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.Contains(wire.Channels(), channel) {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--channel is %q, expected one of %s", channel, strings.Join(wire.Channels(), ", "))}
+			}
 			return f.with(cmd, false, func(_ *installation, t *train.Train) error {
 				err := t.Ship(cmd.Context(), args[0], train.ShipOptions{Devices: f.devices, Channel: channel, Actor: actor(), Reason: f.reason})
 				if err == nil {
@@ -119,7 +125,7 @@ func newTrainShip() *cobra.Command {
 	}
 	f.register(c)
 	c.Flags().StringSliceVar(&f.devices, "device", nil, "only these `codenames` (default all that are ready)")
-	c.Flags().StringVar(&channel, "channel", "weekly", "alpha, beta, weekly or stable")
+	c.Flags().StringVar(&channel, "channel", wire.Weekly, "`name`: "+strings.Join(wire.Channels(), ", "))
 	c.Flags().StringVar(&f.reason, "reason", "", "why, for the audit trail")
 	return c
 }
@@ -211,13 +217,19 @@ func printTrain(w io.Writer, st train.Status) error {
 	fmt.Fprintf(w, "%s leaves %s.\n", st.Week, st.Departure.Format("Monday 2 January 15:04"))
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, r := range st.Releases {
-		fmt.Fprintf(tw, "\n%s\t%s\t%s\n", r.Name, r.State, r.Reason)
+		fmt.Fprintln(tw)
+		row(tw, r.Name, string(r.State), r.Reason)
 		for _, d := range r.Devices {
-			fmt.Fprintf(tw, "  %s\t%s\t%s\n", d.Device, d.State, d.Reason)
+			row(tw, "  "+d.Device, string(d.State), d.Reason)
 			for _, o := range d.Rollouts {
-				fmt.Fprintf(tw, "    %s\t%s\t%d%%\n", o.Channel, o.State, o.Percent())
+				row(tw, "    "+o.Channel, fmt.Sprintf("%s %d%%", o.State, o.Percent()), o.Reason)
 			}
 		}
 	}
 	return tw.Flush()
+}
+
+// row writes cells; empty ones at the end would leave spaces.
+func row(w io.Writer, cells ...string) {
+	fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 }

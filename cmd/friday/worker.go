@@ -49,7 +49,12 @@ func newWorker() *cobra.Command {
 				return err
 			}
 			log.Info("working")
-			return jobs.Run(cmd.Context(), s.db, workers, jobs.RunOptions{Log: log})
+			err = jobs.Run(cmd.Context(), s.db, workers, jobs.RunOptions{Log: log})
+			if err != nil && cmd.Context().Err() == nil {
+				return err
+			}
+			log.Info("stopped") // as it was told to: what ran has ended or waits for the next worker
+			return nil
 		},
 	}
 	f.register(c)
