@@ -17,8 +17,12 @@ type Fix struct {
 	Reverted bool   // it had fixed the thread before, and is reverted now
 }
 
-// maxCommits bounds the history that Fixes reads.
-const maxCommits = 100_000
+// Bounds of the history that Fixes reads, and of the reverts of reverts that it
+// follows: each commit can name all before it.
+const (
+	maxCommits = 100_000
+	maxReverts = 10_000
+)
 
 var (
 	fixesLine  = regexp.MustCompile(`(?mi)^fixes:[ \t]*(#\d+(?:(?:[ \t]*,[ \t]*|[ \t]+(?:and[ \t]+)?)#\d+)*)[ \t]*\r?$`)
@@ -113,7 +117,7 @@ func (r *Repo) reach(c *object.Commit, skip map[plumbing.Hash]bool, fn func(*obj
 			if seen[h] || skip[h] {
 				continue
 			}
-			p, err := r.git.CommitObject(h)
+			p, err := r.commitAt(h)
 			if err != nil {
 				return fmt.Errorf("cannot read fixes: commit %s, a parent of %s: %w; is the clone shallow?", h, s.c.Hash, err)
 			}
@@ -127,6 +131,7 @@ type fixWalk struct {
 	repo       *Repo
 	order      []*object.Commit
 	first, now map[plumbing.Hash]bool // what first happened to a commit; how it stands
+	steps      int
 }
 
 // apply makes a commit count, or count no more, and does the opposite to what
@@ -134,6 +139,12 @@ type fixWalk struct {
 func (w *fixWalk) apply(c *object.Commit, counts bool, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("cannot read fixes: commit %s reverts a revert more than %d times over", c.Hash, maxDepth)
+	}
+	if depth > 0 {
+		w.steps++
+	}
+	if w.steps > maxReverts {
+		return fmt.Errorf("cannot read fixes: commit %s and those around it revert each other in more than %d ways", c.Hash, maxReverts)
 	}
 	if _, ok := w.first[c.Hash]; !ok {
 		w.first[c.Hash] = counts

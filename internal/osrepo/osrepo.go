@@ -31,14 +31,22 @@ import (
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
-// Limits of what one commit may hold.
+// Limits of what one commit may hold. A few kB of git objects can stand for
+// more than any machine has: a file of zeros, a folder that holds itself ten
+// times over.
 const (
-	maxFiles = 200_000
-	maxDepth = 64
+	maxFiles  = 200_000 // a folder counts as ten
+	maxDepth  = 64
+	maxCommit = 1 << 20  // bytes of a commit and its message
+	maxTree   = 32 << 20 // bytes of a folder's list
+	maxFile   = 2 << 30  // bytes
+	inMemory  = 1 << 20  // larger objects are streamed
 )
 
 // Repo is an OS repository. It is not safe for concurrent use.
@@ -56,7 +64,28 @@ func Open(dir string) (*Repo, error) {
 		}
 		return nil, fmt.Errorf("cannot open OS repository %s: %w", dir, err)
 	}
+	if g, err = streaming(g); err != nil {
+		return nil, fmt.Errorf("cannot open OS repository %s: %w", dir, err)
+	}
 	return &Repo{dir: dir, git: g}, nil
+}
+
+// streaming opens a repository anew, so that large objects are not read into
+// memory whole.
+func streaming(g *git.Repository) (*git.Repository, error) {
+	s, ok := g.Storer.(*filesystem.Storage)
+	if !ok {
+		return g, nil
+	}
+	large := filesystem.NewStorageWithOptions(s.Filesystem(), cache.NewObjectLRUDefault(), filesystem.Options{LargeObjectThreshold: inMemory})
+	w, err := g.Worktree()
+	if errors.Is(err, git.ErrIsBareRepository) {
+		return git.Open(large, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return git.Open(large, w.Filesystem)
 }
 
 // Dir is the folder of the repository.
@@ -85,11 +114,34 @@ func (r *Repo) commit(rev string) (*object.Commit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot find commit %q in %s: %w", rev, r.dir, err)
 	}
-	c, err := r.git.CommitObject(*h)
+	c, err := r.commitAt(*h)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read commit %q in %s: %w", rev, r.dir, err)
 	}
 	return c, nil
+}
+
+func (r *Repo) commitAt(h plumbing.Hash) (*object.Commit, error) {
+	if err := r.atMost(h, maxCommit); err != nil {
+		return nil, err
+	}
+	return r.git.CommitObject(h)
+}
+
+func (r *Repo) treeAt(h plumbing.Hash) (*object.Tree, error) {
+	if err := r.atMost(h, maxTree); err != nil {
+		return nil, err
+	}
+	return object.GetTree(r.git.Storer, h)
+}
+
+// atMost refuses an object that is too large to be read whole.
+func (r *Repo) atMost(h plumbing.Hash, most int64) error {
+	size, err := r.git.Storer.EncodedObjectSize(h)
+	if err == nil && size > most {
+		err = fmt.Errorf("git object %s has %d bytes, expected at most %d", h, size, most)
+	}
+	return err
 }
 
 // Load reads what is committed at rev and checks all that can be checked
@@ -100,12 +152,13 @@ func (r *Repo) Load(rev string) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := c.Tree()
+	root, err := r.treeAt(c.TreeHash)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read commit %s: %w", c.Hash, err)
 	}
 	files := map[string]*File{}
-	if err := r.list(root, "", files, 0); err != nil {
+	left := maxFiles
+	if err := r.list(root, "", files, &left, 0); err != nil {
 		return nil, err
 	}
 	s, err := load(files)
@@ -117,7 +170,7 @@ func (r *Repo) Load(rev string) (*Snapshot, error) {
 }
 
 // list collects the files of the folders that matter.
-func (r *Repo) list(t *object.Tree, dir string, files map[string]*File, depth int) error {
+func (r *Repo) list(t *object.Tree, dir string, files map[string]*File, left *int, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("cannot read OS repository: %s is more than %d folders deep", dir, maxDepth)
 	}
@@ -126,12 +179,21 @@ func (r *Repo) list(t *object.Tree, dir string, files map[string]*File, depth in
 		if dir == "" && e.Name != "os.yaml" && e.Name != "devices" && e.Name != "layers" {
 			continue
 		}
+		if strings.Contains(e.Name, "/") || path.Clean(e.Name) != e.Name || e.Name == ".." {
+			return fmt.Errorf("cannot read OS repository: in folder %q there is %q, which is no name", dir, e.Name)
+		}
+		if *left--; e.Mode == filemode.Dir {
+			*left -= 9
+		}
+		if *left < 0 {
+			return fmt.Errorf("cannot read OS repository: more than %d files or %d folders are committed", maxFiles, maxFiles/10)
+		}
 		if e.Mode == filemode.Dir {
-			sub, err := object.GetTree(r.git.Storer, e.Hash)
+			sub, err := r.treeAt(e.Hash)
 			if err != nil {
 				return fmt.Errorf("cannot read OS repository: %s: %w", full, err)
 			}
-			if err := r.list(sub, full, files, depth+1); err != nil {
+			if err := r.list(sub, full, files, left, depth+1); err != nil {
 				return err
 			}
 			continue
@@ -140,9 +202,7 @@ func (r *Repo) list(t *object.Tree, dir string, files map[string]*File, depth in
 		if err != nil {
 			return err
 		}
-		if files[full] = f; len(files) > maxFiles {
-			return fmt.Errorf("cannot read OS repository: more than %d files are committed", maxFiles)
-		}
+		files[full] = f
 	}
 	return nil
 }
@@ -160,6 +220,9 @@ func (r *Repo) file(full string, e object.TreeEntry) (*File, error) {
 	size, err := r.git.Storer.EncodedObjectSize(e.Hash)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read OS repository: %s: %w", full, err)
+	}
+	if size > maxFile {
+		return nil, fmt.Errorf("cannot read OS repository: %s has %d bytes, expected at most %d", full, size, int64(maxFile))
 	}
 	f.Size = size
 	f.open = func() (io.ReadCloser, error) {

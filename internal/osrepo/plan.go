@@ -425,5 +425,8 @@ func (f *File) ReadLink() (string, error) {
 	if len(b) == 0 || len(b) > 4096 {
 		return "", fmt.Errorf("cannot read symlink %s: its target has %d bytes, expected 1 to 4096", f.Path, len(b))
 	}
+	if slices.Contains(b, 0) {
+		return "", fmt.Errorf("cannot read symlink %s: its target holds a NUL", f.Path)
+	}
 	return string(b), nil
 }
