@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 // Error correction as dm-verity does it: Reed-Solomon over GF(256), polynomial
@@ -80,7 +82,7 @@ func (c *fecCode) run(ctx context.Context, r io.ReaderAt, covered int64, block i
 		for j := range int64(255 - c.roots) {
 			off := at + j*column
 			left := max(0, min(int64(n), covered-off))
-			if err := readFull(r, data[:left], off); left > 0 && err != nil {
+			if err := tree.ReadFull(r, data[:left], off); left > 0 && err != nil {
 				return nil, err
 			}
 			clear(data[left:])
@@ -146,7 +148,7 @@ func VerifyFEC(ctx context.Context, d *HashtreeDescriptor, r io.ReaderAt, size i
 	at, found := int64(d.FECOffset), make([]byte, fecStrip*c.roots)
 	err = c.run(ctx, r, covered, g.dataBlock, func(want []byte) error {
 		f := found[:len(want)]
-		if err := readFull(r, f, at); err != nil {
+		if err := tree.ReadFull(r, f, at); err != nil {
 			return err
 		}
 		if !bytes.Equal(f, want) {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 // FooterSize is what a footer takes at the very end of a partition.
@@ -23,7 +25,7 @@ func ParseFooter(r io.ReaderAt, size int64) (Footer, bool, error) {
 		return Footer{}, false, nil
 	}
 	b := make([]byte, FooterSize)
-	if err := readFull(r, b, size-FooterSize); err != nil {
+	if err := tree.ReadFull(r, b, size-FooterSize); err != nil {
 		return Footer{}, false, fmt.Errorf("cannot read %s: %w", what, err)
 	}
 	if string(b[:4]) != "AVBf" {
@@ -56,16 +58,4 @@ func (f Footer) encode() []byte {
 	be.PutUint64(b[20:], f.VBMetaOffset)
 	be.PutUint64(b[28:], f.VBMetaSize)
 	return b
-}
-
-// readFull reads all of b; an end that comes too early is named.
-func readFull(r io.ReaderAt, b []byte, off int64) error {
-	n, err := r.ReadAt(b, off)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("%d of %d bytes at offset %d: %w", n, len(b), off, err)
 }

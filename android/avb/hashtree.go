@@ -11,6 +11,8 @@ import (
 	"runtime"
 
 	"golang.org/x/crypto/blake2b"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 // newHash gives the hash of that name, as Linux and avbtool call it.
@@ -91,7 +93,7 @@ func (g *geometry) run(ctx context.Context, r io.ReaderAt, emit func(off int64, 
 	err := inOrder(ctx, (g.dataBlocks*int64(g.dataBlock)+chunk-1)/chunk, func(i int64, buf []byte) ([]byte, error) {
 		off := i * chunk
 		buf = buf[:min(chunk, g.dataBlocks*int64(g.dataBlock)-off)]
-		if err := readFull(r, buf, off); err != nil {
+		if err := tree.ReadFull(r, buf, off); err != nil {
 			return nil, err
 		}
 		h, sums := g.newHash(), make([]byte, 0, len(buf)/g.dataBlock*g.digestSize)

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 // Limits of libavb: a larger struct no boot loader reads.
@@ -251,7 +253,7 @@ func ReadStruct(r io.ReaderAt, size int64) ([]byte, error) {
 // readStruct reads at most 64 KiB, which the caller saw to.
 func readStruct(r io.ReaderAt, off, n int64) ([]byte, error) {
 	b := make([]byte, n)
-	if err := readFull(r, b, off); err != nil {
+	if err := tree.ReadFull(r, b, off); err != nil {
 		return nil, fmt.Errorf("cannot read vbmeta: %w", err)
 	}
 	return Struct(b)

@@ -6,6 +6,8 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"io"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 // VerifyPartition recomputes the hash or the hash tree that d describes over the
@@ -62,7 +64,7 @@ func (d *HashtreeDescriptor) verify(ctx context.Context, r io.ReaderAt, size int
 		if d.TreeSize == 0 { // made without a tree: the root digest says it all
 			return nil
 		}
-		if err := readFull(r, found, int64(d.TreeOffset)+off); err != nil {
+		if err := tree.ReadFull(r, found, int64(d.TreeOffset)+off); err != nil {
 			return err
 		}
 		if !bytes.Equal(found, want) {
@@ -113,7 +115,7 @@ func (d *HashDescriptor) compute(ctx context.Context, r io.ReaderAt) ([]byte, er
 			return nil, err
 		}
 		buf = buf[:min(uint64(len(buf)), d.ImageSize-off)]
-		if err := readFull(r, buf, int64(off)); err != nil {
+		if err := tree.ReadFull(r, buf, int64(off)); err != nil {
 			return nil, err
 		}
 		h.Write(buf)

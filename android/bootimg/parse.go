@@ -5,29 +5,19 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 func bad(what string, offset int64, name string, found, expected any) error {
 	return fmt.Errorf("cannot read %s: %s at offset %d is %v, expected %v", what, name, offset, found, expected)
 }
 
-// readFull reads all of b; an end that comes too early is named.
-func readFull(r io.ReaderAt, b []byte, off int64) error {
-	n, err := r.ReadAt(b, off)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("%d of %d bytes at offset %d: %w", n, len(b), off, err)
-}
-
 // Parse reads a boot image of the given size. It holds the sections, at most
 // MaxSections, and reads the tail when asked.
 func Parse(r io.ReaderAt, size int64) (*Image, error) {
 	first := make([]byte, min(max(size, 0), firstPage))
-	if err := readFull(r, first, 0); err != nil {
+	if err := tree.ReadFull(r, first, 0); err != nil {
 		return nil, fmt.Errorf("cannot read boot image: %w", err)
 	}
 	im, err := identify(first)
@@ -118,7 +108,7 @@ func (im *Image) readSections(r io.ReaderAt, size int64, h *header, fs []field, 
 			continue
 		}
 		b := make([]byte, n)
-		if err := readFull(r, b, at); err != nil {
+		if err := tree.ReadFull(r, b, at); err != nil {
 			return 0, fmt.Errorf("cannot read %s: section %s: %w", im.kind(), s.name, err)
 		}
 		*s.data = b
@@ -133,7 +123,7 @@ func (im *Image) readSections(r io.ReaderAt, size int64, h *header, fs []field, 
 func (im *Image) readPadding(r io.ReaderAt, size int64, name string, at int64, behind int) (int64, error) {
 	next := toPage(at, im.PageSize)
 	b := make([]byte, min(next, size)-at)
-	if err := readFull(r, b, at); err != nil {
+	if err := tree.ReadFull(r, b, at); err != nil {
 		return 0, fmt.Errorf("cannot read %s: padding behind %s: %w", im.kind(), name, err)
 	}
 	if len(b) < int(next-at) || len(bytes.Trim(b, "\x00")) > 0 {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 // Image is an opened EROFS image. It may be used by many goroutines at once.
@@ -207,13 +209,7 @@ func (im *Image) readAt(b []byte, off int64) error {
 	if off < 0 || off > im.size || int64(len(b)) > im.size-off {
 		return fmt.Errorf("byte %d: %d bytes are wanted but the image ends at %d", off, len(b), im.size)
 	}
-	if n, err := im.r.ReadAt(b, off); n < len(b) {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return fmt.Errorf("byte %d: %w", off, err)
-	}
-	return nil
+	return tree.ReadFull(im.r, b, off)
 }
 
 func (im *Image) blockSize() int64 { return 1 << im.sb.blockBits }

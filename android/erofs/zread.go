@@ -2,6 +2,7 @@ package erofs
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"container/list"
 	"fmt"
@@ -101,16 +102,9 @@ func (z *zfile) unpack(c cluster, out []byte) error {
 	}
 	if err != nil || n != len(out) {
 		return fmt.Errorf("%s: cluster of byte %d of the file: expected %d bytes unpacked, found %d: %w",
-			at{z.in.at.nid, c.phys}, c.logical, len(out), n, orShort(err))
+			at{z.in.at.nid, c.phys}, c.logical, len(out), n, cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	return nil
-}
-
-func orShort(err error) error {
-	if err == nil {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 func unzstd(out, src []byte) (int, error) {
@@ -209,7 +203,7 @@ func (im *Image) readPacked(p []byte, off int64) error {
 		return nil
 	}
 	if n, err := im.packed.ReadAt(p, off); n < len(p) {
-		return fmt.Errorf("inode of fragments: %w", orShort(err))
+		return fmt.Errorf("inode of fragments: %w", cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 // Metadata parses the package's metadata; if it is there both as text and as
@@ -120,7 +122,7 @@ func (z *Zip) checkProperty(item string) error {
 // signature together: what AOSP calls payload_metadata.bin.
 func payloadMetadataSize(r io.ReaderAt, size int64) (int64, error) {
 	var h [24]byte
-	if err := readAt(r, h[:], 0); err != nil {
+	if err := tree.ReadFull(r, h[:], 0); err != nil {
 		return 0, fmt.Errorf("cannot read payload.bin: header: %w", err)
 	}
 	if string(h[:4]) != "CrAU" {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 // Limits of what Open and ReadFile hold in memory.
@@ -77,7 +79,7 @@ func Open(r io.ReaderAt, size int64) (*Zip, error) {
 		return nil, fmt.Errorf("cannot open zip: %w", err)
 	}
 	raw := make([]byte, d.size)
-	if err := readAt(r, raw, d.offset); err != nil {
+	if err := tree.ReadFull(r, raw, d.offset); err != nil {
 		return nil, fmt.Errorf("cannot open zip: central directory: %w", err)
 	}
 	z := &Zip{r: r, byName: map[string]int{}}
@@ -114,7 +116,7 @@ func findDirectory(r io.ReaderAt, size int64) (directory, error) {
 		return directory{}, fmt.Errorf("it has %d bytes, too few for a zip", size)
 	}
 	tail := make([]byte, min(size, eocdSize+0xffff))
-	if err := readAt(r, tail, size-int64(len(tail))); err != nil {
+	if err := tree.ReadFull(r, tail, size-int64(len(tail))); err != nil {
 		return directory{}, err
 	}
 	at := bytes.LastIndex(tail, magicEOCD)
@@ -157,7 +159,7 @@ func findDirectory64(r io.ReaderAt, end int64) (directory, int64, error) {
 	}
 	b := make([]byte, eocd64Size+locator64Size)
 	start := end - int64(len(b))
-	if err := readAt(r, b, start); err != nil {
+	if err := tree.ReadFull(r, b, start); err != nil {
 		return fail("%w", err)
 	}
 	rec, loc := b[:eocd64Size], b[eocd64Size:]
@@ -288,7 +290,7 @@ func (z *Zip) checkLocal(e *Entry, end int64) error {
 		return fmt.Errorf("local header at byte %d, behind the last at byte %d", e.header, end)
 	}
 	h := make([]byte, localSize+len(e.Name))
-	if err := readAt(z.r, h, e.header); err != nil {
+	if err := tree.ReadFull(z.r, h, e.header); err != nil {
 		return fmt.Errorf("local header: %w", err)
 	}
 	le := binary.LittleEndian
@@ -301,7 +303,7 @@ func (z *Zip) checkLocal(e *Entry, end int64) error {
 	flags, method, crc := le.Uint16(h[6:]), le.Uint16(h[8:]), le.Uint32(h[14:])
 	packed, size := int64(le.Uint32(h[18:])), int64(le.Uint32(h[22:]))
 	extra := make([]byte, le.Uint16(h[28:]))
-	if err := readAt(z.r, extra, e.header+int64(len(h))); err != nil {
+	if err := tree.ReadFull(z.r, extra, e.header+int64(len(h))); err != nil {
 		return fmt.Errorf("local header: %w", err)
 	}
 	if err := applyZip64(extra, &size, &packed); err != nil {

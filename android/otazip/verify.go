@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 const (
@@ -28,7 +30,7 @@ func readSignature(r io.ReaderAt, size int64) (signature, error) {
 		return signature{}, fmt.Errorf("cannot verify package: it has %d bytes, too few for a signed zip", size)
 	}
 	var footer [footerSize]byte
-	if err := readAt(r, footer[:], size-footerSize); err != nil {
+	if err := tree.ReadFull(r, footer[:], size-footerSize); err != nil {
 		return signature{}, fmt.Errorf("cannot verify package: footer: %w", err)
 	}
 	if footer[2] != 0xff || footer[3] != 0xff {
@@ -45,7 +47,7 @@ func readSignature(r io.ReaderAt, size int64) (signature, error) {
 		return signature{}, fmt.Errorf("cannot verify package: footer: comment of %d bytes is longer than the file of %d", comment, size)
 	}
 	eocd := make([]byte, comment+eocdSize)
-	if err := readAt(r, eocd, size-int64(len(eocd))); err != nil {
+	if err := tree.ReadFull(r, eocd, size-int64(len(eocd))); err != nil {
 		return signature{}, fmt.Errorf("cannot verify package: end of central directory: %w", err)
 	}
 	if !bytes.HasPrefix(eocd, magicEOCD) {
@@ -90,16 +92,4 @@ func Verify(r io.ReaderAt, size int64, certs []*x509.Certificate) (*x509.Certifi
 		return nil, fmt.Errorf("cannot verify package: %w", err)
 	}
 	return verifyCMS(si, [sha256.Size]byte(h.Sum(nil)), certs)
-}
-
-// readAt fills b or fails; a source that ends early is an error.
-func readAt(r io.ReaderAt, b []byte, off int64) error {
-	n, err := r.ReadAt(b, off)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("byte %d: %w", off+int64(n), err)
 }

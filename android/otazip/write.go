@@ -3,6 +3,7 @@ package otazip
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/sha256"
@@ -271,7 +272,7 @@ func (w *writer) sign(ctx context.Context, info Info, end []byte, signer crypto.
 	h := sha256.New()
 	in := io.NewSectionReader(w.f, 0, at)
 	if n, err := io.CopyBuffer(contextWriter{ctx, h}, in, make([]byte, 1<<20)); err != nil || n != at {
-		return Info{}, fmt.Errorf("cannot sign package: read back %d of %d bytes: %w", n, at, orShort(err))
+		return Info{}, fmt.Errorf("cannot sign package: read back %d of %d bytes: %w", n, at, cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	h.Write(end)
 	block, err := signCMS(h.Sum(nil), signer, cert)
@@ -301,11 +302,4 @@ func (w *writer) sign(ctx context.Context, info Info, end []byte, signer crypto.
 	info.Size = at + int64(len(tail))
 	info.SHA256 = [32]byte(h.Sum(nil))
 	return info, nil
-}
-
-func orShort(err error) error {
-	if err == nil {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // CodecVersion is part of the key of whatever caches what Compress gives.
-const CodecVersion = "2"
+const CodecVersion = "3"
 
 // Compress gives the smaller of REPLACE and REPLACE_XZ for a chunk. The same
 // chunk gives the same bytes, so that a cache can wrap it. What is compressed

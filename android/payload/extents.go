@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"sort"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 // extentReader shows blocks scattered over r as one run of bytes.
@@ -35,7 +37,7 @@ func (x *extentReader) ReadAt(b []byte, off int64) (int, error) {
 		}
 		in := off - x.starts[i]
 		n := min(int64(len(b)-done), int64(x.extents[i].Count)*blockSize-in)
-		if err := readAt(x.r, b[done:done+int(n)], int64(x.extents[i].Start)*blockSize+in); err != nil {
+		if err := tree.ReadFull(x.r, b[done:done+int(n)], int64(x.extents[i].Start)*blockSize+in); err != nil {
 			return done, err
 		}
 		done += int(n)

@@ -13,6 +13,7 @@ import (
 	"github.com/xi2/xz"
 
 	"github.com/fridayos/friday/android/bsdiff"
+	"github.com/fridayos/friday/android/tree"
 )
 
 const (
@@ -64,7 +65,7 @@ func (p *Payload) data(op *Operation, hold int64) (io.Reader, []byte, error) {
 	var sum []byte
 	if n <= hold {
 		held = make([]byte, n)
-		if err := readAt(p.r, held, at); err != nil {
+		if err := tree.ReadFull(p.r, held, at); err != nil {
 			return nil, nil, fmt.Errorf("cannot read data: %w", err)
 		}
 		s := sha256.Sum256(held)
@@ -120,7 +121,7 @@ func source(op *Operation, old io.ReaderAt) (io.ReaderAt, int64, error) {
 	var sum []byte
 	if x.size <= heldData {
 		held := make([]byte, x.size)
-		if err := readAt(x, held, 0); err != nil {
+		if err := tree.ReadFull(x, held, 0); err != nil {
 			return nil, 0, fmt.Errorf("cannot read source: %w", err)
 		}
 		r = bytes.NewReader(held)
@@ -176,7 +177,7 @@ func hashRange(ctx context.Context, r io.ReaderAt, size int64) ([]byte, error) {
 			return nil, err
 		}
 		n := min(size-off, int64(len(b)))
-		if err := readAt(r, b[:n], off); err != nil {
+		if err := tree.ReadFull(r, b[:n], off); err != nil {
 			return nil, err
 		}
 		h.Write(b[:n])

@@ -31,9 +31,10 @@ package payload
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 const (
@@ -115,7 +116,7 @@ func Open(r io.ReaderAt, size int64) (*Payload, error) {
 	if size < headerSize {
 		return nil, fmt.Errorf("cannot open payload: expected at least %d bytes, found %d", headerSize, size)
 	}
-	if err := readAt(r, head, 0); err != nil {
+	if err := tree.ReadFull(r, head, 0); err != nil {
 		return nil, fmt.Errorf("cannot open payload: header: %w", err)
 	}
 	h, err := ParseHeader(head)
@@ -126,7 +127,7 @@ func Open(r io.ReaderAt, size int64) (*Payload, error) {
 		return nil, fmt.Errorf("cannot open payload: header, manifest and signature need %d bytes, found %d", h.MetadataSize(), size)
 	}
 	raw := make([]byte, h.ManifestSize)
-	if err := readAt(r, raw, headerSize); err != nil {
+	if err := tree.ReadFull(r, raw, headerSize); err != nil {
 		return nil, fmt.Errorf("cannot open payload: manifest: %w", err)
 	}
 	m, err := parseManifest(raw)
@@ -171,16 +172,4 @@ func (p *Payload) partition(name string) (*Partition, error) {
 		names[i] = p.manifest.Partitions[i].Name
 	}
 	return nil, fmt.Errorf("cannot find partition %q in payload: it has %q", name, names)
-}
-
-// readAt fills b from r.
-func readAt(r io.ReaderAt, b []byte, off int64) error {
-	n, err := r.ReadAt(b, off)
-	if n == len(b) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("expected %d bytes at %d, found %d: %w", len(b), off, n, err)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/fridayos/friday/android/tree"
 )
 
 // Plan is what Write makes a payload of.
@@ -63,7 +65,7 @@ func FullOps(r io.ReaderAt, size int64, compress func([]byte) (OpType, []byte, e
 			Dst:  []Extent{{Start: uint64(off / blockSize), Count: uint64(n+blockSize-1) / blockSize}},
 			Data: func(context.Context) (OpType, []byte, error) {
 				chunk := make([]byte, n)
-				if err := readAt(r, chunk, off); err != nil {
+				if err := tree.ReadFull(r, chunk, off); err != nil {
 					return 0, nil, fmt.Errorf("cannot read the new partition: %w", err)
 				}
 				return compress(chunk)

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fridayos/friday/android/payload/internal/pb"
+	"github.com/fridayos/friday/android/tree"
 )
 
 // VerifyMetadata checks the metadata signature alone, before anything is
@@ -62,7 +63,7 @@ func (p *Payload) verifySignature(pub crypto.PublicKey, digest []byte, off, size
 		return errors.New("there is none")
 	}
 	raw := make([]byte, size)
-	if err := readAt(p.r, raw, off); err != nil {
+	if err := tree.ReadFull(p.r, raw, off); err != nil {
 		return err
 	}
 	var in pb.Signatures

@@ -176,8 +176,8 @@ func TestWriteRefuses(t *testing.T) {
 		{"source short", func(p *Plan) {
 			p.Parts[0].Old = bytes.NewReader(make([]byte, 10))
 			p.Parts[0].OldSHA256 = make([]byte, 32)
-		}, "source: expected"},
-		{"new short", func(p *Plan) { p.Parts[0].New = bytes.NewReader(make([]byte, 10)) }, `partition "system": new: expected`},
+		}, "source: 0 of 32768 bytes"},
+		{"new short", func(p *Plan) { p.Parts[0].New = bytes.NewReader(make([]byte, 10)) }, `partition "system": new: 10 of`},
 		{"no place to spill", func(p *Plan) { p.TempDir = "/nonexistent/dir" }, "cannot spill data"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

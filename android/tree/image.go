@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -139,4 +140,17 @@ func (im *Image) WriteTo(w io.Writer) (int64, error) {
 		}
 	}
 	return done, nil
+}
+
+// ReadFull fills b from r at off. A source that ends before that is an error,
+// whatever it says itself.
+func ReadFull(r io.ReaderAt, b []byte, off int64) error {
+	n, err := r.ReadAt(b, off)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("%d of %d bytes at offset %d: %w", n, len(b), off, err)
 }

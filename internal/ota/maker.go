@@ -12,6 +12,7 @@ import (
 
 	"github.com/fridayos/friday/android/bsdiff"
 	"github.com/fridayos/friday/android/payload"
+	"github.com/fridayos/friday/android/tree"
 )
 
 const (
@@ -162,12 +163,8 @@ func readBlocks(img *Image, extents []payload.Extent) ([]byte, error) {
 
 // readAt fills b from an image or fails.
 func readAt(img *Image, b []byte, off int64) error {
-	n, err := img.Content.ReadAt(b, off)
-	if n == len(b) {
-		return nil
+	if err := tree.ReadFull(img.Content, b, off); err != nil {
+		return fmt.Errorf("cannot read image %q: %w", img.Partition, err)
 	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("cannot read image %q at byte %d: %w", img.Partition, off+int64(n), err)
+	return nil
 }
