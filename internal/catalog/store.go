@@ -248,19 +248,8 @@ func PutReleaseBuild(tx *db.Tx, release, device, build string) error {
 
 // ReleaseByName returns one release with its builds.
 func ReleaseByName(tx *db.Tx, name string) (Release, error) {
-	return releaseWhere(tx, "name = $1", name)
-}
-
-// ReleaseOfBuild returns the release that carries a build: the first one, if a
-// later one carries it too.
-func ReleaseOfBuild(tx *db.Tx, build string) (Release, error) {
-	return releaseWhere(tx, "name IN (SELECT release FROM release_builds WHERE build = $1)", build)
-}
-
-func releaseWhere(tx *db.Tx, where, name string) (Release, error) {
-	r, err := scanRelease(tx.QueryRow("SELECT "+releaseColumns+" FROM releases WHERE "+where+" ORDER BY cut_at LIMIT 1", name))
-	r, err = found(r, err, "release", name)
-	if err != nil {
+	r, err := scanRelease(tx.QueryRow("SELECT "+releaseColumns+" FROM releases WHERE name = $1", name))
+	if r, err = found(r, err, "release", name); err != nil {
 		return Release{}, err
 	}
 	all := []Release{r}
