@@ -2,7 +2,7 @@ package xz
 
 // refreshEvery is after how many bytes the prices of lengths and distances are
 // computed anew.
-const refreshEvery = 4096
+const refreshEvery = 1024
 
 // costs are the prices of what is coded often, from the chances of a moment.
 type costs struct {

@@ -10,16 +10,21 @@ const (
 
 // encoder makes the LZMA2 chunks of one input.
 type encoder struct {
-	src   []byte
-	rc    rangeCoder
-	m     model
-	f     *finder
-	cost  costs
-	nodes []node
+	src    []byte
+	out    []byte
+	reset  int // what the next chunk has to
+	end    int // of the stretch without noise that is being packed
+	rc     rangeCoder
+	m      model
+	before model // the chunk
+	f      *finder
+	cost   costs
+	nodes  []node
+	price  []uint32  // of the nodes
+	found  []match   // at the place parse looks at
+	same   [4]uint32 // bytes in common there with the last distances; less than two are none
 	// queue is what parse has decided and is not coded yet, last first.
 	queue []symbol
-	// ready: the finder has already seen the place that parse begins at.
-	ready bool
 }
 
 // symbol is a literal (length 0), or a match; a length of 1 is a byte at the last
@@ -27,55 +32,81 @@ type encoder struct {
 type symbol struct{ length, dist uint32 }
 
 func newEncoder(src []byte) *encoder {
-	e := &encoder{src: src, f: newFinder(src, niceLength, treeDepth), nodes: make([]node, window+2*niceLength+2)}
+	e := &encoder{src: src, f: newFinder(src, niceLength, treeDepth), nodes: make([]node, window+2*niceLength+2), price: make([]uint32, window+2*niceLength+2)}
 	e.cost.t = newPrices()
 	e.m.reset()
 	return e
 }
 
+// What an LZMA2 chunk resets, each with what is before; the reader wants all at
+// the first, and no properties with bytes as they are.
+const (
+	resetNothing = iota
+	resetState
+	resetProperties
+	resetDictionary
+)
+
 // encode appends all chunks and the end mark.
 func (e *encoder) encode(out []byte) []byte {
-	const (
-		state      = 1 // what a chunk resets, each with what is before
-		properly   = 2
-		dictionary = 3
-	)
-	reset := byte(dictionary)
+	e.out, e.reset = out, resetDictionary
+	noise := e.noise()
 	for pos := 0; pos < len(e.src); {
-		start := pos
-		e.rc.reset()
-		for pos < len(e.src) && e.rc.size() < maxPacked-roomForSymbol && pos-start <= maxUnpacked-maxMatch {
-			if len(e.queue) == 0 {
-				e.parse(pos)
-			}
-			last := len(e.queue) - 1
-			pos += e.code(pos, e.queue[last])
-			e.queue = e.queue[:last]
+		isNoise := noise(pos)
+		e.end = pos
+		for e.end < len(e.src) && noise(e.end) == isNoise {
+			e.end = min(e.end+noiseUnit, len(e.src))
 		}
-		packed, n := e.rc.flush(), pos-start
-		if len(packed) >= n {
-			for at := start; at < pos; at += maxRaw {
-				raw := e.src[at:min(at+maxRaw, pos)]
-				control := byte(2)
-				if reset == dictionary {
-					control, reset = 1, properly
-				}
-				out = append(out, control, byte((len(raw)-1)>>8), byte(len(raw)-1))
-				out = append(out, raw...)
-			}
-			// The reader has not seen what was learnt.
-			e.m.reset()
-			reset = max(reset, state)
-			continue
+		if isNoise {
+			e.store(pos, e.end)
+			pos = e.end
 		}
-		out = append(out, 0x80|reset<<5|byte((n-1)>>16), byte((n-1)>>8), byte(n-1), byte((len(packed)-1)>>8), byte(len(packed)-1))
-		if reset >= properly {
-			out = append(out, properties)
+		for pos < e.end {
+			pos = e.pack(pos)
 		}
-		out = append(out, packed...)
-		reset = 0
 	}
-	return append(out, 0)
+	return append(e.out, 0)
+}
+
+// pack appends a chunk that begins at start and gives its end.
+func (e *encoder) pack(start int) int {
+	e.before = e.m
+	e.rc.reset()
+	pos := start
+	for pos < e.end && e.rc.size() < maxPacked-roomForSymbol && pos-start <= maxUnpacked-maxMatch {
+		if len(e.queue) == 0 {
+			e.parse(pos)
+		}
+		last := len(e.queue) - 1
+		pos += e.code(pos, e.queue[last])
+		e.queue = e.queue[:last]
+	}
+	packed, n := e.rc.flush(), pos-start
+	if len(packed) >= n {
+		e.m = e.before // the reader does not see what was learnt
+		e.store(start, pos)
+		return pos
+	}
+	e.out = append(e.out, 0x80|byte(e.reset)<<5|byte((n-1)>>16), byte((n-1)>>8), byte(n-1), byte((len(packed)-1)>>8), byte(len(packed)-1))
+	if e.reset >= resetProperties {
+		e.out = append(e.out, properties)
+	}
+	e.out = append(e.out, packed...)
+	e.reset = resetNothing
+	return pos
+}
+
+// store appends bytes as they are. They change nothing of the state.
+func (e *encoder) store(from, to int) {
+	for at := from; at < to; at += maxRaw {
+		raw := e.src[at:min(at+maxRaw, to)]
+		control := byte(2)
+		if e.reset == resetDictionary {
+			control, e.reset = 1, resetProperties
+		}
+		e.out = append(e.out, control, byte((len(raw)-1)>>8), byte(len(raw)-1))
+		e.out = append(e.out, raw...)
+	}
 }
 
 // code codes a symbol, whose distance may meanwhile be one of the last or no

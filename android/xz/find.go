@@ -6,114 +6,252 @@ import (
 )
 
 const (
+	digitBits = 11 // of the sort: three digits hold four bytes
 	hash3Bits = 16
-	hash4Bits = 19
+	// distBits hold a distance in a list, with a length above them.
+	distBits = 26
+	// maxListed is how many matches a place has on average at most, beyond its
+	// longest; real data has one to three.
+	maxListed = 6
+	// batch places, and ahead lists, are fetched together, to wait for memory once.
+	batch = 512
+	ahead = 64
 )
 
 // match is a place where bytes were seen before.
 type match struct{ length, dist uint32 } // dist less one
 
-// finder finds earlier occurrences. All places whose next four bytes share a
-// hash form a binary tree in the order of what follows them, the newest on top.
+// finder finds earlier occurrences. It looks at the whole input at once: places
+// are sorted by their four bytes, and those that have them in common form a
+// binary tree in the order of what follows, the newest on top. Tree after tree is
+// grown while it is in the processor's cache; a tree for each hash, grown as the
+// input goes by, would wait for memory at each step.
 type finder struct {
 	src   []byte
-	next  int // the place to be put in next
 	nice  int
 	depth int
-	// Places are stored plus one; zero is none.
-	last2 [1 << 16]int32
-	last3 [1 << hash3Bits]int32
-	root  [1 << hash4Bits]int32
-	sons  []int32 // two for each place: smaller, greater
-	found []match
+	// order holds four bytes and the place they are at; spare is as large.
+	order, spare []uint64
+	tree         []branch
+	// first says where the list of a place begins in lists; a zero ends it.
+	// lists[0] is zero: the empty one.
+	first, lists []uint32
+	// The last places of two and of three bytes. That zero stands for none does no
+	// harm: what lies there is compared.
+	last2    [1 << 16]uint32
+	last3    [1 << hash3Bits]uint32
+	short    [ahead]short
+	prepared int
+	touched  uint32 // keeps the compiler from leaving out what only fetches
+	found    []match
+}
+
+// branch is a place in a tree.
+type branch struct {
+	key  uint64   // the eight bytes behind the four
+	sons [2]int32 // the greater, the smaller; number in the tree plus one
+	pos  uint32
 }
 
 func newFinder(src []byte, nice, depth int) *finder {
-	return &finder{src: src, nice: nice, depth: depth, sons: make([]int32, 2*len(src)), found: make([]match, 0, maxMatch)}
+	f := &finder{src: src, nice: nice, depth: depth, found: make([]match, 0, maxMatch)}
+	n := max(len(src)-3, 0)
+	f.order, f.spare = make([]uint64, n), make([]uint64, n)
+	f.first = make([]uint32, len(src))
+	f.lists = make([]uint32, 1, len(src)*2+1)
+	f.sort()
+	f.group()
+	return f
 }
 
-// find puts the next place in and gives the matches there, of growing length and
-// distance: for each length the nearest. Lengths stop at nice.
-func (f *finder) find() []match {
-	pos := f.next
-	f.next++
-	f.found = f.found[:0]
+// sort puts all places in the order of their four bytes.
+func (f *finder) sort() {
+	const mask = 1<<digitBits - 1
+	var count [3][1 << digitBits]uint32
+	src := f.src
+	for i := range f.order {
+		w := binary.BigEndian.Uint32(src[i:])
+		f.order[i] = uint64(w)<<32 | uint64(i)
+		count[0][w&mask]++
+		count[1][w>>digitBits&mask]++
+		count[2][w>>(2*digitBits)]++
+	}
+	for d := range count {
+		c := &count[d]
+		sum := uint32(0)
+		for i, k := range c {
+			c[i] = sum
+			sum += k
+		}
+		shift := 32 + d*digitBits
+		to := f.spare
+		for _, v := range f.order {
+			k := v >> (shift & 63) & mask
+			to[c[k]] = v
+			c[k]++
+		}
+		f.order, f.spare = f.spare, f.order
+	}
+}
+
+// group grows the trees, some at a time.
+func (f *finder) group() {
+	order := f.order
+	for a := 0; a < len(order); {
+		b := min(a+batch, len(order))
+		for b < len(order) && order[b]>>32 == order[b-1]>>32 {
+			b++
+		}
+		if cap(f.tree) < b-a {
+			f.tree = make([]branch, max(2*batch, b-a+(b-a)/2))
+		}
+		trees := f.tree[:b-a]
+		for i, v := range order[a:b] {
+			trees[i].pos = uint32(v)
+			trees[i].key = f.key(int(uint32(v)) + 4)
+		}
+		for from := 0; from < len(trees); {
+			to := from + 1
+			for w := order[a+from] >> 32; to < len(trees) && order[a+to]>>32 == w; to++ {
+			}
+			if to-from > 1 {
+				f.grow(trees[from:to])
+			}
+			from = to
+		}
+		a = b
+	}
+}
+
+// key is the eight bytes at a place, zeros behind the end.
+func (f *finder) key(at int) uint64 {
+	if at+8 <= len(f.src) {
+		return binary.BigEndian.Uint64(f.src[at:])
+	}
+	var b [8]byte
+	copy(b[:], f.src[at:])
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// grow grows a tree of places in their order, and lists their matches.
+func (f *finder) grow(tree []branch) {
+	tree[0].sons = [2]int32{}
+	for k := 1; k < len(tree); k++ {
+		start := len(f.lists)
+		f.first[tree[k].pos] = uint32(start)
+		f.lists = f.descend(tree, k, f.lists)
+		if start > maxListed*len(f.src) { // keep the longest alone
+			f.lists = append(f.lists[:start], f.lists[len(f.lists)-1])
+		}
+		f.lists = append(f.lists, 0)
+	}
+}
+
+// descend makes place k the top of the tree: on the way down every place is hung
+// to the side where it belongs. Matches, each longer than those before, are
+// appended to the list.
+func (f *finder) descend(tree []branch, k int, list []uint32) []uint32 {
+	key, pos := tree[k].key, int(tree[k].pos)
 	limit := min(len(f.src)-pos, f.nice)
-	if limit < 4 {
-		return f.found
+	hook := [2]uint32{uint32(2 * k), uint32(2*k + 1)} // where the next place of each side is hung
+	best := 3
+	top := k
+	for depth := f.depth; top > 0 && depth > 0; depth-- {
+		t := &tree[top-1]
+		n := 4 + bits.LeadingZeros64(t.key^key)/8
+		_, side := bits.Sub64(t.key, key, 0) // 1: there is less than here
+		if n == 12 && limit > 12 {
+			at := int(t.pos)
+			n = shared(f.src[at:at+limit], f.src[pos:pos+limit], 12)
+			side = 0
+			if n < limit && f.src[at+n] < f.src[pos+n] {
+				side = 1
+			}
+		}
+		if n > best {
+			best = min(n, limit)
+			list = append(list, uint32(best-1)<<distBits|uint32(pos-int(t.pos)-1))
+			if best == limit {
+				tree[hook[0]>>1].sons[hook[0]&1] = t.sons[0]
+				tree[hook[1]>>1].sons[hook[1]&1] = t.sons[1]
+				return list
+			}
+		}
+		h := hook[side&1]
+		tree[h>>1].sons[h&1] = int32(top)
+		other := 1 - uint32(side)&1
+		hook[side&1] = uint32(top-1)*2 + other
+		top = int(t.sons[other&1])
 	}
-	w := binary.LittleEndian.Uint32(f.src[pos:])
-	h2, h3, h4 := w&0xffff, w<<8*0x9e3779b1>>(32-hash3Bits), w*0x9e3779b1>>(32-hash4Bits)
-	m2, m3, top := f.last2[h2], f.last3[h3], f.root[h4]
-	here := int32(pos + 1)
-	f.last2[h2], f.last3[h3], f.root[h4] = here, here, here
-	best := 1
-	if m2 > 0 {
-		best = f.shared(int(m2-1), pos, 2, limit)
-		f.found = append(f.found, match{uint32(best), uint32(here - m2 - 1)})
-	}
-	if m3 > 0 && m3 != m2 && best < limit {
-		if n := f.shared(int(m3-1), pos, 0, limit); n > best && n >= 3 {
-			best = n
-			f.found = append(f.found, match{uint32(best), uint32(here - m3 - 1)})
+	tree[hook[0]>>1].sons[hook[0]&1] = 0
+	tree[hook[1]>>1].sons[hook[1]&1] = 0
+	return list
+}
+
+// seen says at how many places four bytes came before.
+func (f *finder) seen(from, to int) int {
+	n := 0
+	for _, first := range f.first[from:to] {
+		if first != 0 {
+			n++
 		}
 	}
-	f.descend(pos, top, limit, best)
+	return n
+}
+
+// find gives the matches at a place, of growing length and distance: for each
+// length the nearest. Lengths stop at nice. Places may be left out, but it does
+// not go back.
+func (f *finder) find(pos int) []match {
+	f.found = f.found[:0]
+	if len(f.src)-pos < 4 {
+		return f.found
+	}
+	for pos >= f.prepared {
+		f.prepare()
+	}
+	// What has four bytes in common is in the list.
+	if s := &f.short[pos%ahead]; s.n2 == 2 || s.n2 == 3 {
+		f.found = append(f.found, match{s.n2, uint32(pos) - s.at2 - 1})
+		if s.n2 == 2 && s.n3 == 3 {
+			f.found = append(f.found, match{3, uint32(pos) - s.at3 - 1})
+		}
+	}
+	for _, v := range f.lists[f.first[pos]:] {
+		if v == 0 {
+			break
+		}
+		f.found = append(f.found, match{v>>distBits + 1, v & (1<<distBits - 1)})
+	}
 	return f.found
 }
 
-// skip puts n places in without looking for matches.
-func (f *finder) skip(n int) {
-	for ; n > 0; n-- {
-		pos := f.next
-		f.next++
-		limit := min(len(f.src)-pos, f.nice)
-		if limit < 4 {
-			continue
-		}
-		w := binary.LittleEndian.Uint32(f.src[pos:])
-		h4 := w * 0x9e3779b1 >> (32 - hash4Bits)
-		here := int32(pos + 1)
-		top := f.root[h4]
-		f.last2[w&0xffff], f.last3[w<<8*0x9e3779b1>>(32-hash3Bits)], f.root[h4] = here, here, here
-		f.descend(pos, top, limit, limit)
+// prepare looks at the next places: for short matches, and to have their lists
+// fetched.
+func (f *finder) prepare() {
+	from := f.prepared
+	f.prepared += ahead
+	src, n := f.src, min(len(f.src)-3-from, ahead)
+	touched := uint32(0)
+	for k, first := range f.first[from : from+n] {
+		touched += f.lists[first]
+		w := binary.LittleEndian.Uint32(src[from+k:])
+		l2, l3 := &f.last2[w&0xffff], &f.last3[w<<8*0x9e3779b1>>(32-hash3Bits)]
+		f.short[k] = short{at2: *l2, at3: *l3}
+		*l2, *l3 = uint32(from+k), uint32(from+k)
+	}
+	f.touched = touched
+	for k := range n {
+		s := &f.short[k]
+		w := binary.LittleEndian.Uint32(src[from+k:])
+		s.n2 = uint32(bits.TrailingZeros32(binary.LittleEndian.Uint32(src[s.at2:])^w)) / 8
+		s.n3 = uint32(bits.TrailingZeros32(binary.LittleEndian.Uint32(src[s.at3:])^w)) / 8
 	}
 }
 
-// descend makes pos the top of its tree: on the way down every place is hung to
-// the side where it belongs. Matches longer than best are noted.
-func (f *finder) descend(pos int, top int32, limit, best int) {
-	src, sons := f.src, f.sons
-	here := src[pos : pos+limit]
-	smaller, greater := 2*pos, 2*pos+1 // where the next place of each side is hung
-	var nSmaller, nGreater int
-	for depth := f.depth; top > 0 && depth > 0; depth-- {
-		at := int(top - 1)
-		there := src[at : at+limit]
-		pair := sons[2*at : 2*at+2 : 2*at+2]
-		n := min(nSmaller, nGreater)
-		if there[n] == here[n] {
-			if n = shared(there, here, n+1); n > best {
-				best = n
-				f.found = append(f.found, match{uint32(n), uint32(pos - at - 1)})
-			}
-			if n == limit {
-				sons[smaller], sons[greater] = pair[0], pair[1]
-				return
-			}
-		}
-		if there[n] < here[n] {
-			sons[smaller] = top
-			smaller, nSmaller = 2*at+1, n
-			top = pair[1]
-		} else {
-			sons[greater] = top
-			greater, nGreater = 2*at, n
-			top = pair[0]
-		}
-	}
-	sons[smaller], sons[greater] = 0, 0
-}
+// short is where two and three bytes may have been seen last, and how many of
+// four it are.
+type short struct{ at2, n2, at3, n3 uint32 }
 
 // shared counts the bytes from n up to limit that two places have in common.
 func (f *finder) shared(a, b, n, limit int) int {

@@ -3,8 +3,8 @@ package xz
 // What the search may cost: a match of niceLength is taken as it is; treeDepth
 // places are looked at; window places are looked ahead at most.
 const (
-	niceLength = 48
-	treeDepth  = 20
+	niceLength = 64
+	treeDepth  = 32
 	window     = 2048
 )
 
@@ -14,8 +14,7 @@ const unreached = 1 << 30
 // (or literal, length 0), and, if tail is not 0, by a literal and a match of
 // length tail at the last distance behind it.
 type node struct {
-	price uint32
-	from  uint32
+	from uint32
 	symbol
 	tail  uint32
 	state uint8
@@ -30,6 +29,7 @@ func (e *encoder) parse(pos int) {
 		e.cost.next = pos + refreshEvery
 	}
 	e.nodes[0] = node{state: e.m.state, reps: e.m.reps}
+	e.price[0] = 0
 	end := 0
 	for i := 0; ; i++ {
 		if i > 0 {
@@ -39,37 +39,51 @@ func (e *encoder) parse(pos int) {
 			}
 			e.settle(i)
 		}
-		if !e.ready {
-			e.f.find()
-		}
-		e.ready = false
-		if s := e.long(i, pos+i); s.length > 0 {
+		at := pos + i
+		e.found = clip(e.f.find(at), e.end-at)
+		if s := e.long(i, at); s.length > 0 {
 			if i > 0 {
-				e.ready = true
 				e.trace(i)
 				return
 			}
 			e.queue = append(e.queue, s)
-			e.f.skip(int(s.length) - 1)
 			return
 		}
-		end = e.expand(i, pos+i, end)
+		end = e.expand(i, at, end)
 	}
 }
 
-// long gives a match that is long enough to be taken without further thought.
-func (e *encoder) long(i, at int) symbol {
-	rest := len(e.src) - at
-	if rest < niceLength {
-		return symbol{}
-	}
-	for _, d := range e.nodes[i].reps {
-		if int(d) < at && e.f.shared(at-int(d)-1, at, 0, niceLength) == niceLength {
-			return symbol{e.stretch(at, d, rest), d}
+// clip shortens what reaches beyond rest bytes.
+func clip(found []match, rest int) []match {
+	for i := range found {
+		if int(found[i].length) >= rest {
+			found[i].length = uint32(rest)
+			return found[:i+1]
 		}
 	}
-	if k := len(e.f.found); k > 0 && e.f.found[k-1].length >= niceLength {
-		d := e.f.found[k-1].dist
+	return found
+}
+
+// long sees how far the bytes agree with those at the last distances, and gives
+// a match that is long enough to be taken without further thought.
+func (e *encoder) long(i, at int) symbol {
+	rest := e.end - at
+	limit := min(rest, niceLength)
+	here := e.src[at : at+limit]
+	for r, d := range e.nodes[i].reps {
+		e.same[r] = 0
+		back := at - int(d) - 1
+		if back < 0 || limit < minMatch || e.src[back] != here[0] || e.src[back+1] != here[1] {
+			continue
+		}
+		n := shared(e.src[back:back+limit], here, minMatch)
+		if n == niceLength {
+			return symbol{e.stretch(at, d, rest), d}
+		}
+		e.same[r] = uint32(n)
+	}
+	if k := len(e.found); k > 0 && e.found[k-1].length >= niceLength {
+		d := e.found[k-1].dist
 		return symbol{e.stretch(at, d, rest), d}
 	}
 	return symbol{}
@@ -133,83 +147,94 @@ func (n *node) reps0(e *encoder) uint32 {
 	return e.nodes[n.from].reps[0]
 }
 
-// reach notes a way to node to, if it is cheaper than what is known.
-func (e *encoder) reach(to, end int, price uint32, from int, s symbol, tail uint32) int {
+// reach makes node to known, and those before it.
+func (e *encoder) reach(to, end int) int {
 	for ; end < to; end++ {
-		e.nodes[end+1].price = unreached
-	}
-	if n := &e.nodes[to]; price < n.price {
-		n.price, n.from, n.symbol, n.tail = price, uint32(from), s, tail
+		e.price[end+1] = unreached
 	}
 	return end
 }
 
+// offer notes a way to node to, if it is cheaper than what is known.
+func (e *encoder) offer(to int, price uint32, from int, s symbol, tail uint32) {
+	if price < e.price[to] {
+		e.price[to] = price
+		n := &e.nodes[to]
+		n.from, n.symbol, n.tail = uint32(from), s, tail
+	}
+}
+
+// span offers matches at one distance, of lengths from l up, at a price each
+// above base.
+func (e *encoder) span(i int, l uint32, base uint32, costs []uint32, d uint32) {
+	to := e.price[i+int(l):][:len(costs)]
+	nodes := e.nodes[i+int(l):][:len(costs)]
+	for k, c := range costs {
+		if c += base; c < to[k] {
+			to[k] = c
+			n := &nodes[k]
+			n.from, n.length, n.dist, n.tail = uint32(i), l+uint32(k), d, 0
+		}
+	}
+}
+
 // expand tries all symbols at node i.
 func (e *encoder) expand(i, at, end int) int {
-	cur := e.nodes[i]
+	cur := &e.nodes[i]
+	state, price, rep0 := cur.state, e.price[i], cur.reps[0]
 	position := at & (positions - 1)
-	rest := min(len(e.src)-at, niceLength)
-	reps := cur.reps
-	literal := cur.price + e.literalCost(at, cur.state, reps[0])
-	end = e.reach(i+1, end, literal, i, symbol{}, 0)
-	rep0 := int(reps[0])
-	if rep0 < at {
-		if e.src[at] == e.src[at-rep0-1] {
-			short := cur.price + e.shortRepCost(cur.state, position)
-			end = e.reach(i+1, end, short, i, symbol{1, reps[0]}, 0)
+	end = e.reach(i+1, end)
+	literal := price + e.literalCost(at, state, rep0)
+	e.offer(i+1, literal, i, symbol{}, 0)
+	if back := at - int(rep0) - 1; back >= 0 {
+		if e.src[at] == e.src[back] {
+			e.offer(i+1, price+e.shortRepCost(state, position), i, symbol{1, rep0}, 0)
 		} else {
-			end = e.tail(i, at, end, literal, afterLiteral(cur.state), symbol{0, reps[0]})
+			end = e.tail(i, at, end, literal, afterLiteral(state), symbol{0, rep0})
 		}
-	}
-	if rest < minMatch {
-		return end
 	}
 	first := uint32(minMatch) // shorter new matches lose to the last distance
-	for r, d := range reps {
-		if int(d) >= at || r > 0 && d == reps[r-1] {
+	for r, n := range e.same {
+		if n == 0 {
 			continue
 		}
-		n := uint32(e.f.shared(at-int(d)-1, at, 0, rest))
-		if n < minMatch {
-			continue
-		}
+		d := cur.reps[r]
 		if r == 0 {
 			first = n + 1
 		}
-		base := cur.price + e.repCost(cur.state, position, uint32(r))
-		cost := &e.cost.rep[position]
-		for l := n; l >= minMatch; l-- {
-			end = e.reach(i+int(l), end, base+cost[l], i, symbol{l, d}, 0)
-		}
-		end = e.afterMatch(i, at, end, base+cost[n], afterRep(cur.state), symbol{n, d})
+		end = e.reach(i+int(n), end)
+		base := price + e.repCost(state, position, uint32(r))
+		cost := e.cost.rep[position][:n+1]
+		e.span(i, minMatch, base, cost[minMatch:], d)
+		end = e.afterMatch(i, at, end, base+cost[n], afterRep(state), symbol{n, d})
 	}
 	return e.newMatches(i, at, end, first)
 }
 
+// newMatches tries the matches that were found, from a length on.
 func (e *encoder) newMatches(i, at, end int, l uint32) int {
-	found := e.f.found
-	if len(found) == 0 {
+	found := e.found
+	if len(found) == 0 || found[len(found)-1].length < l {
 		return end
 	}
-	cur := &e.nodes[i]
+	end = e.reach(i+int(found[len(found)-1].length), end)
+	state := e.nodes[i].state
 	position := at & (positions - 1)
-	longest := found[len(found)-1].length
-	end = e.reach(i+int(max(longest, 1)), end, unreached, i, symbol{}, 0)
-	base := cur.price + e.cost.t.bit(e.m.isMatch[cur.state][position], 1) + e.cost.t.bit(e.m.isRep[cur.state], 0)
-	cost := &e.cost.match[position]
-	k := 0
-	for ; l <= longest; l++ {
-		for found[k].length < l {
-			k++
+	base := e.price[i] + e.cost.t.bit(e.m.isMatch[state][position], 1) + e.cost.t.bit(e.m.isRep[state], 0)
+	costs := &e.cost.match[position]
+	for _, m := range found {
+		if m.length < l {
+			continue
 		}
-		d := found[k].dist
-		price := base + cost[l] + e.cost.distance(lenClass(l), d)
-		if n := &e.nodes[i+int(l)]; price < n.price {
-			n.price, n.from, n.symbol, n.tail = price, uint32(i), symbol{l, d}, 0
+		for ; l < min(m.length+1, minMatch+lenClasses-1); l++ {
+			e.offer(i+int(l), base+costs[l]+e.cost.distance(lenClass(l), m.dist), i, symbol{l, m.dist}, 0)
 		}
-		if l == found[k].length {
-			end = e.afterMatch(i, at, end, price, afterMatch(cur.state), symbol{l, d})
+		price := base + e.cost.distance(lenClass(m.length), m.dist)
+		if l <= m.length {
+			e.span(i, l, price, costs[l:m.length+1], m.dist)
+			l = m.length + 1
 		}
+		end = e.afterMatch(i, at, end, price+costs[m.length], afterMatch(state), symbol{m.length, m.dist})
 	}
 	return end
 }
@@ -217,7 +242,7 @@ func (e *encoder) newMatches(i, at, end int, l uint32) int {
 // afterMatch tries a literal behind a match, and the match going on after it.
 func (e *encoder) afterMatch(i, at, end int, price uint32, state uint8, s symbol) int {
 	next := at + int(s.length)
-	if next+1+minMatch > len(e.src) {
+	if next+1+minMatch > e.end {
 		return end
 	}
 	// Look before pricing: most do not go on.
@@ -231,7 +256,7 @@ func (e *encoder) afterMatch(i, at, end int, price uint32, state uint8, s symbol
 // tail tries a match at the last distance behind the literal at place at.
 func (e *encoder) tail(i, at, end int, price uint32, state uint8, s symbol) int {
 	next := at + 1
-	rest := min(len(e.src)-next, niceLength)
+	rest := min(e.end-next, niceLength)
 	if rest < minMatch {
 		return end
 	}
@@ -245,7 +270,9 @@ func (e *encoder) tail(i, at, end int, price uint32, state uint8, s symbol) int 
 	if s.length == 0 {
 		s.dist = 0
 	}
-	return e.reach(to, end, price, i, s, uint32(n))
+	end = e.reach(to, end)
+	e.offer(to, price, i, s, uint32(n))
+	return end
 }
 
 func (e *encoder) shortRepCost(state uint8, position int) uint32 {

@@ -6,8 +6,9 @@
 // dictionary. It is not a streaming compressor, and it does not read: for that
 // use github.com/xi2/xz.
 //
-// Matches are found with binary trees; which to take is decided by the cheapest
-// path over prices that the coder's own probabilities give. The formats are
+// Matches are found with binary trees over the sorted input; which to take is
+// decided by the cheapest path over prices that the coder's own probabilities
+// give. Noise is stored without a search. The formats are
 // described in "The .xz File Format" and in the LZMA specification, both by
 // their authors and in the public domain.
 package xz
@@ -18,8 +19,9 @@ import (
 	"hash/crc32"
 )
 
-// MaxInput is the largest input. Compress holds 13 times the input and 3 MiB.
-const MaxInput = 64 << 20
+// MaxInput is the largest input. Compress holds about 35 times the input, and a
+// hundred times at worst.
+const MaxInput = 16 << 20
 
 // Check is what guards the content inside of the stream.
 type Check byte

@@ -164,7 +164,7 @@ func program(t testing.TB, n int) []byte {
 }
 
 func TestRefuses(t *testing.T) {
-	if _, err := Compress(make([]byte, MaxInput+1), CheckNone); err == nil || !strings.Contains(err.Error(), "expected at most 67108864") {
+	if _, err := Compress(make([]byte, MaxInput+1), CheckNone); err == nil || !strings.Contains(err.Error(), "expected at most 16777216") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := Compress(nil, 4); err == nil || !strings.Contains(err.Error(), "check is 4") {
@@ -173,7 +173,7 @@ func TestRefuses(t *testing.T) {
 }
 
 func TestDictionary(t *testing.T) {
-	for n, want := range map[int]byte{1: 0, 4096: 0, 4097: 1, 6144: 1, 6145: 2, 2 << 20: 18, 2<<20 + 1: 19, MaxInput: 28} {
+	for n, want := range map[int]byte{1: 0, 4096: 0, 4097: 1, 6144: 1, 6145: 2, 2 << 20: 18, 2<<20 + 1: 19, MaxInput: 24} {
 		if got := dictionary(n); got != want {
 			t.Errorf("dictionary(%d) is %d, expected %d", n, got, want)
 		}
