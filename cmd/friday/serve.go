@@ -95,10 +95,15 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	}
 	// From here on nothing returns before all of these have ended.
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveUntil(ctx, listener, handler, log) })
+	// Machines may ask until the last reader is done: /readyz says that we drain.
+	asked, drained := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error {
+		defer drained()
+		return serveUntil(ctx, listener, handler, log)
+	})
 	group.Go(func() error { return api.Run(ctx) })
 	if metrics != nil {
-		group.Go(func() error { return serveUntil(ctx, metrics, s.metrics(ctx, api, registry), log) })
+		group.Go(func() error { return serveUntil(asked, metrics, s.metrics(ctx, api, registry), log) })
 	}
 	if f.withWorker {
 		group.Go(func() error { return f.runWorker(ctx, stderr) })
