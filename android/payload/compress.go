@@ -3,6 +3,7 @@ package payload
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/fridayos/friday/android/xz"
 )
@@ -10,15 +11,30 @@ import (
 // CodecVersion is part of the key of whatever caches what Compress gives.
 const CodecVersion = "3"
 
+// A Compressor compresses chunks, several at a time too, and keeps the memory for
+// that from one to the next: 70 MB or so for each that runs at once. The zero
+// Compressor is ready.
+type Compressor struct {
+	mu   sync.Mutex
+	idle []*xz.Encoder
+}
+
+// Compress is that of a Compressor used once.
+func Compress(chunk []byte) (OpType, []byte, error) {
+	return new(Compressor).Compress(chunk)
+}
+
 // Compress gives the smaller of REPLACE and REPLACE_XZ for a chunk. The same
 // chunk gives the same bytes, so that a cache can wrap it. What is compressed
 // already, as most apps and media are, is told by a look at it and stored.
 // REPLACE_BZ is not tried: on programs, sources and data it was never the smaller.
-func Compress(chunk []byte) (OpType, []byte, error) {
+func (c *Compressor) Compress(chunk []byte) (OpType, []byte, error) {
 	if incompressible(chunk) {
 		return Replace, chunk, nil
 	}
-	b, err := xz.Compress(chunk, xz.CheckNone)
+	e := c.take()
+	defer c.give(e)
+	b, err := e.Compress(chunk, xz.CheckNone)
 	if err != nil {
 		return 0, nil, fmt.Errorf("cannot compress: %w", err)
 	}
@@ -26,6 +42,24 @@ func Compress(chunk []byte) (OpType, []byte, error) {
 		return Replace, chunk, nil
 	}
 	return ReplaceXZ, b, nil
+}
+
+func (c *Compressor) take() *xz.Encoder {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := len(c.idle) - 1
+	if k < 0 {
+		return new(xz.Encoder)
+	}
+	e := c.idle[k]
+	c.idle = c.idle[:k]
+	return e
+}
+
+func (c *Compressor) give(e *xz.Encoder) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = append(c.idle, e)
 }
 
 // incompressible says that no part of the chunk is worth the time: in every

@@ -15,6 +15,13 @@ type costs struct {
 	align [1 << alignBits]uint32
 }
 
+func (c *costs) reset() {
+	if c.t == nil {
+		c.t = newPrices()
+	}
+	c.next = 0
+}
+
 func (c *costs) refresh(m *model) {
 	c.lengths(&m.matchLen, &c.match)
 	c.lengths(&m.repLen, &c.rep)
@@ -63,7 +70,7 @@ func (c *costs) distance(k, d uint32) uint32 {
 }
 
 // literal is the price of the byte at pos, in a state, after a distance.
-func (e *encoder) literalCost(pos int, state uint8, rep0 uint32) uint32 {
+func (e *Encoder) literalCost(pos int, state uint8, rep0 uint32) uint32 {
 	t := e.cost.t
 	p := e.literalProbs(pos)
 	b := uint32(e.src[pos]) | 0x100
@@ -87,7 +94,7 @@ func (e *encoder) literalCost(pos int, state uint8, rep0 uint32) uint32 {
 }
 
 // repCost is the price of saying that a match has the distance rep.
-func (e *encoder) repCost(state uint8, position int, rep uint32) uint32 {
+func (e *Encoder) repCost(state uint8, position int, rep uint32) uint32 {
 	t, m := e.cost.t, &e.m
 	sum := t.bit(m.isMatch[state][position], 1) + t.bit(m.isRep[state], 1)
 	if rep == 0 {

@@ -8,8 +8,10 @@ const (
 	roomForSymbol = 32
 )
 
-// encoder makes the LZMA2 chunks of one input.
-type encoder struct {
+// Encoder compresses one input after the other and keeps what it needs for that,
+// so that a next one takes no new memory. The zero Encoder is ready. It is not
+// for concurrent use.
+type Encoder struct {
 	src    []byte
 	out    []byte
 	reset  int // what the next chunk has to
@@ -17,12 +19,12 @@ type encoder struct {
 	rc     rangeCoder
 	m      model
 	before model // the chunk
-	f      *finder
+	f      finder
 	cost   costs
-	nodes  []node
-	price  []uint32  // of the nodes
-	found  []match   // at the place parse looks at
-	same   [4]uint32 // bytes in common there with the last distances; less than two are none
+	nodes  [window + 2*niceLength + 2]node
+	price  [window + 2*niceLength + 2]uint32 // of the nodes
+	found  []match                           // at the place parse looks at
+	same   [4]uint32                         // bytes in common there with the last distances; less than two are none
 	// queue is what parse has decided and is not coded yet, last first.
 	queue []symbol
 }
@@ -31,31 +33,27 @@ type encoder struct {
 // distance.
 type symbol struct{ length, dist uint32 }
 
-func newEncoder(src []byte) *encoder {
-	e := &encoder{src: src, f: newFinder(src, niceLength, treeDepth), nodes: make([]node, window+2*niceLength+2), price: make([]uint32, window+2*niceLength+2)}
-	e.cost.t = newPrices()
-	e.m.reset()
-	return e
-}
-
 // What an LZMA2 chunk resets, each with what is before; the reader wants all at
-// the first, and no properties with bytes as they are.
+// the first, and no properties with bytes as they are. The state alone is never
+// reset: bytes as they are do not change it.
 const (
-	resetNothing = iota
-	resetState
-	resetProperties
-	resetDictionary
+	resetNothing    = 0
+	resetProperties = 2
+	resetDictionary = 3
 )
 
-// encode appends all chunks and the end mark.
-func (e *encoder) encode(out []byte) []byte {
-	e.out, e.reset = out, resetDictionary
+// encode appends all chunks of src and the end mark.
+func (e *Encoder) encode(src, out []byte) []byte {
+	e.src, e.out, e.reset = src, out, resetDictionary
+	e.f.reset(src, niceLength, treeDepth)
+	e.m.reset()
+	e.cost.reset()
 	noise := e.noise()
-	for pos := 0; pos < len(e.src); {
+	for pos := 0; pos < len(src); {
 		isNoise := noise(pos)
 		e.end = pos
-		for e.end < len(e.src) && noise(e.end) == isNoise {
-			e.end = min(e.end+noiseUnit, len(e.src))
+		for e.end < len(src) && noise(e.end) == isNoise {
+			e.end = min(e.end+noiseUnit, len(src))
 		}
 		if isNoise {
 			e.store(pos, e.end)
@@ -65,11 +63,13 @@ func (e *encoder) encode(out []byte) []byte {
 			pos = e.pack(pos)
 		}
 	}
-	return append(e.out, 0)
+	out = append(e.out, 0)
+	e.src, e.out, e.f.src = nil, nil, nil // the caller's
+	return out
 }
 
 // pack appends a chunk that begins at start and gives its end.
-func (e *encoder) pack(start int) int {
+func (e *Encoder) pack(start int) int {
 	e.before = e.m
 	e.rc.reset()
 	pos := start
@@ -97,7 +97,7 @@ func (e *encoder) pack(start int) int {
 }
 
 // store appends bytes as they are. They change nothing of the state.
-func (e *encoder) store(from, to int) {
+func (e *Encoder) store(from, to int) {
 	for at := from; at < to; at += maxRaw {
 		raw := e.src[at:min(at+maxRaw, to)]
 		control := byte(2)
@@ -111,7 +111,7 @@ func (e *encoder) store(from, to int) {
 
 // code codes a symbol, whose distance may meanwhile be one of the last or no
 // longer, and gives its length.
-func (e *encoder) code(pos int, s symbol) int {
+func (e *Encoder) code(pos int, s symbol) int {
 	if s.length == 0 || s.length == 1 && s.dist != e.m.reps[0] {
 		e.codeLiteral(pos)
 		return 1

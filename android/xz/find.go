@@ -53,15 +53,25 @@ type branch struct {
 	pos  uint32
 }
 
-func newFinder(src []byte, nice, depth int) *finder {
-	f := &finder{src: src, nice: nice, depth: depth, found: make([]match, 0, maxMatch)}
+func (f *finder) reset(src []byte, nice, depth int) {
+	f.src, f.nice, f.depth, f.prepared = src, nice, depth, 0
 	n := max(len(src)-3, 0)
-	f.order, f.spare = make([]uint64, n), make([]uint64, n)
-	f.first = make([]uint32, len(src))
-	f.lists = make([]uint32, 1, len(src)*2+1)
+	f.order, f.spare = sized(f.order, n), sized(f.spare, n)
+	f.first = sized(f.first, len(src))
+	clear(f.first)
+	clear(f.last2[:])
+	clear(f.last3[:])
+	f.lists = append(sized(f.lists, len(src)*2)[:0], 0)
 	f.sort()
 	f.group()
-	return f
+}
+
+// sized is a slice of n, of the memory of s if that is enough.
+func sized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
 }
 
 // sort puts all places in the order of their four bytes.

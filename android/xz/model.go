@@ -146,7 +146,7 @@ func specialTree(m *model, slot uint32) []prob {
 	return m.special[base-slot:]
 }
 
-func (e *encoder) codeLiteral(pos int) {
+func (e *Encoder) codeLiteral(pos int) {
 	m := &e.m
 	e.rc.bit(&m.isMatch[m.state][pos&(positions-1)], 0)
 	p := e.literalProbs(pos)
@@ -170,14 +170,14 @@ func (e *encoder) codeLiteral(pos int) {
 	m.state = afterLiteral(m.state)
 }
 
-func (e *encoder) literalProbs(pos int) *[0x300]prob {
+func (e *Encoder) literalProbs(pos int) *[0x300]prob {
 	if pos == 0 {
 		return &e.m.literal[0]
 	}
 	return &e.m.literal[e.src[pos-1]>>(8-literalContext)]
 }
 
-func (e *encoder) codeMatch(pos int, d, n uint32) {
+func (e *Encoder) codeMatch(pos int, d, n uint32) {
 	m := &e.m
 	position := uint32(pos) & (positions - 1)
 	e.rc.bit(&m.isMatch[m.state][position], 1)
@@ -201,7 +201,7 @@ func (e *encoder) codeMatch(pos int, d, n uint32) {
 
 // codeRep codes a match at a distance that was used before; n is 1 for a single
 // byte at the last distance.
-func (e *encoder) codeRep(pos int, rep, n uint32) {
+func (e *Encoder) codeRep(pos int, rep, n uint32) {
 	m := &e.m
 	position := uint32(pos) & (positions - 1)
 	e.rc.bit(&m.isMatch[m.state][position], 1)

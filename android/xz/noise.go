@@ -13,7 +13,7 @@ const (
 
 // noise tells of a place whether it lies in a unit that is better stored: sounds,
 // pictures, packed archives.
-func (e *encoder) noise() func(pos int) bool {
+func (e *Encoder) noise() func(pos int) bool {
 	units := make([]bool, len(e.src)/noiseUnit+1) // what is over at the end is none
 	for u := range len(units) - 1 {
 		from, to := u*noiseUnit, (u+1)*noiseUnit

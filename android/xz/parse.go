@@ -23,7 +23,7 @@ type node struct {
 
 // parse decides how the bytes from pos on are coded, up to where all cheap ways
 // meet, and leaves it in the queue.
-func (e *encoder) parse(pos int) {
+func (e *Encoder) parse(pos int) {
 	if pos >= e.cost.next {
 		e.cost.refresh(&e.m)
 		e.cost.next = pos + refreshEvery
@@ -66,7 +66,7 @@ func clip(found []match, rest int) []match {
 
 // long sees how far the bytes agree with those at the last distances, and gives
 // a match that is long enough to be taken without further thought.
-func (e *encoder) long(i, at int) symbol {
+func (e *Encoder) long(i, at int) symbol {
 	rest := e.end - at
 	limit := min(rest, niceLength)
 	here := e.src[at : at+limit]
@@ -89,12 +89,12 @@ func (e *encoder) long(i, at int) symbol {
 	return symbol{}
 }
 
-func (e *encoder) stretch(at int, d uint32, rest int) uint32 {
+func (e *Encoder) stretch(at int, d uint32, rest int) uint32 {
 	return uint32(e.f.shared(at-int(d)-1, at, niceLength, min(rest, maxMatch)))
 }
 
 // settle finds state and distances of a node whose way is now certain.
-func (e *encoder) settle(i int) {
+func (e *Encoder) settle(i int) {
 	n := &e.nodes[i]
 	from := &e.nodes[n.from]
 	n.state, n.reps = from.state, from.reps
@@ -125,7 +125,7 @@ func matched(state uint8, reps [4]uint32, d uint32) (uint8, [4]uint32) {
 }
 
 // trace puts the way to node i in the queue, last symbol first.
-func (e *encoder) trace(i int) {
+func (e *Encoder) trace(i int) {
 	for i > 0 {
 		n := &e.nodes[i]
 		if n.tail > 0 {
@@ -140,7 +140,7 @@ func (e *encoder) trace(i int) {
 }
 
 // reps0 is the last distance of a node that may not be settled yet.
-func (n *node) reps0(e *encoder) uint32 {
+func (n *node) reps0(e *Encoder) uint32 {
 	if n.length > 1 {
 		return n.dist
 	}
@@ -148,7 +148,7 @@ func (n *node) reps0(e *encoder) uint32 {
 }
 
 // reach makes node to known, and those before it.
-func (e *encoder) reach(to, end int) int {
+func (e *Encoder) reach(to, end int) int {
 	for ; end < to; end++ {
 		e.price[end+1] = unreached
 	}
@@ -156,7 +156,7 @@ func (e *encoder) reach(to, end int) int {
 }
 
 // offer notes a way to node to, if it is cheaper than what is known.
-func (e *encoder) offer(to int, price uint32, from int, s symbol, tail uint32) {
+func (e *Encoder) offer(to int, price uint32, from int, s symbol, tail uint32) {
 	if price < e.price[to] {
 		e.price[to] = price
 		n := &e.nodes[to]
@@ -166,7 +166,7 @@ func (e *encoder) offer(to int, price uint32, from int, s symbol, tail uint32) {
 
 // span offers matches at one distance, of lengths from l up, at a price each
 // above base.
-func (e *encoder) span(i int, l uint32, base uint32, costs []uint32, d uint32) {
+func (e *Encoder) span(i int, l uint32, base uint32, costs []uint32, d uint32) {
 	to := e.price[i+int(l):][:len(costs)]
 	nodes := e.nodes[i+int(l):][:len(costs)]
 	for k, c := range costs {
@@ -179,7 +179,7 @@ func (e *encoder) span(i int, l uint32, base uint32, costs []uint32, d uint32) {
 }
 
 // expand tries all symbols at node i.
-func (e *encoder) expand(i, at, end int) int {
+func (e *Encoder) expand(i, at, end int) int {
 	cur := &e.nodes[i]
 	state, price, rep0 := cur.state, e.price[i], cur.reps[0]
 	position := at & (positions - 1)
@@ -212,7 +212,7 @@ func (e *encoder) expand(i, at, end int) int {
 }
 
 // newMatches tries the matches that were found, from a length on.
-func (e *encoder) newMatches(i, at, end int, l uint32) int {
+func (e *Encoder) newMatches(i, at, end int, l uint32) int {
 	found := e.found
 	if len(found) == 0 || found[len(found)-1].length < l {
 		return end
@@ -240,7 +240,7 @@ func (e *encoder) newMatches(i, at, end int, l uint32) int {
 }
 
 // afterMatch tries a literal behind a match, and the match going on after it.
-func (e *encoder) afterMatch(i, at, end int, price uint32, state uint8, s symbol) int {
+func (e *Encoder) afterMatch(i, at, end int, price uint32, state uint8, s symbol) int {
 	next := at + int(s.length)
 	if next+1+minMatch > e.end {
 		return end
@@ -254,7 +254,7 @@ func (e *encoder) afterMatch(i, at, end int, price uint32, state uint8, s symbol
 }
 
 // tail tries a match at the last distance behind the literal at place at.
-func (e *encoder) tail(i, at, end int, price uint32, state uint8, s symbol) int {
+func (e *Encoder) tail(i, at, end int, price uint32, state uint8, s symbol) int {
 	next := at + 1
 	rest := min(e.end-next, niceLength)
 	if rest < minMatch {
@@ -275,7 +275,7 @@ func (e *encoder) tail(i, at, end int, price uint32, state uint8, s symbol) int 
 	return end
 }
 
-func (e *encoder) shortRepCost(state uint8, position int) uint32 {
+func (e *Encoder) shortRepCost(state uint8, position int) uint32 {
 	t, m := e.cost.t, &e.m
 	return t.bit(m.isMatch[state][position], 1) + t.bit(m.isRep[state], 1) +
 		t.bit(m.isRep0[state], 0) + t.bit(m.isRep0Long[state][position], 0)

@@ -33,8 +33,14 @@ const (
 	CheckCRC32 Check = 1
 )
 
-// Compress gives src as an .xz stream. The same input gives the same bytes.
+// Compress is that of an Encoder used once.
 func Compress(src []byte, check Check) ([]byte, error) {
+	return new(Encoder).Compress(src, check)
+}
+
+// Compress gives src as an .xz stream. The same input gives the same bytes,
+// whatever the Encoder did before.
+func (e *Encoder) Compress(src []byte, check Check) ([]byte, error) {
 	if len(src) > MaxInput {
 		return nil, fmt.Errorf("cannot compress %d bytes: expected at most %d", len(src), MaxInput)
 	}
@@ -53,7 +59,7 @@ func Compress(src []byte, check Check) ([]byte, error) {
 	header := []byte{2, 0, 0x21, 1, dictionary(len(src)), 0, 0, 0} // (2+1)*4 bytes with the CRC32
 	out = append(out, header...)
 	out = binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(header))
-	out = newEncoder(src).encode(out)
+	out = e.encode(src, out)
 	unpadded := len(out) - start
 	for (len(out)-start)%4 != 0 {
 		out = append(out, 0)
