@@ -20,6 +20,9 @@ import (
 // agent is what the phone calls itself in a check-in.
 const agent = "friday-handset/1"
 
+// maxPackage is the largest package that the phone makes room for.
+const maxPackage = 16 << 30
+
 // maxOutbox bounds the outcomes that wait for a server: past it the oldest go.
 const maxOutbox = 64
 
@@ -59,8 +62,8 @@ func (p *Phone) CheckIn(ctx context.Context, c *Client, running Started) (offer 
 // checkOffer refuses what the agent need not download to refuse.
 func checkOffer(o *wire.Offer, running System) error {
 	switch {
-	case o.Size <= 0 || len(o.SHA256) != 64:
-		return fmt.Errorf("cannot take offer of %s: size is %d and SHA-256 is %q", o.Release, o.Size, o.SHA256)
+	case o.Size <= 0 || o.Size > maxPackage || len(o.SHA256) != 64:
+		return fmt.Errorf("cannot take offer of %s: size is %d, expected at most %d, and SHA-256 is %q", o.Release, o.Size, int64(maxPackage), o.SHA256)
 	case o.Timestamp < running.Timestamp:
 		return fmt.Errorf("cannot take offer of %s: it was built at %d, the running system at %d: older", o.Release, o.Timestamp, running.Timestamp)
 	case o.PatchLevel < running.PatchLevel:
@@ -126,7 +129,7 @@ func (p *Phone) outcome(u *update, e wire.Event, stage, code, detail, incrementa
 // oneLine keeps a detail short enough for a server to take.
 func oneLine(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
-	return s[:min(len(s), wire.MaxField)]
+	return strings.ToValidUTF8(s[:min(len(s), wire.MaxField)], "")
 }
 
 // fileName keeps what a server calls a version from being a path.

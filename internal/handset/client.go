@@ -2,6 +2,7 @@ package handset
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,12 @@ import (
 type Client struct {
 	Base string       // "http://127.0.0.1:8017"
 	HTTP *http.Client // nil: a client with timeouts for connecting and for headers
+	// Stall is how long an answer may take, and a download may stand still; 0: a
+	// minute. A server that is gone must not hold the phone.
+	Stall time.Duration
 }
+
+func (c *Client) stall() time.Duration { return cmp.Or(c.Stall, time.Minute) }
 
 // maxReply bounds what is read of a server's JSON answer.
 const maxReply = 256 << 10
@@ -74,12 +80,18 @@ func (c *Client) post(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.stall())
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := c.http().Do(req)
+	// The API redirects nobody; a café's network does, and must neither get the
+	// ticket nor swallow an outcome.
+	client := *c.http()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
@@ -111,6 +123,22 @@ func (c *Client) post(ctx context.Context, path string, in, out any) error {
 // that what was downloaded is worth nothing.
 var errWrongContent = errors.New("the server sent something else than it offered")
 
+var errStalled = errors.New("nothing came for too long")
+
+// watched tells of each piece that arrives.
+type watched struct {
+	r    io.Reader
+	came func()
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	n, err := w.r.Read(b)
+	if n > 0 {
+		w.came()
+	}
+	return n, err
+}
+
 // download appends to f, which holds the first have bytes of ref, until it
 // holds size bytes. It goes on where it was after a cut.
 func (c *Client) download(ctx context.Context, ref string, f *os.File, have, size int64) error {
@@ -118,6 +146,10 @@ func (c *Client) download(ctx context.Context, ref string, f *os.File, have, siz
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := time.AfterFunc(c.stall(), func() { cancel(errStalled) })
+	defer watch.Stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
@@ -147,7 +179,10 @@ func (c *Client) download(ctx context.Context, ref string, f *os.File, have, siz
 	if _, err := f.Seek(have, io.SeekStart); err != nil {
 		return err
 	}
-	n, err := io.Copy(f, io.LimitReader(resp.Body, size-have+1))
+	n, err := io.Copy(f, io.LimitReader(&watched{resp.Body, func() { watch.Reset(c.stall()) }}, size-have+1))
+	if err != nil && context.Cause(ctx) != nil {
+		err = context.Cause(ctx)
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("cannot download package: cut off at byte %d of %d: %w", have+n, size, err)
