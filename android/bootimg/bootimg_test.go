@@ -378,3 +378,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseOSVersion(f *testing.F) {
+	for _, s := range []string{"16", "8.1.0", "127.127.127", "128", "1.2.3.4", "01.002.003", "-1", "2026-11", "2026-11-05", "2128-01", "0000-00-00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if v, err := ParseOSVersion(s); err == nil {
+			if again, err := ParseOSVersion(v.String()); err != nil || again != v {
+				t.Errorf("%q is %v and reads back as %v (%v)", s, v, again, err)
+			}
+		}
+		if p, err := ParseOSPatchLevel(s); err == nil {
+			if again, err := ParseOSPatchLevel(p.String()); err != nil || again != p {
+				t.Errorf("%q is %v and reads back as %v (%v)", s, p, again, err)
+			}
+		}
+	})
+}

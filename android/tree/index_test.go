@@ -129,3 +129,30 @@ func ExampleImage() {
 	// Output:
 	// "head\x00\x00\x00\x00long"
 }
+
+func FuzzReadIndex(f *testing.F) {
+	f.Add([]byte(`{"partition":"system","path":"build.prop","type":0,"perm":384,"size":3}` + "\n" + `{"partition":"system","path":"","type":1}`))
+	f.Add([]byte("{}\n\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ix, err := tree.ReadIndex(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		for _, e := range ix.Files {
+			if _, ok := ix.Lookup(e.Partition, e.Path); !ok {
+				t.Errorf("%q %q was read and is not found", e.Partition, e.Path)
+			}
+		}
+		var first, second bytes.Buffer
+		if _, err := ix.WriteTo(&first); err != nil {
+			t.Fatal(err)
+		}
+		again, err := tree.ReadIndex(bytes.NewReader(first.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := again.WriteTo(&second); err != nil || !bytes.Equal(first.Bytes(), second.Bytes()) {
+			t.Errorf("written twice, %v:\n%q\n%q", err, first.Bytes(), second.Bytes())
+		}
+	})
+}

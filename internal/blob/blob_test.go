@@ -404,3 +404,22 @@ func TestDigest(t *testing.T) {
 		t.Error("a number was scanned")
 	}
 }
+
+func FuzzParse(f *testing.F) {
+	f.Add("")
+	f.Add(Sum(nil).String())
+	f.Add("E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855")
+	f.Add("../../../../../../../../../../../../../../../../../../etc/passwd")
+	f.Fuzz(func(t *testing.T, s string) {
+		d, err := Parse(s)
+		if err != nil {
+			if !d.IsZero() {
+				t.Errorf("%q: %v, and yet %s", s, err, d)
+			}
+			return
+		}
+		if s != "" && d.String() != strings.ToLower(s) {
+			t.Errorf("%q is read as %s", s, d)
+		}
+	})
+}

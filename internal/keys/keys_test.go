@@ -15,7 +15,7 @@ import (
 	"github.com/fridayos/friday/internal/keys"
 )
 
-func generate(t *testing.T) string {
+func generate(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "keys")
 	if err := keys.GenerateWith(dir, keys.Options{AVBBits: 2048, OTABits: 2048, Name: "Test", Now: time.Unix(1764201600, 0)}); err != nil {
@@ -229,6 +229,48 @@ func FuzzTicketVerify(f *testing.F) {
 		body, err := key.Verify(text)
 		if err == nil && key.Sign(body) != text {
 			t.Errorf("%q is accepted as %q", text, body)
+		}
+	})
+}
+
+// FuzzKeyFile: whatever lies in the files, opening them gives a key or an error.
+func FuzzKeyFile(f *testing.F) {
+	dir := generate(f)
+	if _, err := keys.OpenTicket(filepath.Join(dir, "ticket.key")); err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range []string{keys.FileAVB, keys.FileOTA, keys.FileOTACert, "ticket.key"} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Add([]byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAA==\n-----END RSA PRIVATE KEY-----\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dir := t.TempDir()
+		for _, name := range []string{keys.FileAVB, keys.FileOTA, keys.FileOTACert, "ticket.key"} {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		r, err := keys.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key, err := r.AVB(); (err == nil) != (key != nil) {
+			t.Errorf("AVB key %v, %v", key, err)
+		}
+		if key, cert, err := r.OTA(); err == nil {
+			t.Errorf("one file is key %v and certificate %v", key, cert)
+		}
+		if key, err := keys.OpenTicket(filepath.Join(dir, "ticket.key")); err == nil {
+			if _, err := key.Verify(key.Sign([]byte("x"))); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

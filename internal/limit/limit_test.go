@@ -2,6 +2,7 @@ package limit
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -87,4 +88,22 @@ func TestAddress(t *testing.T) {
 			t.Errorf("%s has the key %s, want %s", c[0], got, c[1])
 		}
 	}
+}
+
+func FuzzCaller(f *testing.F) {
+	f.Add("192.0.2.1:1234", "203.0.113.9, 10.0.0.1")
+	f.Add("10.0.0.1:1", "::ffff:10.0.0.2, fe80::1%eth0, x")
+	f.Add("[::1]:80", ",,")
+	f.Add("@", "")
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	f.Fuzz(func(t *testing.T, remote, forwarded string) {
+		r := &http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {forwarded}}}
+		direct := Caller(&http.Request{RemoteAddr: remote}, trusted)
+		if got := Caller(r, nil); got != direct {
+			t.Errorf("nobody is trusted, and yet %q from %q makes %q of %q", forwarded, remote, got, direct)
+		}
+		if got := Caller(r, trusted); len(got) > max(len(remote), 64) {
+			t.Errorf("a key of %d bytes from %q and %q", len(got), remote, forwarded)
+		}
+	})
 }

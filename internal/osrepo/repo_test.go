@@ -180,3 +180,18 @@ func TestFixes(t *testing.T) {
 		}
 	}
 }
+
+func FuzzThreads(f *testing.F) {
+	for _, s := range []string{"x\n\nFixes: #41\n", "Fixes: #1, #2 and #3\r\nfixes: #99999999999999999999", "Fixes: #0 #00007", "This reverts commit 0123456, reversing\nchanges made to 89abcdef."} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, message string) {
+		ids := threads(message)
+		for i, id := range ids {
+			if id <= 0 || slices.Index(ids, id) < i || !strings.Contains(message, fmt.Sprint(id)) {
+				t.Errorf("%q names %v", message, ids)
+			}
+		}
+		revertLine.FindAllStringSubmatch(message, -1)
+	})
+}

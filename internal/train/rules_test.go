@@ -70,3 +70,16 @@ func TestGuard(t *testing.T) {
 		t.Errorf("the first one: %v", err)
 	}
 }
+
+func FuzzReleaseName(f *testing.F) {
+	for _, s := range []string{"26.11.27", "26.11.27.1", "26.11.27.99", "26.02.30", "99.12.31", "00.01.01"} {
+		f.Add(s)
+	}
+	s := DefaultSchedule(time.UTC)
+	f.Fuzz(func(t *testing.T, name string) {
+		day, err := s.parse(name)
+		if err == nil && !strings.HasPrefix(name, s.Name(day)) {
+			t.Errorf("%q leaves %v, which is %s", name, day, s.Name(day))
+		}
+	})
+}
