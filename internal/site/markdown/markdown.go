@@ -4,6 +4,7 @@ package markdown
 import (
 	"bytes"
 	"html/template"
+	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
@@ -18,10 +19,19 @@ import (
 // left out, what remains passes a list of allowed elements, links go to http,
 // https and mailto alone, and pictures, which would tell others who reads, are
 // not shown.
+//
+// Whoever writes chooses what reading costs, so it is bounded: a table that
+// would be far larger than its source stays text, and what was rendered is kept,
+// up to some megabytes.
 type Renderer struct {
-	convert goldmark.Markdown
-	policy  *bluemonday.Policy
+	tables, plain goldmark.Markdown
+	policy        *bluemonday.Policy
+	kept          kept
 }
+
+// maxCells bounds a post's tables: a row of one letter has as many cells as the
+// table's first, so that 20 kB could make 250 MB.
+const maxCells = 10_000
 
 // New makes a renderer; it may be used by many at once.
 func New() *Renderer {
@@ -36,22 +46,37 @@ func New() *Renderer {
 	p.RequireParseableURLs(true)
 	p.RequireNoFollowOnLinks(true)
 	p.RequireNoReferrerOnLinks(true)
-	return &Renderer{
-		convert: goldmark.New(
-			goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.NewLinkify(extension.WithLinkifyAllowedProtocols([]string{"http:", "https:"}))),
-			goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(quietHeadings{}, 100))),
-		),
-		policy: p,
+	with := func(more ...goldmark.Extender) goldmark.Markdown {
+		more = append(more, extension.Strikethrough, extension.NewLinkify(extension.WithLinkifyAllowedProtocols([]string{"http:", "https:"})))
+		return goldmark.New(goldmark.WithExtensions(more...), goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(quietHeadings{}, 100))))
 	}
+	return &Renderer{tables: with(extension.Table), plain: with(), policy: p}
 }
 
 // HTML renders source; what cannot be rendered is shown as it was written.
 func (m *Renderer) HTML(source string) template.HTML {
+	return m.kept.get(source, m.render)
+}
+
+func (m *Renderer) render(source string) template.HTML {
+	convert := m.tables
+	if cells(source) > maxCells {
+		convert = m.plain
+	}
 	var out bytes.Buffer
-	if err := m.convert.Convert([]byte(source), &out); err != nil {
+	if err := convert.Convert([]byte(source), &out); err != nil {
 		return template.HTML("<p>" + template.HTMLEscapeString(source) + "</p>") //nolint:gosec // escaped
 	}
 	return template.HTML(m.policy.SanitizeBytes(out.Bytes())) //nolint:gosec // sanitised
+}
+
+// cells is more than the tables in source can have: all lines as wide as the widest.
+func cells(source string) int {
+	lines, widest := 0, 0
+	for line := range strings.Lines(source) {
+		lines, widest = lines+1, max(widest, strings.Count(line, "|")+1)
+	}
+	return lines * widest
 }
 
 // quietHeadings puts headings below the page's own h1 and h2, none of them more
