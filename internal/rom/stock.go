@@ -130,6 +130,9 @@ func (x *intake) partition(ctx context.Context, p *payload.Payload, name string)
 	if err != nil {
 		return one, err
 	}
+	if err := checkContent(root); err != nil {
+		return one, err
+	}
 	entries, err := tree.IndexOf(name, root)
 	if err != nil {
 		return one, err
@@ -141,6 +144,25 @@ func (x *intake) partition(ctx context.Context, p *payload.Payload, name string)
 	}
 	x.props[name] = *f
 	return one, nil
+}
+
+// checkContent refuses a file system whose files say to hold more than a phone
+// does: many can share the same few blocks, and all of it is read, and written
+// again at every build.
+func checkContent(root *tree.Node) error {
+	var total int64
+	seen := map[*tree.Node]bool{}
+	return tree.Walk(root, func(path string, n *tree.Node) error {
+		if n.Type != tree.Regular || seen[n] {
+			return nil
+		}
+		seen[n] = true
+		if n.Size < 0 || n.Size > payload.MaxNewSize-total {
+			return fmt.Errorf("%s: with it, the files have more than %d bytes", path, int64(payload.MaxNewSize))
+		}
+		total += n.Size
+		return nil
+	})
 }
 
 // isEROFS looks for the magic number where the superblock has it.
