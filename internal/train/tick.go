@@ -98,6 +98,9 @@ func (t *Train) Booted(tx *db.Tx, claim int64, build string) error {
 	if err != nil {
 		return err
 	}
+	if !c.EndedAt.IsZero() {
+		return nil // it is another's phone now, and what it runs is not theirs to know
+	}
 	b, err := catalog.BuildByID(tx, build)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/fridayos/friday/internal/db/dbtest"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/train"
 	"github.com/fridayos/friday/internal/wire"
 )
@@ -98,6 +99,20 @@ func TestTheWeek(t *testing.T) {
 		y.write(func(tx *db.Tx) error { return y.train.Booted(tx, claim, old.ID) })
 		if asked() != 0 {
 			t.Error("the member was asked while the handset runs the old build")
+		}
+		y.write(func(tx *db.Tx) error { // a phone that she has sold
+			code, err := member.NewClaimCode(tx, ana, "umi")
+			if err != nil {
+				return err
+			}
+			sold, err := member.RedeemClaim(tx, code, "umi")
+			if err == nil {
+				err = member.EndClaim(tx, ana, sold.ID)
+			}
+			return errors.Join(err, y.train.Booted(tx, sold.ID, next.ID))
+		})
+		if asked() != 0 {
+			t.Error("the member was asked about a phone that is another's now")
 		}
 		y.write(func(tx *db.Tx) error { return y.train.Booted(tx, claim, next.ID) })
 		if asked() != 1 {

@@ -64,7 +64,7 @@ func (s *Server) offer(d *fleet.Decision, t *wire.Ticket) *wire.Offer {
 		ID: rand.Text(), Rollout: d.Rollout.ID, Release: d.Rollout.Release, Device: d.Rollout.Device, Channel: d.Rollout.Channel,
 		From: d.From, To: b.ID, Package: p.Digest.String(), Expires: s.now().Add(tokenLife).Unix(),
 	}
-	if t != nil {
+	if t != nil && t.Device == token.Device { // a claim speaks for its own device
 		token.Claim = t.Claim
 	}
 	return &wire.Offer{
@@ -169,7 +169,7 @@ func (s *Server) readOutcome(o *wire.Outcome) (report fleet.Report, status int, 
 		}
 	}
 	// A handset that was claimed between offer and outcome counts as claimed.
-	if t := s.readTicket(o.Ticket); t != nil && token.Claim == 0 {
+	if t := s.readTicket(o.Ticket); t != nil && token.Claim == 0 && t.Device == token.Device {
 		token.Claim = t.Claim
 	}
 	return fleet.Report{Token: token, Event: o.Event, Stage: o.Stage, Code: o.Code}, 0, ""
@@ -201,7 +201,7 @@ func (s *Server) claim(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		ticket.Claim, ticket.Channels = claim.ID, channels(m)
+		ticket.Claim, ticket.Device, ticket.Channels = claim.ID, claim.Device, channels(m)
 		return nil
 	})
 	if err != nil {

@@ -82,6 +82,40 @@ func TestOneClaimDoesNotHalt(t *testing.T) {
 	})
 }
 
+// A claim to one phone is no voice about another.
+func TestClaimOfAnotherPhone(t *testing.T) {
+	b := newBench(t, sqlite(t))
+	b.refresh(t)
+	var code string
+	claimCode(t, b.db, "eve")
+	b.write(t, func(tx *db.Tx) error {
+		m, err := member.ByName(tx, "eve")
+		if err == nil {
+			code, err = member.NewClaimCode(tx, m.ID, "hlte")
+		}
+		return err
+	})
+	var r wire.ClaimReply
+	if status := b.post(t, wire.PathClaim, wire.ClaimRequest{Code: code, Device: "hlte"}, &r); status != http.StatusOK {
+		t.Fatalf("the claim was answered with %d", status)
+	}
+	c := checkin()
+	c.Ticket = r.Ticket
+	if status := b.post(t, wire.PathOutcome, wire.Outcome{Token: b.offer(t, c).Token, Ticket: r.Ticket, Event: wire.Failed, Stage: "boot"}, nil); status != http.StatusNoContent {
+		t.Fatalf("failed was answered with %d", status)
+	}
+	if err := b.api.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.write(t, func(tx *db.Tx) error {
+		n, err := fleet.CountsOf(tx, b.rollout.ID)
+		if n != (fleet.Counts{Anonymous: fleet.Group{Failed: 1}}) {
+			t.Errorf("counted %+v", n)
+		}
+		return err
+	})
+}
+
 // One address that floods is slowed down; others, told apart by what a trusted
 // proxy says and by nothing else, are not.
 func TestFloods(t *testing.T) {

@@ -141,6 +141,7 @@ type ClaimReply struct {
 type Ticket struct {
 	Channels []string `json:"channels,omitempty"` // channels beyond the open ones
 	Claim    int64    `json:"claim,omitempty"`    // a member's claim to this handset
+	Device   string   `json:"device,omitempty"`   // that the claim is for
 	Canary   string   `json:"canary,omitempty"`   // release in whose first places it has one
 	Issued   int64    `json:"issued"`             // seconds since 1970
 	Expires  int64    `json:"expires"`            // seconds since 1970
