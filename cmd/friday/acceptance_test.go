@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"os"
@@ -17,14 +18,13 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/erofs"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/db/dbtest"
 	"github.com/fridayos/friday/internal/demo"
+	"github.com/fridayos/friday/internal/judge"
 )
 
 // told is a demo that was run to its end.
@@ -148,33 +148,9 @@ func checkReport(t *testing.T, s told) {
 	}
 }
 
-// need skips, by name, where a judge is missing.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Skipf("needs %s", program)
-	}
-}
-
-func judge(t *testing.T, stdin []byte, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	if stdin != nil {
-		cmd.Stdin = bytes.NewReader(stdin)
-	}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out[:min(len(out), 2000)])
-	}
-	return string(out)
-}
-
 func judgeImages(t *testing.T, s told, release string) {
 	system := s.path(s.report.Images[release]["system"])
-	t.Run("fsck.erofs", func(t *testing.T) {
-		need(t, "fsck.erofs")
-		judge(t, nil, "fsck.erofs", system)
-	})
+	t.Run("fsck.erofs", func(t *testing.T) { judge.Run(t, "fsck.erofs", system) })
 	vb, err := os.ReadFile(s.path(s.report.Images[release]["vbmeta"]))
 	if err != nil {
 		t.Fatal(err)
@@ -184,19 +160,15 @@ func judgeImages(t *testing.T, s told, release string) {
 		t.Fatal(err)
 	}
 	t.Run("veritysetup", func(t *testing.T) {
-		need(t, "veritysetup")
 		for _, d := range meta.Descriptors {
 			if h, ok := d.(*avb.HashtreeDescriptor); ok && h.Partition == "system" {
-				judge(t, nil, "veritysetup", "verify", system, system, hex.EncodeToString(h.RootDigest), "--no-superblock",
-					fmt.Sprintf("--hash-offset=%d", h.TreeOffset), "--salt", hex.EncodeToString(h.Salt),
-					"--data-blocks", fmt.Sprint(h.ImageSize/4096), "--data-block-size", "4096", "--hash-block-size", "4096", "--hash=sha256", "--format=1")
+				judge.Verity(t, system, judge.HashTree{Root: h.RootDigest, Salt: h.Salt, ImageSize: h.ImageSize, TreeOffset: h.TreeOffset})
 				return
 			}
 		}
 		t.Error("vbmeta has no hash tree of system")
 	})
 	t.Run("openssl", func(t *testing.T) {
-		need(t, "openssl")
 		// AVB: the signature covers header and auxiliary block.
 		authSize, auxSize := binary.BigEndian.Uint64(vb[12:]), binary.BigEndian.Uint64(vb[20:])
 		sigAt, sigSize := binary.BigEndian.Uint64(vb[48:]), binary.BigEndian.Uint64(vb[56:])
@@ -206,29 +178,44 @@ func judgeImages(t *testing.T, s told, release string) {
 		if err := os.WriteFile(sig, auth[sigAt:sigAt+sigSize], 0o644); err != nil {
 			t.Fatal(err)
 		}
-		judge(t, signed, "openssl", "dgst", "-sha256", "-verify", s.path(s.report.AVBPublicKey), "-signature", sig)
+		judge.Pipe(t, signed, "openssl", "dgst", "-sha256", "-verify", s.path(s.report.AVBPublicKey), "-signature", sig)
 	})
 	t.Run("mount", func(t *testing.T) { mountAndCompare(t, system) })
 }
 
-// mountAndCompare lets the kernel show the system: every label, and owners,
-// modes and capabilities too.
+// mountAndCompare lets the kernel show the system, and compares every file with
+// what we read.
 func mountAndCompare(t *testing.T, system string) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root to mount")
-	}
-	dir := t.TempDir()
-	judge(t, nil, "mount", "-t", "erofs", "-o", "loop,ro", system, dir)
-	defer func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
+	f, root := readTree(t, system)
+	defer f.Close()
+	judge.Same(t, root, judge.Kernel(t, system))
+	files, labels, capabilities := 0, 0, 0
+	err := tree.Walk(root, func(_ string, n *tree.Node) error {
+		files++
+		if n.Label() != "" {
+			labels++
 		}
-	}()
-	f, err := os.Open(system)
+		if _, ok := n.Xattr("security.capability"); ok {
+			capabilities++
+		}
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	t.Logf("the kernel shows %d files as we read them, %d with capabilities", files, capabilities)
+	if files < 3000 || labels < files || capabilities == 0 {
+		t.Errorf("%d files, %d labels, %d capabilities: not a realistic system", files, labels, capabilities)
+	}
+}
+
+// readTree reads an image. Close the file when done with the tree.
+func readTree(t *testing.T, image string) (*os.File, *tree.Node) {
+	t.Helper()
+	f, err := os.Open(image)
+	if err != nil {
+		t.Fatal(err)
+	}
 	fi, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)
@@ -241,40 +228,7 @@ func mountAndCompare(t *testing.T, system string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, capabilities := 0, 0
-	err = tree.Walk(root, func(path string, n *tree.Node) error {
-		files++
-		full := filepath.Join(dir, path)
-		var st unix.Stat_t
-		if err := unix.Lstat(full, &st); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		if st.Uid != n.UID || st.Gid != n.GID || uint16(st.Mode&0o7777) != n.Perm {
-			t.Errorf("%s: the kernel shows %d:%d %o, we read %d:%d %o", path, st.Uid, st.Gid, st.Mode&0o7777, n.UID, n.GID, n.Perm)
-		}
-		for _, name := range []string{"security.selinux", "security.capability"} {
-			want, has := n.Xattr(name)
-			buf := make([]byte, 256)
-			k, err := unix.Lgetxattr(full, name, buf)
-			if name == "security.selinux" && !has {
-				t.Errorf("%s has no label", path)
-			}
-			if has && (err != nil || !bytes.Equal(buf[:k], want)) {
-				t.Errorf("%s: the kernel shows %s %q (%v), we read %q", path, name, buf[:max(k, 0)], err, want)
-			}
-			if has && name == "security.capability" {
-				capabilities++
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("the kernel shows %d files as we read them, %d with capabilities", files, capabilities)
-	if files < 3000 || capabilities == 0 {
-		t.Errorf("%d files, %d capabilities: not a realistic system", files, capabilities)
-	}
+	return f, root
 }
 
 func judgePackage(t *testing.T, s told, p demo.ReportPackage) {
@@ -283,21 +237,17 @@ func judgePackage(t *testing.T, s told, p demo.ReportPackage) {
 		t.Fatal(err)
 	}
 	t.Run("openssl", func(t *testing.T) {
-		need(t, "openssl")
-		end := len(b)
-		start, comment := int(binary.LittleEndian.Uint16(b[end-6:])), int(binary.LittleEndian.Uint16(b[end-2:]))
-		sig, signed := filepath.Join(t.TempDir(), "sig"), filepath.Join(t.TempDir(), "signed")
-		if err := os.WriteFile(sig, b[end-start:end-6], 0o644); err != nil {
+		certificate, err := os.ReadFile(s.path(s.report.OTACertificate))
+		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(signed, b[:end-comment-2], 0o644); err != nil {
-			t.Fatal(err)
+		block, _ := pem.Decode(certificate)
+		if block == nil {
+			t.Fatalf("%s holds no PEM block", s.report.OTACertificate)
 		}
-		judge(t, nil, "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", sig, "-content", signed,
-			"-certfile", s.path(s.report.OTACertificate), "-nointern", "-noverify", "-out", os.DevNull)
+		judge.Signed(t, b, block.Bytes)
 	})
 	t.Run("protoc", func(t *testing.T) {
-		need(t, "protoc")
 		z, err := otazip.Open(bytes.NewReader(b), int64(len(b)))
 		if err != nil {
 			t.Fatal(err)
@@ -314,13 +264,18 @@ func judgePackage(t *testing.T, s told, p demo.ReportPackage) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := judge(t, manifest, "protoc", "--decode_raw")
-		minor := "12: 6\n"
+		text := string(judge.Pipe(t, manifest, "protoc", "--decode_raw"))
+		wants := []string{"3: 4096\n", `1: "system"`, `1: "boot"`, `1: "vbmeta"`}
 		if p.Kind == "full" {
-			minor = "12: 0\n"
+			// Minor version 0 is written or left out.
+			if strings.Contains(text, "\n12: ") && !strings.Contains(text, "\n12: 0\n") {
+				t.Error("the full package's minor version is not 0")
+			}
+		} else {
+			wants = append(wants, "\n12: 6\n")
 		}
-		for _, want := range []string{"3: 4096\n", minor, `1: "system"`, `1: "boot"`, `1: "vbmeta"`} {
-			if !strings.Contains(text, want) && want != "12: 0\n" {
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
 				t.Errorf("protoc does not show %q in the manifest", want)
 			}
 		}
@@ -349,23 +304,8 @@ func realFiles(t *testing.T, s told) {
 	}
 	for i, release := range s.report.Releases {
 		found := map[string]bool{}
-		f, err := os.Open(s.path(s.report.Images[release]["system"]))
-		if err != nil {
-			t.Fatal(err)
-		}
+		f, root := readTree(t, s.path(s.report.Images[release]["system"]))
 		defer f.Close()
-		fi, err := f.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		im, err := erofs.Open(f, fi.Size())
-		if err != nil {
-			t.Fatal(err)
-		}
-		root, err := im.Tree()
-		if err != nil {
-			t.Fatal(err)
-		}
 		if err := tree.Walk(root, func(_ string, n *tree.Node) error {
 			if n.Type == tree.Regular && n.Size > 1<<20 {
 				h := sha256.New()

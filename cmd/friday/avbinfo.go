@@ -70,7 +70,7 @@ func newAVBInfo() *cobra.Command {
 				if key == nil {
 					return fmt.Errorf("cannot write key: %s is not signed", args[0])
 				}
-				if err := writeFile(keyOut, func(w io.Writer) error { _, err := w.Write(key); return err }); err != nil {
+				if err := writeFile(keyOut, func(f *os.File) error { _, err := f.Write(key); return err }); err != nil {
 					return err
 				}
 			}

@@ -159,7 +159,7 @@ func (s *installation) writeBuild(dir string, b catalog.Build, report *rom.Repor
 		return res, nil
 	}
 	res.Owners = filepath.Join(dir, "owners.txt")
-	err := writeFile(res.Owners, report.Text)
+	err := writeFile(res.Owners, func(f *os.File) error { return report.Text(f) })
 	return res, err
 }
 
@@ -195,36 +195,13 @@ func exportBlob(blobs *blob.Store, d blob.Digest, path string) error {
 		return err
 	}
 	defer b.Close()
-	return writeFile(path, func(w io.Writer) error {
-		_, err := io.Copy(w, newSection(b))
+	return writeFile(path, func(f *os.File) error {
+		_, err := io.Copy(f, newSection(b))
 		return err
 	})
 }
 
 func newSection(b *blob.Blob) *io.SectionReader { return io.NewSectionReader(b, 0, b.Size()) }
-
-// writeFile writes aside and renames, so that there is a whole file or none.
-func writeFile(path string, fill func(w io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	err = fill(f)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("cannot write %s: %w", path, err), os.RemoveAll(f.Name()))
-	}
-	return nil
-}
 
 // cpuSeconds is what this process has used.
 func cpuSeconds() float64 {

@@ -135,14 +135,11 @@ func (s *installation) makePackage(cmd *cobra.Command, from, to, out, keyDir str
 	if o.Signer, o.Cert, err = ring.OTA(); err != nil {
 		return p, err
 	}
-	if fi, err := os.Stat(out); err == nil && !fi.Mode().IsRegular() {
-		return p, fmt.Errorf("cannot write package %s: it is there and no regular file", out)
-	}
-	f, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+"-*")
+	f, err := newDraft(out)
 	if err != nil {
-		return p, fmt.Errorf("cannot write package %s: %w", out, errors.Unwrap(err))
+		return p, err
 	}
-	defer func() { err = errors.Join(err, f.Close(), os.RemoveAll(f.Name())) }()
+	defer f.drop()
 	target, done, err := s.side(ctx, to)
 	if err != nil {
 		return p, err
@@ -161,9 +158,9 @@ func (s *installation) makePackage(cmd *cobra.Command, from, to, out, keyDir str
 		}
 	}
 	if source == nil {
-		p, err = ota.Full(ctx, f, target, o)
+		p, err = ota.Full(ctx, f.File, target, o)
 	} else {
-		p, err = ota.Incremental(ctx, f, *source, target, o)
+		p, err = ota.Incremental(ctx, f.File, *source, target, o)
 	}
 	if err != nil {
 		return p, err
@@ -172,10 +169,7 @@ func (s *installation) makePackage(cmd *cobra.Command, from, to, out, keyDir str
 		return p, err
 	}
 	p.ProvenAt = s.db.Now()
-	if err := errors.Join(f.Chmod(0o644), f.Sync(), os.Rename(f.Name(), out)); err != nil {
-		return p, fmt.Errorf("cannot write package %s: %w", out, err)
-	}
-	return p, nil
+	return p, f.place()
 }
 
 func newOTAVerify() *cobra.Command {
@@ -303,34 +297,17 @@ func extract(cmd *cobra.Command, f *os.File, zipSize int64, only []string, dir s
 		if len(only) > 0 && !slices.Contains(only, p.Name) {
 			continue
 		}
-		path, err := extractPartition(cmd.Context(), pl, p.Name, dir)
+		path := filepath.Join(dir, p.Name+".img")
+		// Under its name lies only what has the right hash.
+		err := writeFile(path, func(f *os.File) error {
+			return pl.Apply(cmd.Context(), p.Name, nil, f, payload.ApplyOptions{})
+		})
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", path, size(p.NewSize))
 	}
 	return nil
-}
-
-// extractPartition writes aside and renames once the hash is right.
-func extractPartition(ctx context.Context, pl *payload.Payload, name, dir string) (string, error) {
-	path := filepath.Join(dir, name+".img")
-	tmp, err := os.CreateTemp(dir, "."+name+"-*")
-	if err != nil {
-		return "", fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	err = pl.Apply(ctx, name, nil, tmp, payload.ApplyOptions{})
-	if err == nil {
-		err = errors.Join(tmp.Chmod(0o644), tmp.Sync())
-	}
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return "", errors.Join(fmt.Errorf("cannot write %s: %w", path, err), os.RemoveAll(tmp.Name()))
-	}
-	return path, nil
 }
 
 func partitionNames(m *payload.Manifest) []string {

@@ -152,9 +152,11 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 		return nil, nil, err
 	}
 	return api, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/packages/") {
-			api.ServeHTTP(w, r)
-			return
+		for _, prefix := range updateapi.Patterns() {
+			if strings.HasPrefix(r.URL.Path, prefix) {
+				api.ServeHTTP(w, r)
+				return
+			}
 		}
 		pages.ServeHTTP(w, r)
 	}), nil

@@ -15,9 +15,9 @@
 // libboot_control for slots, update_engine's delta_performer and
 // payload_metadata for packages, and the boot profile of the device
 // (package bootprofile). Where the phone's own checks are weaker than one
-// hopes (formats: an older patch level installs and wipes the data on a phone
+// hopes (an older patch level installs and wipes the data on a phone
 // with a key of its owner's), Sideload behaves like the phone, and the agent's
-// Update refuses.
+// round (Run) refuses.
 //
 // Every step is durable before the next begins. A handset whose process is
 // killed at any moment boots a whole, verified system and goes on with its
