@@ -95,13 +95,14 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	}
 	// From here on nothing returns before all of these have ended.
 	group, ctx := errgroup.WithContext(ctx)
-	// Machines may ask until the last reader is done: /readyz says that we drain.
+	// Until the last reader is done, machines may ask (/readyz says that we drain)
+	// and outcomes are still written down.
 	asked, drained := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error {
 		defer drained()
 		return serveUntil(ctx, listener, handler, log)
 	})
-	group.Go(func() error { return api.Run(ctx) })
+	group.Go(func() error { return api.Run(asked) })
 	if metrics != nil {
 		group.Go(func() error { return serveUntil(asked, metrics, s.metrics(ctx, api, registry), log) })
 	}
@@ -142,7 +143,7 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 		name = snapshot.OS.Name
 	}
 	api, err := updateapi.New(updateapi.Options{
-		DB: s.db, Blobs: s.blobs, Tickets: tickets, Log: log, BaseURL: s.BaseURL, Metrics: registry, OnBooted: tr.Booted,
+		DB: s.db, Blobs: s.blobs, Tickets: tickets, TrustedProxies: s.proxies, Log: log, BaseURL: s.BaseURL, Metrics: registry, OnBooted: tr.Booted,
 	})
 	if err != nil {
 		return nil, nil, err
