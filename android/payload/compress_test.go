@@ -3,7 +3,9 @@ package payload
 import (
 	"bytes"
 	"compress/flate"
+	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 )
 
@@ -51,5 +53,34 @@ func TestIncompressible(t *testing.T) {
 		if (kind == Replace) != bytes.Equal(data, c.chunk) || len(data) > len(c.chunk) || c.want && kind != Replace {
 			t.Errorf("%s: %v with %d bytes of %d", c.name, kind, len(data), len(c.chunk))
 		}
+	}
+}
+
+// However many run at once, and in whatever order: the same chunk, the same bytes.
+func TestCompressorTogether(t *testing.T) {
+	var chunks, want [][]byte
+	for i := range 12 {
+		chunk := bytes.Repeat(fmt.Appendf(nil, "chunk %d of some length\n", i), 500*(i+1))
+		_, data, err := Compress(chunk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chunks, want = append(chunks, chunk), append(want, data)
+	}
+	var c Compressor
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range chunks {
+				i = (i*5 + w*3) % len(chunks)
+				if _, data, err := c.Compress(chunks[i]); err != nil || !bytes.Equal(data, want[i]) {
+					t.Errorf("chunk %d: other bytes than alone, or %v", i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(c.idle); n == 0 || n > 4 {
+		t.Errorf("%d encoders are kept, expected 1 to 4", n)
 	}
 }
