@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/fridayos/friday/android/tree"
@@ -129,7 +129,7 @@ func (b *builder) collectXattrs() error {
 			common = append(common, e)
 		}
 	}
-	sort.Strings(common)
+	slices.Sort(common)
 	b.sharedID = make(map[string]uint32, len(common))
 	for _, e := range common {
 		if len(b.shared)/4 > math.MaxUint32-len(e) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,7 +82,7 @@ func newAVBVerify() *cobra.Command {
 func printChain(w io.Writer, c avb.Chain, trusted bool) error {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(tw, "vbmeta digest\t%x\n", c.Digest)
-	for _, location := range sortedKeys(c.RollbackIndexes) {
+	for _, location := range slices.Sorted(maps.Keys(c.RollbackIndexes)) {
 		fmt.Fprintf(tw, "rollback index\t%d at location %d\n", c.RollbackIndexes[location], location)
 	}
 	by := "by its own key: whole, but not shown to be anybody's"
@@ -90,14 +91,4 @@ func printChain(w io.Writer, c avb.Chain, trusted bool) error {
 	}
 	fmt.Fprintf(tw, "verified\t%s\n", by)
 	return tw.Flush()
-}
-
-// sortedKeys lists a map's keys in order.
-func sortedKeys[K interface{ ~string | ~uint32 }, V any](m map[K]V) []K {
-	keys := make([]K, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

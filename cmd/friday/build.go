@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -120,7 +122,7 @@ func (s *installation) buildInput(cmd *cobra.Command, device, rev, keyDir string
 	}
 	if in.Snapshot.Devices[device] == nil {
 		return in, fmt.Errorf("cannot build %s: the OS repository has no such device at %s, only %s; describe it in devices/%[1]s/device.yaml and commit",
-			device, rev, strings.Join(sortedKeys(in.Snapshot.Devices), ", "))
+			device, rev, strings.Join(slices.Sorted(maps.Keys(in.Snapshot.Devices)), ", "))
 	}
 	if err := s.db.Read(cmd.Context(), func(tx *db.Tx) (err error) {
 		in.Stock, err = train.StockFor(tx, in.Snapshot, device)
@@ -215,7 +217,7 @@ func cpuSeconds() float64 {
 func printBuild(w io.Writer, b built) error {
 	fmt.Fprintf(w, "Built %s for %s in %.1f s.\n", b.Version, b.Device, b.WallSeconds)
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	for _, name := range sortedKeys(b.Images) {
+	for _, name := range slices.Sorted(maps.Keys(b.Images)) {
 		im := b.Images[name]
 		fmt.Fprintf(tw, "%s\t%s\t%.16s…", name, size(im.Size), im.SHA256)
 		if im.File != "" {
