@@ -10,10 +10,11 @@ build:
 	go build -trimpath -o bin/friday ./cmd/friday
 
 # The judges' programs, real Android files, a throw-away PostgreSQL, and every
-# test. The last line counts.
+# test. The last line counts. Samples of other projects that lie beside the
+# checkout are the one thing that may be missing.
 test: judges check
 	@FRIDAY_REAL_ANDROID=$(REAL) FRIDAY_AXE=$(REAL)/axe.min.js \
-	  scripts/with-postgres sh -c 'go test -json -timeout 40m ./... | go run ./scripts/tally -strict'
+	  scripts/with-postgres sh -c 'go test -json -timeout 40m ./... | go run ./scripts/tally -strict -optional "\.\./shared/data"'
 
 judges:
 	@scripts/judges

@@ -2,7 +2,7 @@
 // person wants of it: a line for each package, the output of what failed, the
 // name of what was skipped, and last "N passed, N failed, N skipped". It counts
 // leaf tests: a test with subtests is counted by them. With -strict a skipped
-// test is a failure.
+// test is a failure, unless what it says matches -optional.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -34,13 +35,19 @@ type tally struct {
 
 func main() {
 	strict := flag.Bool("strict", false, "a skipped test is a failure")
+	optional := flag.String("optional", "^$", "regular expression: a test that says this may be skipped all the same")
 	flag.Parse()
+	may, err := regexp.Compile(*optional)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cannot use -optional:", err)
+		os.Exit(2)
+	}
 	t := &tally{out: os.Stdout, output: map[string][]string{}, result: map[string]string{}}
 	if err := t.read(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "cannot read test events:", err)
 		os.Exit(1)
 	}
-	if !t.summary(*strict) {
+	if !t.summary(*strict, may) {
 		os.Exit(1)
 	}
 }
@@ -108,7 +115,7 @@ func (t *tally) fail(pkg string) {
 	}
 }
 
-func (t *tally) summary(strict bool) bool {
+func (t *tally) summary(strict bool, optional *regexp.Regexp) bool {
 	parents := map[string]bool{}
 	for k := range t.result {
 		for i, c := range k {
@@ -119,13 +126,18 @@ func (t *tally) summary(strict bool) bool {
 	}
 	count := map[string]int{}
 	var skipped []string
+	missed := 0 // skipped, and should not have been
 	for k, r := range t.result {
 		if parents[k] && r != "fail" {
 			continue
 		}
 		count[r]++
 		if r == "skip" {
-			skipped = append(skipped, k+": "+strings.TrimSpace(strings.Join(t.output[k], " ")))
+			said := strings.TrimSpace(strings.Join(t.output[k], " "))
+			skipped = append(skipped, k+": "+said)
+			if !optional.MatchString(said) {
+				missed++
+			}
 		}
 	}
 	slices.Sort(skipped)
@@ -138,5 +150,5 @@ func (t *tally) summary(strict bool) bool {
 	}
 	failed := count["fail"] + t.broken
 	fmt.Fprintf(t.out, "%d passed, %d failed, %d skipped\n", count["pass"], failed, count["skip"])
-	return failed == 0 && (!strict || count["skip"] == 0)
+	return failed == 0 && (!strict || missed == 0)
 }
