@@ -256,6 +256,8 @@ type memberView struct {
 	Roles   []string
 	Since   time.Time
 	Threads []threadRow
+	// For administrators: what the member may be given.
+	Grants, Maintains []option
 }
 
 func (c *call) member() error {
@@ -268,6 +270,9 @@ func (c *call) member() error {
 		v = memberView{Name: m.Name, Roles: roleWords(m), Since: m.CreatedAt}
 		threads, _, err := feedback.List(tx, feedback.Filter{Author: m.ID, Limit: 50})
 		v.Threads = rows(threads)
+		if err == nil && c.viewer.may(admin) {
+			err = v.fillRoles(tx, m)
+		}
 		return err
 	})
 	if err != nil {

@@ -45,6 +45,7 @@ var browserPages = []struct{ name, as, path string }{
 	{"train", "", "/train"},
 	{"train-admin", "ada", "/train"},
 	{"member", "", "/m/mo"},
+	{"member-roles", "ada", "/m/mo"},
 	{"me", "ana", "/me"},
 	{"signin", "", "/signin"},
 	{"register", "", "/register"},

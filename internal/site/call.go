@@ -138,6 +138,7 @@ var done = map[string]string{
 	"objected":  "Your objection stands; a maintainer answers it.",
 	"marked":    "Said.",
 	"moved":     "Done; the log below has it.",
+	"roles":     "Done. It counts from now on.",
 	"cut":       "It is cut. The worker builds it now.",
 	"welcome":   "Welcome. Report what annoys you most, or claim your phone.",
 	"ended":     "That session is ended.",

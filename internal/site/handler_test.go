@@ -48,6 +48,7 @@ var matrix = map[string]struct {
 	"POST /train/skip":        {"/train/skip", "ada"},
 	"POST /train/move":        {"/train/move", "ada"}, // naming no phone: all of them
 	"GET /m/{name}":           {"/m/mo", all},
+	"POST /m/{name}/roles":    {"/m/mo/roles", "ada"},
 	"GET /me":                 {"/me", members},
 	"POST /me/claim":          {"/me/claim", members},
 	"POST /me/sessions/end":   {"/me/sessions/end", members},
@@ -450,5 +451,40 @@ func TestAssets(t *testing.T) {
 	link := regexp.MustCompile(`/static/site\.css\?[0-9a-f]+`).FindString(w.get("", "/").Body.String())
 	if got := w.get("", link).Header().Get("Cache-Control"); !strings.Contains(got, "immutable") {
 		t.Errorf("%q is cached as %q, expected for good", link, got)
+	}
+}
+
+// TestRoles: an administrator makes a member maintainer of a phone, and the last
+// one cannot stop being one.
+func TestRoles(t *testing.T) {
+	w := whole(t, openSQLite(t))
+	give := func(as, name string, form url.Values, want int) {
+		t.Helper()
+		fresh(w)
+		if rec := w.post(as, "/m/"+name+"/roles", form); rec.Code != want {
+			t.Errorf("%s gives %s %v: %d, expected %d", as, name, form, rec.Code, want)
+		}
+	}
+	has := func(name string) (m member.Member) {
+		t.Helper()
+		w.write(func(tx *db.Tx) (err error) { m, err = member.ByName(tx, name); return err })
+		return m
+	}
+	give("ada", "ana", url.Values{"role": {"tester", "king"}, "device": {"umi"}}, 303)
+	if m := has("ana"); !m.Maintains("umi") || m.Maintains("hlte") || !m.Is(member.Tester) || m.Is(member.Admin) {
+		t.Errorf("ana has the roles %v of %v", m.Roles, m.Devices)
+	}
+	if page := w.get("ada", "/m/ana").Body.String(); !strings.Contains(page, `value="umi" checked`) {
+		t.Error("ana's page does not show what she maintains")
+	}
+	if page := w.get("mo", "/m/ana").Body.String(); strings.Contains(page, "/roles") {
+		t.Error("a maintainer is shown the form for roles")
+	}
+	give("ada", "ana", url.Values{"device": {"nokia"}}, 422)
+	give("ada", "ada", url.Values{}, 422)
+	give("ada", "nobody", url.Values{}, 404)
+	give("ada", "ana", url.Values{}, 303)
+	if has("ana").Maintains("umi") {
+		t.Error("ana still maintains umi")
 	}
 }

@@ -43,6 +43,7 @@ var routes = []route{
 	{"POST /train/skip", admin, (*call).skip},
 	{"POST /train/move", maintainer, (*call).move},
 	{"GET /m/{name}", anyone, (*call).member},
+	{"POST /m/{name}/roles", admin, (*call).setRoles},
 	{"GET /me", signedIn, (*call).me},
 	{"POST /me/claim", signedIn, (*call).claim},
 	{"POST /me/sessions/end", signedIn, (*call).endSession},
