@@ -9,7 +9,7 @@ import (
 )
 
 // CodecVersion is part of the key of whatever caches what Compress gives.
-const CodecVersion = "3"
+const CodecVersion = "4"
 
 // A Compressor compresses chunks, several at a time too, and keeps the memory for
 // that from one to the next: 70 MB or so for each that runs at once. The zero

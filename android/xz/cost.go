@@ -10,8 +10,8 @@ type costs struct {
 	next  int // place of the next refresh
 	match [positions][maxMatch + 1]uint32
 	rep   [positions][maxMatch + 1]uint32
-	slot  [lenClasses][slots]uint32
-	dist  [lenClasses][fullDist]uint32
+	slot  [slots][lenClasses]uint32
+	dist  [fullDist][lenClasses]uint32
 	align [1 << alignBits]uint32
 }
 
@@ -25,21 +25,21 @@ func (c *costs) reset() {
 func (c *costs) refresh(m *model) {
 	c.lengths(&m.matchLen, &c.match)
 	c.lengths(&m.repLen, &c.rep)
-	for k := range lenClasses {
-		for s := range uint32(slots) {
-			c.slot[k][s] = c.t.tree(m.slot[k][:], s, 6)
+	for s := range uint32(slots) {
+		for k := range lenClasses {
+			c.slot[s][k] = c.t.tree(m.slot[k][:], s, 6)
 			if s >= 14 {
-				c.slot[k][s] += (s>>1 - 1 - alignBits) * priceUnit
+				c.slot[s][k] += (s>>1 - 1 - alignBits) * priceUnit
 			}
 		}
-		copy(c.dist[k][:4], c.slot[k][:4])
 	}
+	copy(c.dist[:4], c.slot[:4])
 	for d := uint32(4); d < fullDist; d++ {
 		slot := slotOf(d)
 		footer := uint(slot>>1 - 1)
 		low := c.t.reverse(specialTree(m, slot), d-(2|slot&1)<<footer, footer)
-		for k := range lenClasses {
-			c.dist[k][d] = c.slot[k][slot] + low
+		for k, price := range c.slot[slot] {
+			c.dist[d][k] = price + low
 		}
 	}
 	for a := range c.align {
@@ -61,15 +61,16 @@ func (c *costs) lengths(l *lengths, to *[positions][maxMatch + 1]uint32) {
 	}
 }
 
-// distance is the price of a distance less one, with a length of class k.
-func (c *costs) distance(k, d uint32) uint32 {
+// distance is the price of a distance less one: of each class of lengths, and
+// what all have in common.
+func (c *costs) distance(d uint32) (*[lenClasses]uint32, uint32) {
 	if d < fullDist {
-		return c.dist[k][d]
+		return &c.dist[d], 0
 	}
-	return c.slot[k][slotOf(d)] + c.align[d&(1<<alignBits-1)]
+	return &c.slot[slotOf(d)], c.align[d&(1<<alignBits-1)]
 }
 
-// literal is the price of the byte at pos, in a state, after a distance.
+// literalCost is the price of the byte at pos, in a state, after a distance.
 func (e *Encoder) literalCost(pos int, state uint8, rep0 uint32) uint32 {
 	t := e.cost.t
 	p := e.literalProbs(pos)

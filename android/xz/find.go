@@ -163,7 +163,7 @@ func (f *finder) grow(tree []branch) {
 func (f *finder) descend(tree []branch, k int, list []uint32) []uint32 {
 	key, pos := tree[k].key, int(tree[k].pos)
 	limit := min(len(f.src)-pos, f.nice)
-	hook := [2]uint32{uint32(2 * k), uint32(2*k + 1)} // where the next place of each side is hung
+	hook := [2]*int32{&tree[k].sons[0], &tree[k].sons[1]} // where the next place of each side is hung
 	best := 3
 	top := k
 	for depth := f.depth; top > 0 && depth > 0; depth-- {
@@ -182,19 +182,15 @@ func (f *finder) descend(tree []branch, k int, list []uint32) []uint32 {
 			best = min(n, limit)
 			list = append(list, uint32(best-1)<<distBits|uint32(pos-int(t.pos)-1))
 			if best == limit {
-				tree[hook[0]>>1].sons[hook[0]&1] = t.sons[0]
-				tree[hook[1]>>1].sons[hook[1]&1] = t.sons[1]
+				*hook[0], *hook[1] = t.sons[0], t.sons[1]
 				return list
 			}
 		}
-		h := hook[side&1]
-		tree[h>>1].sons[h&1] = int32(top)
-		other := 1 - uint32(side)&1
-		hook[side&1] = uint32(top-1)*2 + other
-		top = int(t.sons[other&1])
+		*hook[side&1] = int32(top)
+		hook[side&1] = &t.sons[side&1^1]
+		top = int(t.sons[side&1^1])
 	}
-	tree[hook[0]>>1].sons[hook[0]&1] = 0
-	tree[hook[1]>>1].sons[hook[1]&1] = 0
+	*hook[0], *hook[1] = 0, 0
 	return list
 }
 

@@ -37,6 +37,9 @@ func (e *Encoder) parse(pos int) {
 				e.trace(i)
 				return
 			}
+			if e.price[i+1] <= e.price[i]+priceUnit/2 {
+				continue // hardly any good way leads by here
+			}
 			e.settle(i)
 		}
 		at := pos + i
@@ -226,10 +229,12 @@ func (e *Encoder) newMatches(i, at, end int, l uint32) int {
 		if m.length < l {
 			continue
 		}
+		classes, more := e.cost.distance(m.dist)
+		more += base
 		for ; l < min(m.length+1, minMatch+lenClasses-1); l++ {
-			e.offer(i+int(l), base+costs[l]+e.cost.distance(lenClass(l), m.dist), i, symbol{l, m.dist}, 0)
+			e.offer(i+int(l), more+costs[l]+classes[lenClass(l)], i, symbol{l, m.dist}, 0)
 		}
-		price := base + e.cost.distance(lenClass(m.length), m.dist)
+		price := more + classes[lenClass(m.length)]
 		if l <= m.length {
 			e.span(i, l, price, costs[l:m.length+1], m.dist)
 			l = m.length + 1
