@@ -66,6 +66,7 @@ func (s *story) makeStock(ctx context.Context) (string, error) {
 func (s *story) writeFirmware(ctx context.Context, path string) (err error) {
 	spec := stocktest.Default()
 	spec.Device = device
+	spec.Bytes = 48 << 20 // the whole loop within a minute on two cores
 	if s.Files != "" {
 		root, done, err := stocktest.Real(filepath.Join(s.Files, "1"))
 		if err != nil {
