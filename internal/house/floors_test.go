@@ -35,6 +35,7 @@ var floors = map[string]int{
 	"internal/blob":      1,
 	"internal/keys":      1,
 	"internal/limit":     1,
+	"internal/outward":   1,
 	"internal/wire":      0,
 	"android":            0,
 }
