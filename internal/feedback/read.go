@@ -162,12 +162,16 @@ func query(tx *db.Tx, sql string, args ...any) ([]Thread, error) {
 	return threads, nil
 }
 
+const postColumns = `id, thread_id, author_id, body, at`
+
+func scanPost(s db.Scanner) (p Post, err error) {
+	err = s.Scan(&p.ID, &p.ThreadID, &p.AuthorID, &p.Body, &p.At)
+	return p, err
+}
+
 // Posts returns a thread's posts, oldest first.
 func Posts(tx *db.Tx, threadID int64) ([]Post, error) {
-	posts, err := db.All(tx, func(s db.Scanner) (p Post, err error) {
-		err = s.Scan(&p.ID, &p.ThreadID, &p.AuthorID, &p.Body, &p.At)
-		return p, err
-	}, `SELECT id, thread_id, author_id, body, at FROM posts WHERE thread_id = $1 ORDER BY id`, threadID)
+	posts, err := db.All(tx, scanPost, `SELECT `+postColumns+` FROM posts WHERE thread_id = $1 ORDER BY id`, threadID)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the posts of thread %d: %w", threadID, err)
 	}

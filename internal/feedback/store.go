@@ -141,8 +141,12 @@ func Reply(tx *db.Tx, threadID, authorID int64, body string) (Post, error) {
 		return Post{}, fmt.Errorf("cannot reply to thread %d: %w", threadID, err)
 	}
 	p := Post{ID: db.NewID(), ThreadID: threadID, AuthorID: authorID, Body: body, At: tx.Now()}
-	if _, err := tx.Exec(`INSERT INTO posts (id, thread_id, author_id, body, at) VALUES ($1, $2, $3, $4, $5)`,
-		p.ID, threadID, authorID, body, p.At); err != nil {
+	place, err := placeAfter(tx, threadID)
+	if err != nil {
+		return Post{}, fmt.Errorf("cannot reply to thread %d: %w", threadID, err)
+	}
+	if _, err := tx.Exec(`INSERT INTO posts (id, thread_id, author_id, body, at, weight, place) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		p.ID, threadID, authorID, body, p.At, weigh(body), place); err != nil {
 		return Post{}, fmt.Errorf("cannot reply to thread %d: %w", threadID, err)
 	}
 	if _, err := tx.Exec(`UPDATE threads SET posts = posts + 1, last_at = $2 WHERE id = $1`, threadID, p.At); err != nil {
