@@ -104,6 +104,10 @@ func openAsks(tx *db.Tx, threadID, memberID int64) ([]Ask, error) {
 			continue
 		}
 		opened = append(opened, Ask{ThreadID: threadID, MemberID: c.member, Device: c.runs.Device, Release: fix.release, Build: c.runs.ID, OpenedAt: tx.Now()})
+		if err := Record(tx, Event{ThreadID: threadID, Kind: EventAsked, Device: c.runs.Device,
+			EventData: EventData{Member: c.member, Release: fix.release, Build: c.runs.ID}}); err != nil {
+			return nil, err
+		}
 		if c.affected {
 			moved = true
 			if err := addFact(tx, threadID, Fact{Kind: FactRuns, Device: c.runs.Device, Release: fix.release, Build: c.runs.ID,
@@ -164,13 +168,17 @@ func Answer(tx *db.Tx, threadID, memberID int64, device string, v Verdict) error
 		threadID, memberID, device, a.Release, tx.Now(), string(v)); err != nil {
 		return fmt.Errorf("cannot take the answer on thread %d: %w", threadID, err)
 	}
-	if kind[v] == "" {
-		return nil
-	}
 	var runs Build
 	if err := tx.QueryRow(`SELECT build, built_at FROM member_builds WHERE member_id = $1 AND device = $2`, memberID, device).
 		Scan(&runs.ID, &runs.Timestamp); err != nil {
 		return fmt.Errorf("cannot tell what the member's %s runs: %w", device, err)
+	}
+	if err := Record(tx, Event{ThreadID: threadID, Kind: EventAnswered, Actor: memberID, Device: device,
+		EventData: EventData{Release: a.Release, Build: runs.ID, Verdict: v}}); err != nil {
+		return err
+	}
+	if kind[v] == "" {
+		return nil
 	}
 	if err := addFact(tx, threadID, Fact{Kind: kind[v], Device: device, Release: a.Release, Build: runs.ID, Timestamp: runs.Timestamp, Actor: memberID}); err != nil {
 		return err

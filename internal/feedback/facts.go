@@ -35,25 +35,25 @@ func readDevices(tx *db.Tx, threadID int64) ([]string, error) {
 	return texts(tx, `SELECT device FROM thread_devices WHERE thread_id = $1 ORDER BY device`, threadID)
 }
 
-// affect notes that the member has it on device.
-func affect(tx *db.Tx, threadID, memberID int64, device string) error {
+// affect notes that the member has it on device; fresh says that nobody knew.
+func affect(tx *db.Tx, threadID, memberID int64, device string) (fresh bool, err error) {
 	n, err := tx.Exec(`INSERT INTO thread_affected (thread_id, device, member_id, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
 		threadID, device, memberID, tx.Now())
 	if err != nil || n == 0 {
-		return err
+		return false, err
 	}
 	n, err = tx.Exec(`INSERT INTO thread_devices (thread_id, device, state, release, build, reason, affected, reported_at, since)
 		VALUES ($1, $2, $3, '', '', '', 0, $4, $4) ON CONFLICT DO NOTHING`, threadID, device, string(Reported), tx.Now())
 	if err != nil {
-		return err
+		return false, err
 	}
 	if n > 0 { // the first one there
 		if err := addFact(tx, threadID, Fact{Kind: FactReported, Device: device, Actor: memberID}); err != nil {
-			return err
+			return false, err
 		}
 	}
 	_, err = tx.Exec(`UPDATE thread_devices SET affected = affected + 1 WHERE thread_id = $1 AND device = $2`, threadID, device)
-	return err
+	return true, err
 }
 
 // settle derives where the thread stands on each of its devices, closes or opens
@@ -63,14 +63,15 @@ func settle(tx *db.Tx, threadID int64) error {
 	if err != nil {
 		return err
 	}
-	devices, err := readDevices(tx, threadID)
+	t, err := ByID(tx, threadID)
 	if err != nil {
 		return err
 	}
-	ways, done := map[string]way{}, len(devices) > 0
+	ways, done := map[string]way{}, len(t.Devices) > 0
 	var closed time.Time
-	for _, device := range devices {
-		w, _ := derive(device, facts)
+	for _, was := range t.Devices {
+		device := was.Device
+		w, steps := derive(device, facts)
 		ways[device] = w
 		done = done && w.state.Done()
 		if w.since.After(closed) {
@@ -80,6 +81,14 @@ func settle(tx *db.Tx, threadID int64) error {
 			WHERE thread_id = $1 AND device = $2`,
 			threadID, device, string(w.state), w.release, w.build, w.reason, w.first, w.since); err != nil {
 			return fmt.Errorf("cannot settle thread %d: %w", threadID, err)
+		}
+		if len(steps) == 0 || w.state == was.State && w.since.Equal(was.Since) {
+			continue
+		}
+		last := steps[len(steps)-1]
+		if err := Record(tx, Event{ThreadID: threadID, Kind: EventState, Actor: last.Actor, Device: device,
+			EventData: EventData{State: w.state, Release: last.Release, Build: w.build, Commit: last.Commit, Reason: last.Reason}}); err != nil {
+			return err
 		}
 	}
 	if !done {
@@ -100,8 +109,14 @@ func MeToo(tx *db.Tx, threadID, memberID int64, device string) error {
 	if !t.Kind.Tracked() {
 		return wrong("device", "Only bugs and ideas are had on a device.")
 	}
-	if err := affect(tx, threadID, memberID, device); err != nil {
+	fresh, err := affect(tx, threadID, memberID, device)
+	if err != nil {
 		return fmt.Errorf("cannot add a device to thread %d: %w", threadID, err)
+	}
+	if fresh {
+		if err := Record(tx, Event{ThreadID: threadID, Kind: EventAffected, Actor: memberID, Device: device}); err != nil {
+			return err
+		}
 	}
 	if err := Vote(tx, threadID, memberID, true); err != nil {
 		return err
@@ -175,30 +190,38 @@ func Object(tx *db.Tx, threadID, memberID int64, reason string) error {
 	if err := addFact(tx, threadID, Fact{Kind: FactObjected, Reason: reason, Actor: memberID}); err != nil {
 		return err
 	}
+	if err := Record(tx, Event{ThreadID: threadID, Kind: EventObjected, Actor: memberID, EventData: EventData{Reason: reason}}); err != nil {
+		return err
+	}
 	return settle(tx, threadID)
 }
 
 // FixMerged says that commit fixes the thread. Saying it twice changes nothing.
 func FixMerged(tx *db.Tx, threadID int64, commit string) error {
-	return fact(tx, threadID, Fact{Kind: FactMerged, Commit: commit}, func(old []Fact) bool {
+	_, err := fact(tx, threadID, Fact{Kind: FactMerged, Commit: commit}, func(old []Fact) bool {
 		return lastOf(old, commit) == FactMerged
 	})
+	return err
 }
 
 // FixRetracted says that commit was reverted: what it fixed is open again.
 func FixRetracted(tx *db.Tx, threadID int64, commit string) error {
-	return fact(tx, threadID, Fact{Kind: FactRetracted, Commit: commit, Reason: "The commit was reverted."}, func(old []Fact) bool {
+	_, err := fact(tx, threadID, Fact{Kind: FactRetracted, Commit: commit, Reason: "The commit was reverted."}, func(old []Fact) bool {
 		return lastOf(old, commit) != FactMerged
 	})
+	return err
 }
 
 // FixInRelease says that release carries the fix to b.Device with build b.
 // Saying it twice changes nothing.
 func FixInRelease(tx *db.Tx, threadID int64, release string, b Build) error {
-	err := fact(tx, threadID, Fact{Kind: FactReleased, Device: b.Device, Release: release, Build: b.ID, Timestamp: b.Timestamp}, func(old []Fact) bool {
+	fresh, err := fact(tx, threadID, Fact{Kind: FactReleased, Device: b.Device, Release: release, Build: b.ID, Timestamp: b.Timestamp}, func(old []Fact) bool {
 		return slices.ContainsFunc(old, func(f Fact) bool { return f.Kind == FactReleased && f.Build == b.ID })
 	})
-	if err != nil {
+	if err != nil || !fresh {
+		return err
+	}
+	if err := Record(tx, Event{ThreadID: threadID, Kind: EventReleased, Device: b.Device, EventData: EventData{Release: release, Build: b.ID}}); err != nil {
 		return err
 	}
 	_, err = openAsks(tx, threadID, 0) // some may run it already: alpha, beta
@@ -206,18 +229,18 @@ func FixInRelease(tx *db.Tx, threadID int64, release string, b Build) error {
 }
 
 // fact keeps f unless known says that it is an old story.
-func fact(tx *db.Tx, threadID int64, f Fact, known func(old []Fact) bool) error {
+func fact(tx *db.Tx, threadID int64, f Fact, known func(old []Fact) bool) (fresh bool, err error) {
 	if err := exists(tx, threadID); err != nil {
-		return fmt.Errorf("cannot note %s on thread %d: %w", f.Kind, threadID, err)
+		return false, fmt.Errorf("cannot note %s on thread %d: %w", f.Kind, threadID, err)
 	}
 	old, err := readFacts(tx, threadID)
 	if err != nil || known(old) {
-		return err
+		return false, err
 	}
 	if err := addFact(tx, threadID, f); err != nil {
-		return err
+		return false, err
 	}
-	return settle(tx, threadID)
+	return true, settle(tx, threadID)
 }
 
 // lastOf is the last thing said of a commit.

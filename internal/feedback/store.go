@@ -108,7 +108,11 @@ func New(tx *db.Tx, n NewThread) (Thread, error) {
 		id, string(n.Kind), n.Title, strings.ToLower(n.Title), n.AuthorID, n.Part, n.Build, tx.Now()); err != nil {
 		return Thread{}, fmt.Errorf("cannot file thread: %w", err)
 	}
-	if _, err := Reply(tx, id, n.AuthorID, n.Body); err != nil {
+	p, err := addPost(tx, id, n.AuthorID, n.Body)
+	if err != nil {
+		return Thread{}, err
+	}
+	if err := Record(tx, Event{ThreadID: id, Kind: EventFiled, Actor: n.AuthorID, PostID: p.ID}); err != nil {
 		return Thread{}, err
 	}
 	if err := Vote(tx, id, n.AuthorID, true); err != nil {
@@ -120,7 +124,7 @@ func New(tx *db.Tx, n NewThread) (Thread, error) {
 			devices = []string{AnyDevice}
 		}
 		for _, device := range devices {
-			if err := affect(tx, id, n.AuthorID, device); err != nil {
+			if _, err := affect(tx, id, n.AuthorID, device); err != nil {
 				return Thread{}, err
 			}
 		}
@@ -140,6 +144,14 @@ func Reply(tx *db.Tx, threadID, authorID int64, body string) (Post, error) {
 	if err := exists(tx, threadID); err != nil {
 		return Post{}, fmt.Errorf("cannot reply to thread %d: %w", threadID, err)
 	}
+	p, err := addPost(tx, threadID, authorID, body)
+	if err != nil {
+		return Post{}, err
+	}
+	return p, Record(tx, Event{ThreadID: threadID, Kind: EventPosted, Actor: authorID, PostID: p.ID})
+}
+
+func addPost(tx *db.Tx, threadID, authorID int64, body string) (Post, error) {
 	p := Post{ID: db.NewID(), ThreadID: threadID, AuthorID: authorID, Body: body, At: tx.Now()}
 	place, err := placeAfter(tx, threadID)
 	if err != nil {
@@ -194,15 +206,19 @@ func Watch(tx *db.Tx, threadID, memberID int64, on bool) error {
 }
 
 // Hide takes a thread out of sight of all but moderators, or puts it back.
-func Hide(tx *db.Tx, threadID int64, hidden bool) error {
-	n, err := tx.Exec(`UPDATE threads SET hidden = $2 WHERE id = $1`, threadID, hidden)
-	if err == nil && n == 0 {
-		err = ErrNotFound
+func Hide(tx *db.Tx, threadID, actor int64, hidden bool) error {
+	t, err := ByID(tx, threadID)
+	if err != nil || t.Hidden == hidden {
+		return err
 	}
-	if err != nil {
+	if _, err := tx.Exec(`UPDATE threads SET hidden = $2 WHERE id = $1`, threadID, hidden); err != nil {
 		return fmt.Errorf("cannot hide thread %d: %w", threadID, err)
 	}
-	return nil
+	kind := EventShown
+	if hidden {
+		kind = EventHidden
+	}
+	return Record(tx, Event{ThreadID: threadID, Kind: kind, Actor: actor})
 }
 
 // exists is ErrNotFound when there is no such thread.

@@ -362,7 +362,7 @@ func TestList(t *testing.T) {
 		s.fixedIn(1, umi2)
 		s.must(func(tx *db.Tx) error { return Mark(tx, 2, maintainer, Declined, AnyDevice, "Old cell.") })
 		s.must(func(tx *db.Tx) error { return Vote(tx, 2, ben, true) })
-		s.must(func(tx *db.Tx) error { return Hide(tx, 4, true) })
+		s.must(func(tx *db.Tx) error { return Hide(tx, 4, maintainer, true) })
 		for _, c := range []struct {
 			name string
 			f    Filter

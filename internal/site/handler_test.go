@@ -156,7 +156,7 @@ func TestMaintainersMoveTheirOwnPhones(t *testing.T) {
 
 func TestHiddenThreadsDoNotExist(t *testing.T) {
 	w := whole(t, openSQLite(t))
-	w.write(func(tx *db.Tx) error { return feedback.Hide(tx, 1, true) })
+	w.write(func(tx *db.Tx) error { return feedback.Hide(tx, 1, w.ids["mo"], true) })
 	ref := func(s string) string { return regexp.MustCompile(`\d`).ReplaceAllString(s, "") }
 	for _, as := range []string{"", "ana", "mo"} {
 		hidden, missing := w.get(as, "/t/1"), w.get(as, "/t/999")

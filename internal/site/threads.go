@@ -451,7 +451,7 @@ func (c *call) hide() error {
 		if c.on() {
 			action = "thread.hide"
 		}
-		if err := feedback.Hide(tx, t.ID, c.on()); err != nil {
+		if err := feedback.Hide(tx, t.ID, c.viewer.ID, c.on()); err != nil {
 			return err
 		}
 		return audit.Record(tx, audit.Event{ActorID: c.viewer.ID, Actor: c.viewer.Name, Action: action, Subject: "thread " + strconv.FormatInt(t.ID, 10)})
