@@ -85,6 +85,10 @@ func tell(t *testing.T, exe string, args ...string) told {
 		}
 		t.Fatalf("friday demo: %v", err)
 	}
+	// The demo checks the answer as that client does, from the running server.
+	if !bytes.Contains(out, []byte("LineageOS's updater is offered")) {
+		t.Error("no LineageOS client was offered the release")
+	}
 	b, err := os.ReadFile(s.path("report.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,9 @@ func newDemo() *cobra.Command {
 		Example: "  friday demo\n  friday demo --headless --dir /tmp/loop && cat /tmp/loop/report.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, port, err := net.SplitHostPort(o.Addr); err != nil || port == "" {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--addr is %q, expected HOST:PORT such as 127.0.0.1:8017", o.Addr)}
+			}
 			exe, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("cannot run demo: %w", err)

@@ -66,11 +66,11 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("cannot run demo: %w", err)
 	}
 	o.Dir = dir
-	told, err := prepare(o)
-	if err != nil {
+	if o.Addr, err = freePort(o.Addr); err != nil { // before anything is made
 		return err
 	}
-	if o.Addr, err = freePort(o.Addr); err != nil {
+	told, err := prepare(o)
+	if err != nil {
 		return err
 	}
 	s := &story{Options: o, base: "http://" + o.Addr, steps: newSteps(o.Out, o.Terminal), schedule: train.DefaultSchedule(time.Local)}
@@ -98,6 +98,7 @@ func Run(ctx context.Context, o Options) error {
 		{"It ships in stages", s.ship},
 		{"The handset updates itself and starts the other slot", s.update},
 		{"The reporter is asked, and says that it works", s.confirm},
+		{"It goes to everyone, LineageOS's own updater too", s.everyone},
 		{"The report is written", s.writeReport},
 	} {
 		if err := s.steps.run(ctx, step.name, step.do); err != nil {

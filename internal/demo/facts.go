@@ -15,8 +15,10 @@ import (
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/stocktest"
 	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/wire"
 )
 
 // read opens the installation's database beside the server, to look.
@@ -77,18 +79,24 @@ func (s *story) waitReady(ctx context.Context, release string) (string, error) {
 
 // percent is the stage that a release's rollout on the weekly channel is at.
 func (s *story) percent(ctx context.Context, release string) (int, error) {
+	r, err := s.rollout(ctx, release)
+	return r.Percent(), err
+}
+
+// rollout reads a release's rollout on the weekly channel.
+func (s *story) rollout(ctx context.Context, release string) (fleet.Rollout, error) {
 	st, err := s.status(ctx, release)
 	if err != nil {
-		return 0, err
+		return fleet.Rollout{}, err
 	}
 	for _, d := range st.Devices {
 		for _, r := range d.Rollouts {
-			if r.Channel == "weekly" {
-				return r.Percent(), nil
+			if r.Channel == wire.Weekly {
+				return r.Rollout, nil
 			}
 		}
 	}
-	return 0, fmt.Errorf("%s has no rollout on the weekly channel", release)
+	return fleet.Rollout{}, fmt.Errorf("%s has no rollout on the weekly channel", release)
 }
 
 // expectState checks where the thread stands on the device.

@@ -135,15 +135,7 @@ func (s *story) firstRelease(ctx context.Context) (string, error) {
 		return "", err
 	}
 	// Nobody runs this OS yet, so there is nobody to protect by stages.
-	for percent := 0; percent < 100; {
-		if err := s.move(ctx, s.releases[0], "next", "Nobody has an older one"); err != nil {
-			return "", err
-		}
-		if percent, err = s.percent(ctx, s.releases[0]); err != nil {
-			return "", err
-		}
-	}
-	return s.releases[0] + ": " + packages, nil
+	return s.releases[0] + ": " + packages, s.complete(ctx, s.releases[0], "Nobody has an older one")
 }
 
 func (s *story) flash(ctx context.Context) (string, error) {
