@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"internal/osrepo":    3,
 	"internal/jobs":      2,
 	"internal/audit":     2,
+	"internal/search":    2,
 	"internal/db":        1,
 	"internal/blob":      1,
 	"internal/keys":      1,
