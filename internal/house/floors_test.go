@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"internal/jobs":      2,
 	"internal/audit":     2,
 	"internal/search":    2,
+	"internal/mail":      2,
 	"internal/db":        1,
 	"internal/blob":      1,
 	"internal/keys":      1,
