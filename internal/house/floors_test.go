@@ -29,6 +29,7 @@ var floors = map[string]int{
 	"internal/member":    3,
 	"internal/catalog":   3,
 	"internal/osrepo":    3,
+	"internal/upload":    3,
 	"internal/jobs":      2,
 	"internal/audit":     2,
 	"internal/search":    2,
