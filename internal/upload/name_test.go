@@ -49,7 +49,9 @@ func FuzzSafeName(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string) {
 		for mime, endings := range map[string]string{PNG: ".png", JPEG: ".jpg .jpeg", Zip: ".zip", Text: ".txt .log .md .json .csv .patch .diff .prop .conf .yaml .yml"} {
 			got := SafeName(name, mime)
-			bad := func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`/\<>:"|?*%`, r) }
+			bad := func(r rune) bool {
+				return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`/\<>:"|?*%`, r)
+			}
 			if !utf8.ValidString(got) || len(got) > maxName || strings.ContainsFunc(got, bad) || strings.HasPrefix(got, ".") || strings.TrimSpace(got) != got {
 				t.Errorf("%q became %q", name, got)
 			}
