@@ -1,6 +1,6 @@
 // Package audit keeps who did what to what phones receive and to whom it
-// concerns: written in the transaction of what it records, never changed. It
-// decides nothing and holds no noun's state.
+// concerns: written in the transaction of what it records, never changed but
+// for the name of a member who leaves (Anonymise). It decides nothing and holds no noun's state.
 package audit
 
 import (
@@ -82,4 +82,21 @@ func List(tx *db.Tx, f Filter) ([]Event, error) {
 	return db.All(tx, func(s db.Scanner) (e Event, err error) {
 		return e, s.Scan(&e.ID, &e.At, &e.ActorID, &e.Actor, &e.Action, &e.Subject, &e.Detail)
 	}, query, args...)
+}
+
+// Anonymise names a member who has left by another word, as actor and where
+// they are the subject of a member.* entry. What was done, to what and when
+// stays; details of what they did to their own account go.
+func Anonymise(tx *db.Tx, actorID int64, name, to string) error {
+	if actorID == 0 {
+		return fmt.Errorf("cannot anonymise %q: the system is no member", name)
+	}
+	if _, err := tx.Exec("UPDATE audit SET detail = '{}' WHERE actor_id = $1 AND subject = $2 AND action LIKE 'member.%'", actorID, name); err != nil {
+		return err
+	}
+	if _, err := tx.Exec("UPDATE audit SET actor_name = $2 WHERE actor_id = $1", actorID, to); err != nil {
+		return err
+	}
+	_, err := tx.Exec("UPDATE audit SET subject = $2 WHERE subject = $1 AND action LIKE 'member.%'", name, to)
+	return err
 }

@@ -98,16 +98,17 @@ func NewClaimCode(tx *db.Tx, memberID int64, device string) (code string, err er
 		claiming, tx.Now(), memberID, device); err != nil {
 		return "", err
 	}
-	code = randomCode()
+	code = randomCode(claimLetters)
 	if err := putCode(tx, code, claiming, memberID, device, claimTime); err != nil {
 		return "", err
 	}
-	return code[:claimLetters/2] + "-" + code[claimLetters/2:], nil
+	return inGroups(code), nil
 }
 
-func randomCode() string {
+// randomCode makes a code that people can type.
+func randomCode(letters int) string {
 	var code strings.Builder
-	for b := make([]byte, 1); code.Len() < claimLetters; {
+	for b := make([]byte, 1); code.Len() < letters; {
 		rand.Read(b)                                        // never fails
 		if n := int(b[0]); n < 256-256%len(claimAlphabet) { // no letter more often than others
 			code.WriteByte(claimAlphabet[n%len(claimAlphabet)])
@@ -116,16 +117,29 @@ func randomCode() string {
 	return code.String()
 }
 
-// RedeemClaim uses a code typed into a handset. An *Invalid says that the code
-// is for another device, and may still be used there; else ErrCode.
-func RedeemClaim(tx *db.Tx, code, device string) (Claim, error) {
-	code = strings.Map(func(r rune) rune {
-		if strings.ContainsRune("- \t", r) {
+// inGroups writes a code in fours.
+func inGroups(code string) string {
+	var groups []string
+	for i := 0; i < len(code); i += 4 {
+		groups = append(groups, code[i:min(i+4, len(code))])
+	}
+	return strings.Join(groups, "-")
+}
+
+// typedCode is a code however it was typed.
+func typedCode(code string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("- \t\r\n", r) {
 			return -1
 		}
 		return r
 	}, strings.ToUpper(code))
-	memberID, device, err := useCode(tx, code, claiming, device)
+}
+
+// RedeemClaim uses a code typed into a handset. An *Invalid says that the code
+// is for another device, and may still be used there; else ErrCode.
+func RedeemClaim(tx *db.Tx, code, device string) (Claim, error) {
+	memberID, device, err := useCode(tx, typedCode(code), claiming, device)
 	if err != nil {
 		return Claim{}, fmt.Errorf("cannot claim handset: %w", err)
 	}

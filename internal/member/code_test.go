@@ -160,7 +160,7 @@ func TestRandomCode(t *testing.T) {
 	seen := map[string]bool{}
 	letters := map[rune]int{}
 	for range 5000 {
-		code := randomCode()
+		code := randomCode(claimLetters)
 		if seen[code] {
 			t.Errorf("%s twice", code)
 		}

@@ -1,21 +1,20 @@
-// Package member holds accounts: names, passwords, roles, sessions, and which
-// member's own handset a claim is. It knows nothing of pages, cookies or
-// tickets, and does not count attempts: whoever takes a password or a code from
-// outside limits how often (internal/limit).
+// Package member holds accounts: names, passwords, roles, sessions, recovery
+// codes, mail addresses, and which member's own handset a claim is. It knows
+// nothing of pages, cookies or tickets, and does not count attempts: whoever
+// takes a password or a code from outside limits how often (internal/limit).
+// Passkeys, sign-in by other services, the test ring and what standing follows
+// from a member's reports are packages below it.
 //
 // Whatever opens a door (passwords, session tokens, one-time codes) is stored
 // hashed: a stolen backup signs nobody in.
 package member
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/db"
 )
 
@@ -26,7 +25,7 @@ type Role string
 const (
 	Ordinary   Role = "member"
 	Tester     Role = "tester"     // their handsets may follow beta
-	Maintainer Role = "maintainer" // of devices: Member.Devices
+	Maintainer Role = "maintainer" // of devices and parts: Member.Devices, Member.Parts
 	Moderator  Role = "moderator"
 	Admin      Role = "admin"
 )
@@ -40,6 +39,7 @@ type Member struct {
 	Name      string
 	Roles     []Role   // Ordinary first, then as granted
 	Devices   []string // that a Maintainer maintains, sorted
+	Parts     []string // of the system, that a Maintainer maintains, sorted: Camera, Phone
 	CreatedAt time.Time
 }
 
@@ -51,6 +51,11 @@ func (m Member) Is(role Role) bool {
 // Maintains tells whether the member may decide about a device.
 func (m Member) Maintains(device string) bool {
 	return slices.Contains(m.Roles, Admin) || slices.Contains(m.Roles, Maintainer) && slices.Contains(m.Devices, device)
+}
+
+// MaintainsPart tells whether the member may decide about a part of the system.
+func (m Member) MaintainsPart(part string) bool {
+	return slices.Contains(m.Roles, Admin) || slices.Contains(m.Roles, Maintainer) && part != "" && slices.Contains(m.Parts, part)
 }
 
 // Moderates tells whether the member keeps order in the forum.
@@ -72,6 +77,13 @@ func Register(tx *db.Tx, name string, password Hash) (Member, error) {
 	name, err := CheckName(name)
 	if err != nil {
 		return Member{}, err
+	}
+	left, err := formerly(tx, name)
+	if err != nil {
+		return Member{}, err
+	}
+	if left {
+		return Member{}, &Invalid{"name", "it is taken"}
 	}
 	m := Member{ID: db.NewID(), Name: name, Roles: []Role{Ordinary}, CreatedAt: tx.Now()}
 	n, err := tx.Exec(`INSERT INTO members (id, name, name_key, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -157,57 +169,10 @@ func withRoles(tx *db.Tx, m Member) (Member, error) {
 		}
 	}
 	slices.Sort(m.Devices) // in Go: PostgreSQL's order depends on its locale
+	if err == nil && slices.Contains(m.Roles, Maintainer) {
+		m.Parts, err = db.All(tx, func(s db.Scanner) (part string, err error) { return part, s.Scan(&part) },
+			"SELECT part FROM member_parts WHERE member_id = $1", m.ID)
+		slices.Sort(m.Parts)
+	}
 	return m, err
-}
-
-// SetRoles gives a member exactly these roles; devices are those of a
-// Maintainer. The last admin stays one. It is recorded in the audit trail.
-func SetRoles(tx *db.Tx, actor Member, id int64, roles []Role, devices []string) error {
-	m, err := ByID(tx, id)
-	if err != nil {
-		return err
-	}
-	for _, role := range roles {
-		if !slices.Contains(Roles(), role) {
-			return &Invalid{"role", fmt.Sprintf("there is no role %q", role)}
-		}
-	}
-	if slices.Contains(roles, Maintainer) != (len(devices) > 0) {
-		return &Invalid{"role", "a maintainer has devices, and nobody else has"}
-	}
-	if m.Is(Admin) && !slices.Contains(roles, Admin) {
-		var admins int
-		if err := tx.QueryRow("SELECT COUNT(*) FROM member_roles WHERE role = $1", Admin).Scan(&admins); err != nil {
-			return err
-		}
-		if admins < 2 {
-			return &Invalid{"role", m.Name + " is the only admin; make another one first"}
-		}
-	}
-	if _, err := tx.Exec("DELETE FROM member_roles WHERE member_id = $1", id); err != nil {
-		return err
-	}
-	for _, role := range roles {
-		if role == Maintainer {
-			for _, device := range devices {
-				if err := grant(tx, id, role, device); err != nil {
-					return err
-				}
-			}
-		} else if role != Ordinary {
-			if err := grant(tx, id, role, ""); err != nil {
-				return err
-			}
-		}
-	}
-	detail, err := json.Marshal(map[string]any{"roles": roles, "devices": devices})
-	if err != nil {
-		return err
-	}
-	return audit.Record(tx, audit.Event{ActorID: actor.ID, Actor: actor.Name, Action: "member.roles", Subject: m.Name, Detail: string(detail)})
-}
-
-func grant(tx *db.Tx, id int64, role Role, device string) error {
-	_, err := tx.Exec("INSERT INTO member_roles (member_id, role, device) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", id, role, strings.TrimSpace(device))
-	return err
 }

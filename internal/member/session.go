@@ -22,6 +22,10 @@ const (
 	maxSessions  = 50        // of one member; the longest unused ends
 	tokenBytes   = 32
 	maxAgentName = 200
+
+	// FreshTime is how long after a member showed who they are what cannot be
+	// undone may be done.
+	FreshTime = 15 * time.Minute
 )
 
 // Session is a browser that is signed in. Its token is not kept.
@@ -31,7 +35,18 @@ type Session struct {
 	Agent     string // what the browser called itself
 	CreatedAt time.Time
 	SeenAt    time.Time
-	Stale     bool // call Touch
+	ProvedAt  time.Time // when the member last showed who they are
+	Address   string    // IP address last seen; empty after AddressTime
+	Stale     bool      // call Touch
+}
+
+// Fresh tells whether the member showed who they are a short while ago.
+func (s Session) Fresh(now time.Time) bool { return s.ID != 0 && now.Sub(s.ProvedAt) < FreshTime }
+
+// Prove notes that a session's member has just shown who they are.
+func Prove(tx *db.Tx, s Session) error {
+	_, err := tx.Exec("UPDATE sessions SET proved_at = $1 WHERE id = $2", tx.Now(), s.ID)
+	return err
 }
 
 // NewSession signs a member in and returns the token for the cookie. Sessions
@@ -49,7 +64,7 @@ func NewSession(tx *db.Tx, memberID int64, agent string) (token string, err erro
 	raw := make([]byte, tokenBytes)
 	rand.Read(raw) // never fails
 	token = base64.RawURLEncoding.EncodeToString(raw)
-	_, err = tx.Exec("INSERT INTO sessions (id, token_hash, member_id, agent, created_at, seen_at) VALUES ($1, $2, $3, $4, $5, $5)",
+	_, err = tx.Exec("INSERT INTO sessions (id, token_hash, member_id, agent, address, created_at, seen_at, proved_at) VALUES ($1, $2, $3, $4, '', $5, $5, $5)",
 		db.NewID(), secretHash(token), memberID, shorten(agent), tx.Now())
 	return token, err
 }
@@ -63,10 +78,10 @@ func Rotate(tx *db.Tx, oldToken string, memberID int64, agent string) (token str
 	return NewSession(tx, memberID, agent)
 }
 
-const selectSession = "SELECT id, member_id, agent, created_at, seen_at FROM sessions "
+const selectSession = "SELECT id, member_id, agent, address, created_at, seen_at, proved_at FROM sessions "
 
 func scanSession(s db.Scanner) (e Session, err error) {
-	return e, s.Scan(&e.ID, &e.MemberID, &e.Agent, &e.CreatedAt, &e.SeenAt)
+	return e, s.Scan(&e.ID, &e.MemberID, &e.Agent, &e.Address, &e.CreatedAt, &e.SeenAt, &e.ProvedAt)
 }
 
 // BySession finds who a token belongs to; ErrNotFound if it is unknown, ended
