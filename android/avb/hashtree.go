@@ -222,3 +222,25 @@ func inOrder(ctx context.Context, n int64, work func(i int64, buf []byte) ([]byt
 	}
 	return ctx.Err()
 }
+
+// BuildHashtree writes the hash tree of the first imageSize bytes of r, in blocks
+// of 4,096 bytes, to w from 0, and returns the root. The tree must take exactly
+// room bytes.
+func BuildHashtree(ctx context.Context, r io.ReaderAt, imageSize int64, algorithm string, salt []byte, w io.WriterAt, room int64) ([]byte, error) {
+	const blockSize = 4096
+	g, err := newGeometry(algorithm, salt, imageSize, blockSize, blockSize)
+	if err != nil {
+		return nil, fmt.Errorf("cannot build hash tree: %w", err)
+	}
+	if g.treeSize != room {
+		return nil, fmt.Errorf("cannot build hash tree: it takes %d bytes, there is room for %d", g.treeSize, room)
+	}
+	root, err := g.run(ctx, r, func(off int64, block []byte) error {
+		_, err := w.WriteAt(block, off)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot build hash tree: %w", err)
+	}
+	return root, nil
+}
