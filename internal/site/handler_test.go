@@ -17,6 +17,7 @@ import (
 	"github.com/fridayos/friday/internal/db/dbtest"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/train"
 )
 
@@ -59,6 +60,7 @@ var matrix = map[string]struct {
 	"POST /signout":           {"/signout", members},
 	"GET /first-run":          {"/first-run", all},
 	"POST /first-run":         {"/first-run", all},
+	"POST /language":          {"/language", all},
 }
 
 const (
@@ -69,20 +71,20 @@ const (
 func TestPermissionMatrix(t *testing.T) {
 	w := whole(t, openSQLite(t))
 	for _, r := range routes {
-		m, ok := matrix[r.pattern]
+		m, ok := matrix[r.Pattern]
 		if !ok {
-			t.Errorf("route %s is not in the matrix", r.pattern)
+			t.Errorf("route %s is not in the matrix", r.Pattern)
 			continue
 		}
 		for _, who := range strings.Fields(all) {
 			fresh(w)
 			as := strings.TrimPrefix(who, "guest")
-			if as != "" && strings.Contains(r.pattern, "out") { // it ends the session: not the one that others need
+			if as != "" && strings.Contains(r.Pattern, "out") { // it ends the session: not the one that others need
 				w.tokens["leaving"] = w.session(as)
 				as = "leaving"
 			}
 			var rec *httptest.ResponseRecorder
-			if strings.HasPrefix(r.pattern, "POST") {
+			if strings.HasPrefix(r.Pattern, "POST") {
 				rec = w.post(as, m.path, url.Values{"verb": {"hold"}, "release": {"26.11.27"}, "state": {"recorded"}})
 			} else {
 				rec = w.get(as, m.path)
@@ -90,25 +92,25 @@ func TestPermissionMatrix(t *testing.T) {
 			toSignIn := rec.Code == http.StatusSeeOther && strings.HasPrefix(rec.Header().Get("Location"), "/signin?next=")
 			refused := rec.Code == http.StatusForbidden || toSignIn
 			if may := slices.Contains(strings.Fields(m.may), who); may == refused {
-				t.Errorf("%s as %s: answer %d to %q, expected it to be %s", r.pattern, who, rec.Code, rec.Header().Get("Location"), map[bool]string{true: "let through", false: "refused"}[may])
+				t.Errorf("%s as %s: answer %d to %q, expected it to be %s", r.Pattern, who, rec.Code, rec.Header().Get("Location"), map[bool]string{true: "let through", false: "refused"}[may])
 			}
 			if who == "guest" && !strings.Contains(m.may, "guest") && !toSignIn {
-				t.Errorf("%s as guest: answer %d, expected the way to sign in", r.pattern, rec.Code)
+				t.Errorf("%s as guest: answer %d, expected the way to sign in", r.Pattern, rec.Code)
 			}
 			if rec.Code >= 500 {
-				t.Errorf("%s as %s: answer %d", r.pattern, who, rec.Code)
+				t.Errorf("%s as %s: answer %d", r.Pattern, who, rec.Code)
 			}
 		}
 	}
 	for pattern := range matrix {
-		if !slices.ContainsFunc(routes, func(r route) bool { return r.pattern == pattern }) {
+		if !slices.ContainsFunc(routes, func(r route) bool { return r.Pattern == pattern }) {
 			t.Errorf("the matrix has %s, which is no route", pattern)
 		}
 	}
 }
 
 // fresh forgets the limits, which are tested by themselves.
-func fresh(w *world) { w.handler.(*server).limits = newLimits() }
+func fresh(w *world) { w.handler.(*server).core.Limits = page.NewLimits() }
 
 func (w *world) session(name string) (token string) {
 	w.write(func(tx *db.Tx) (err error) { token, err = member.NewSession(tx, w.ids[name], "test"); return err })
@@ -348,13 +350,13 @@ func TestLimits(t *testing.T) {
 		t.Errorf("the thirtieth registration: %d, expected 429", last)
 	}
 	fresh(w)
-	if got := w.post("ana", "/t/new", url.Values{"body": {strings.Repeat("x", maxBody+1)}}).Code; got != 413 {
+	if got := w.post("ana", "/t/new", url.Values{"body": {strings.Repeat("x", page.MaxBody+1)}}).Code; got != 413 {
 		t.Errorf("a body that is too large: %d, expected 413", got)
 	}
 }
 
 func TestAddress(t *testing.T) {
-	s := &server{Options: Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
+	s := &page.Site{Options: Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
 	for _, c := range []struct{ remote, forwarded, want string }{
 		{"203.0.113.7:4000", "", "203.0.113.7"},
 		{"203.0.113.7:4000", "198.51.100.1", "203.0.113.7"}, // not from a proxy of ours
@@ -368,7 +370,7 @@ func TestAddress(t *testing.T) {
 		if c.forwarded != "" {
 			r.Header.Set("X-Forwarded-For", c.forwarded)
 		}
-		if got := (&call{s: s, r: r}).address(); got != c.want {
+		if got := (&page.Call{Site: s, R: r}).Address(); got != c.want {
 			t.Errorf("from %s for %q: %s, expected %s", c.remote, c.forwarded, got, c.want)
 		}
 	}
@@ -379,7 +381,7 @@ func TestSafeNext(t *testing.T) {
 		"/t/41": "/t/41", "/t?q=a": "/t?q=a", "": "/", "//evil.example": "/", "https://evil.example": "/", `/\evil.example`: "/",
 		"/%2f/evil.example": "/", "javascript:alert(1)": "/", "t": "/", "/a\nb": "/", "///x": "/", "/\t/evil.example": "/",
 	} {
-		if got := safeNext(next); got != want {
+		if got := page.SafeNext(next); got != want {
 			t.Errorf("next %q leads to %q, expected %q", next, got, want)
 		}
 	}
@@ -416,7 +418,7 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: %q, expected %q", path, got, want)
 		}
 	}
-	if got := threadPath(7, "日本語のタイトル: カメラ"); got != "/t/7-日本語のタイトル-カメラ" {
+	if got := page.ThreadPath(7, "日本語のタイトル: カメラ"); got != "/t/7-日本語のタイトル-カメラ" {
 		t.Errorf("the path of a Japanese title is %q", got)
 	}
 }

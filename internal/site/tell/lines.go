@@ -7,15 +7,16 @@ import (
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/text"
 	"github.com/fridayos/friday/internal/train"
 	"github.com/fridayos/friday/internal/wire"
 )
 
 // WeekLine is this week's: open, cut, test ring, gate, departure.
-func WeekLine(release *train.ReleaseStatus, departure time.Time) line.Map {
-	m := line.Map{Label: "This week's line", Scale: "week", Lanes: wire.Channels(), Stops: []line.Stop{
-		{Name: "Open", Mark: line.Here}, {Name: "Cut", Mark: line.Next}, {Name: "Test ring", Mark: line.Ahead, Lane: 1},
-		{Name: "Gate", Mark: line.Ahead, Lane: 1}, {Name: departure.Format("Monday"), Mark: line.Ahead, Lane: 2, At: departure},
+func WeekLine(t *text.Text, release *train.ReleaseStatus, departure time.Time) line.Map {
+	m := line.Map{Label: t.T("line.week"), Scale: "week", Lanes: wire.Channels(), Stops: []line.Stop{
+		{Name: t.T("train-state.open"), Mark: line.Here}, {Name: t.T("stop.cut"), Mark: line.Next}, {Name: t.T("stop.ring"), Mark: line.Ahead, Lane: 1},
+		{Name: t.T("stop.gate"), Mark: line.Ahead, Lane: 1}, {Name: t.Weekday(departure), Mark: line.Ahead, Lane: 2, At: departure},
 	}}
 	if release == nil {
 		return m
@@ -36,9 +37,9 @@ func WeekLine(release *train.ReleaseStatus, departure time.Time) line.Map {
 			m.Stops[i].Mark = line.Ahead
 		}
 	}
-	for _, t := range release.Log {
-		if i, ok := reached[t.To]; ok && t.Device == "" && i <= here {
-			m.Stops[i].At = t.At
+	for _, step := range release.Log {
+		if i, ok := reached[step.To]; ok && step.Device == "" && i <= here {
+			m.Stops[i].At = step.At
 		}
 	}
 	if here > 0 && m.Stops[1].At.IsZero() {
@@ -62,19 +63,19 @@ func WeekLine(release *train.ReleaseStatus, departure time.Time) line.Map {
 	case release.State == train.Pulled:
 		m.Train, m.Stops[4].Mark = -1, line.Halted
 	case n > 0 && held == n:
-		m.Train, m.Stops[3].Mark, m.Stops[3].Note = -1, line.Held, "every phone is held"
+		m.Train, m.Stops[3].Mark, m.Stops[3].Note = -1, line.Held, t.T("stop.all-held")
 	case release.State == train.Frozen && ready > 0:
 		m.Train = 1 + 0.9*float64(ready)/float64(n)
 		m.Stops[1].Mark = line.Passed
-		m.Stops[2].Note = strconv.Itoa(ready) + " of " + strconv.Itoa(n) + " phones ready"
+		m.Stops[2].Note = t.N("stop.ready-of", n, "Ready", ready)
 	}
 	return m
 }
 
 // WayLine is the way of a report on one device. next is the departure that a
 // merged fix waits for; yours says that the viewer has it on that device.
-func WayLine(d feedback.DeviceState, steps []feedback.StateChange, next time.Time, yours bool) line.Map {
-	m := line.Map{Label: "The way of this report", Scale: "way", Train: -1}
+func WayLine(t *text.Text, d feedback.DeviceState, steps []feedback.StateChange, next time.Time, yours bool) line.Map {
+	m := line.Map{Label: t.T("line.way"), Scale: "way", Train: -1}
 	last := map[feedback.State]feedback.StateChange{}
 	var broken *feedback.StateChange
 	for _, s := range steps {
@@ -92,44 +93,42 @@ func WayLine(d feedback.DeviceState, steps []feedback.StateChange, next time.Tim
 		}
 		last[s.State] = s
 	}
-	stop := func(s feedback.State, name string) *line.Stop {
-		st := line.Stop{Name: name, Mark: line.Ahead}
+	stop := func(s feedback.State) *line.Stop {
+		st := line.Stop{Name: StateName(t, s), Mark: line.Ahead}
 		if c, ok := last[s]; ok {
 			st.Mark, st.At = line.Passed, c.At
 		}
 		m.Stops = append(m.Stops, st)
 		return &m.Stops[len(m.Stops)-1]
 	}
-	first := stop(feedback.Reported, "Reported")
+	first := stop(feedback.Reported)
 	first.Mark, first.At = line.Passed, d.ReportedAt
 	if broken != nil {
-		b := stop(feedback.StillThere, "Still broken")
-		b.Mark, b.At, b.Note = line.Halted, broken.At, "in "+broken.Release
+		b := stop(feedback.StillThere)
+		b.Mark, b.At, b.Note = line.Halted, broken.At, t.T("stop.in", "Release", broken.Release)
 	} else if _, ok := last[feedback.Recorded]; ok || d.State == feedback.Reported {
-		stop(feedback.Recorded, "Recorded")
+		stop(feedback.Recorded)
 	}
 	for _, s := range []feedback.State{feedback.NeedsInfo, feedback.Discussed, feedback.Planned} {
 		if d.State == s || s == feedback.Planned && !last[s].At.IsZero() {
-			if st := stop(s, StateName(s)); s == feedback.NeedsInfo {
+			if st := stop(s); s == feedback.NeedsInfo {
 				st.Mark = line.Held
 			}
 		}
 	}
 	if d.State == feedback.Declined || d.State == feedback.Closed {
-		stop(d.State, StateName(d.State)).Mark = line.Missed
+		stop(d.State).Mark = line.Missed
 		return m
 	}
-	stop(feedback.Merged, "Fix merged")
-	in := stop(feedback.InRelease, "In a release")
+	stop(feedback.Merged)
+	in := stop(feedback.InRelease)
 	if d.Release != "" {
 		in.Name, in.Code, in.Href = d.Release, true, "/r/"+d.Release
 	}
-	whose := "On the handset"
-	if yours {
-		whose = "On your phone"
+	if on := stop(feedback.OnHandset); yours {
+		on.Name = t.T("stop.your-phone")
 	}
-	stop(feedback.OnHandset, whose)
-	if stop(feedback.Confirmed, "Confirmed"); d.State == feedback.Confirmed {
+	if stop(feedback.Confirmed); d.State == feedback.Confirmed {
 		for i := range m.Stops { // whatever was skipped lies behind too
 			if m.Stops[i].Mark == line.Ahead {
 				m.Stops[i].Mark = line.Passed
@@ -167,8 +166,8 @@ func nextStop(m *line.Map, next time.Time, dated bool) {
 }
 
 // TrackLine is one device of a release: built, packaged, then stage by stage.
-func TrackLine(d train.DeviceStatus, r *train.RolloutStatus) line.Map {
-	m := line.Map{Label: "Where it stands", Scale: "track", Train: -1}
+func TrackLine(t *text.Text, d train.DeviceStatus, r *train.RolloutStatus) line.Map {
+	m := line.Map{Label: t.T("line.track"), Scale: "track", Train: -1}
 	add := func(name string, mark line.Mark) { m.Stops = append(m.Stops, line.Stop{Name: name, Mark: mark}) }
 	if r == nil {
 		order := []train.DeviceState{train.Building, train.Packaging, train.Ready, train.Leaving}
@@ -189,28 +188,28 @@ func TrackLine(d train.DeviceStatus, r *train.RolloutStatus) line.Map {
 		case d.State == train.Ready && d.Build == "":
 			here = 0
 		}
-		for i, name := range []string{"Build", "Packages", "Ready", "Rollout"} {
+		for i, name := range []string{"build", "packages", "ready", "rollout"} {
 			mark := line.Ahead
 			switch {
 			case i < here:
 				mark = line.Passed
 			case i == here:
-				mark = devices[d.State].Mark
+				mark = devices[d.State]
 			case i == here+1 && d.State != train.Held && d.State != train.Withdrawn:
 				mark = line.Next
 			}
-			add(name, mark)
+			add(t.T("stop."+name), mark)
 		}
 		if d.State != train.Held && d.State != train.Withdrawn {
 			m.Train = float64(here)
 		}
 		return m
 	}
-	add("Ready", line.Passed)
+	add(t.T("stop.ready"), line.Passed)
 	for i, s := range r.Stages {
 		name := strconv.Itoa(s.Percent) + "%"
 		if s.Percent == 100 {
-			name = "Everyone"
+			name = t.T("stop.everyone")
 		}
 		mark := line.Ahead
 		switch {
@@ -221,7 +220,7 @@ func TrackLine(d train.DeviceStatus, r *train.RolloutStatus) line.Map {
 		case i == r.Stage && r.State == fleet.Planned:
 			mark = line.Next
 		case i == r.Stage:
-			mark = rollouts[r.State].Mark
+			mark = rollouts[r.State]
 		case i == r.Stage+1 && r.State == fleet.Running:
 			mark = line.Next
 		}
@@ -234,8 +233,8 @@ func TrackLine(d train.DeviceStatus, r *train.RolloutStatus) line.Map {
 }
 
 // DeviceLine is a device's last stations, oldest first; releases come newest first.
-func DeviceLine(codename string, releases []train.ReleaseStatus) line.Map {
-	m := line.Map{Label: "The last stations of this phone", Scale: "device", Train: -1}
+func DeviceLine(t *text.Text, codename string, releases []train.ReleaseStatus) line.Map {
+	m := line.Map{Label: t.T("line.device"), Scale: "device", Train: -1}
 	for i := min(len(releases), 12) - 1; i >= 0; i-- {
 		r := releases[i]
 		stop := line.Stop{Name: r.Name, Code: true, Href: "/r/" + r.Name, Mark: line.Missed, Note: r.Reason}
@@ -243,10 +242,10 @@ func DeviceLine(codename string, releases []train.ReleaseStatus) line.Map {
 			if d.Device != codename {
 				continue
 			}
-			stop.Mark, stop.Note = DeviceMark(d)
+			stop.Mark, stop.Note = DeviceMark(t, d)
 		}
 		if stop.Mark == line.Missed && r.State != train.Skipped && stop.Note == "" {
-			stop.Note = "no stop"
+			stop.Note = t.T("mark.missed")
 		}
 		m.Stops = append(m.Stops, stop)
 	}
@@ -254,17 +253,17 @@ func DeviceLine(codename string, releases []train.ReleaseStatus) line.Map {
 }
 
 // DeviceMark is how a device stands in a release, all its rollouts together.
-func DeviceMark(d train.DeviceStatus) (line.Mark, string) {
-	mark, note := devices[d.State].Mark, d.Reason
+func DeviceMark(t *text.Text, d train.DeviceStatus) (line.Mark, string) {
+	mark, note := devices[d.State], d.Reason
 	if d.State == train.Leaving {
 		mark, note = line.Passed, ""
 	}
 	for _, r := range d.Rollouts {
 		switch r.State {
 		case fleet.Running:
-			mark, note = line.Here, "at "+strconv.Itoa(r.Percent())+"%"
+			mark, note = line.Here, t.T("stop.at", "Percent", r.Percent())
 		case fleet.Held, fleet.Halted, fleet.Pulled:
-			return rollouts[r.State].Mark, r.Reason
+			return rollouts[r.State], r.Reason
 		}
 	}
 	return mark, note

@@ -57,7 +57,7 @@ func TestWayLine(t *testing.T) {
 		{"another device's steps do not count", feedback.Reported, "", []feedback.StateChange{{State: feedback.Merged, Device: "hlte", At: at(18)}}, false,
 			"Reported=here Recorded=next Fix_merged=ahead In_a_release=ahead On_the_handset=ahead Confirmed=ahead"},
 	} {
-		m := WayLine(feedback.DeviceState{Device: "umi", State: c.state, Release: c.release, ReportedAt: at(16)}, c.steps, friday, c.yours)
+		m := WayLine(english(t), feedback.DeviceState{Device: "umi", State: c.state, Release: c.release, ReportedAt: at(16)}, c.steps, friday, c.yours)
 		if got := stops(m); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
@@ -94,7 +94,7 @@ func TestWeekLine(t *testing.T) {
 		{"skipped", status(train.Skipped), -1, "Open=missed Cut=missed Test_ring=missed Gate=missed Friday=missed"},
 		{"pulled", status(train.Pulled), -1, "Open=passed Cut=passed Test_ring=passed Gate=passed Friday=halted"},
 	} {
-		m := WeekLine(c.r, departure)
+		m := WeekLine(english(t), c.r, departure)
 		if got := stops(m); got != c.want || m.Train != c.train {
 			t.Errorf("%s: train at %v\n got %s\nwant %s", c.name, m.Train, got, c.want)
 		}
@@ -121,7 +121,7 @@ func TestTrackLine(t *testing.T) {
 		{"held", train.DeviceStatus{}, rollout(fleet.Held, 1), "Ready=passed 1%=passed 10%=held Everyone=ahead"},
 		{"complete", train.DeviceStatus{}, rollout(fleet.Complete, 2), "Ready=passed 1%=passed 10%=passed Everyone=confirmed"},
 	} {
-		if got := stops(TrackLine(c.d, c.r)); got != c.want {
+		if got := stops(TrackLine(english(t), c.d, c.r)); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
 	}
@@ -132,7 +132,7 @@ func TestDeviceLine(t *testing.T) {
 		return train.ReleaseStatus{Release: catalog.Release{Name: name}, State: s, Reason: reason, Devices: devices}
 	}
 	halted := train.DeviceStatus{Device: "umi", State: train.Leaving, Rollouts: []train.RolloutStatus{{Rollout: fleet.Rollout{State: fleet.Halted, Reason: "boot loops", Stages: []fleet.Stage{{Percent: 1}}}}}}
-	m := DeviceLine("umi", []train.ReleaseStatus{
+	m := DeviceLine(english(t), "umi", []train.ReleaseStatus{
 		rel("26.11.27", train.Shipping, "", halted),
 		rel("26.11.20", train.Skipped, "a holiday"),
 		rel("26.11.13", train.Settled, "", train.DeviceStatus{Device: "hlte", State: train.Leaving}),

@@ -4,7 +4,7 @@
 package tell
 
 import (
-	"fmt"
+	"embed"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/text"
 	"github.com/fridayos/friday/internal/train"
 )
 
@@ -21,170 +22,132 @@ type Word struct {
 	Text string
 }
 
-var kinds = map[feedback.Kind]string{
-	feedback.Bug: "Bug", feedback.Idea: "Idea", feedback.Question: "Question", feedback.Talk: "Talk",
-}
+// Files are the messages of this package.
+//
+//go:embed text
+var Files embed.FS
 
 // Kind is a kind of thread as a word.
-func Kind(v feedback.Kind) string { return kinds[v] }
+func Kind(t *text.Text, v feedback.Kind) string { return t.T("kind." + string(v)) }
 
-var states = map[feedback.State]Word{
-	feedback.Reported:   {line.Next, "Reported"},
-	feedback.Recorded:   {line.Passed, "Recorded"},
-	feedback.NeedsInfo:  {line.Held, "Needs information"},
-	feedback.Discussed:  {line.Passed, "Under discussion"},
-	feedback.Planned:    {line.Passed, "Planned"},
-	feedback.Merged:     {line.Here, "Fix merged"},
-	feedback.InRelease:  {line.Here, "In"},
-	feedback.OnHandset:  {line.Here, "On the handset,"},
-	feedback.Confirmed:  {line.Confirmed, "Confirmed in"},
-	feedback.StillThere: {line.Halted, "Still broken"},
-	feedback.Declined:   {line.Missed, "Declined"},
-	feedback.Closed:     {line.Missed, "Closed"},
+// Part is an app or a part of the system as a word.
+func Part(t *text.Text, v string) string {
+	if key := partKey(v); t.Has(key) {
+		return t.T(key)
+	}
+	return v // the maintainers' own
 }
 
-// State is where a thread stands on a device.
-func State(v feedback.State) Word { return states[v] }
+func partKey(v string) string { return "part." + strings.ReplaceAll(strings.ToLower(v), " ", "-") }
+
+var states = map[feedback.State]line.Mark{
+	feedback.Reported: line.Next, feedback.Recorded: line.Passed, feedback.NeedsInfo: line.Held, feedback.Discussed: line.Passed,
+	feedback.Planned: line.Passed, feedback.Merged: line.Here, feedback.InRelease: line.Here, feedback.OnHandset: line.Here,
+	feedback.Confirmed: line.Confirmed, feedback.StillThere: line.Halted, feedback.Declined: line.Missed, feedback.Closed: line.Missed,
+}
+
+// State is where a thread stands on a device; the release's name may follow it.
+func State(t *text.Text, v feedback.State) Word {
+	switch v {
+	case feedback.InRelease, feedback.OnHandset, feedback.Confirmed:
+		return Word{states[v], t.T("state.before-release." + string(v))}
+	}
+	return Word{states[v], t.T("state." + string(v))}
+}
 
 // StateName is a state's word alone, as filters and stations show it.
-func StateName(s feedback.State) string {
-	switch s {
-	case feedback.InRelease:
-		return "In a release"
-	case feedback.OnHandset:
-		return "On the handset"
-	case feedback.Confirmed:
-		return "Confirmed"
-	}
-	return states[s].Text
-}
+func StateName(t *text.Text, s feedback.State) string { return t.T("state." + string(s)) }
 
-var rollouts = map[fleet.State]Word{
-	fleet.Planned: {line.Next, "Planned"}, fleet.Running: {line.Here, "Rolling out"}, fleet.Held: {line.Held, "Held"},
-	fleet.Halted: {line.Halted, "Halted"}, fleet.Complete: {line.Confirmed, "For everyone"}, fleet.Pulled: {line.Halted, "Pulled"},
+var rollouts = map[fleet.State]line.Mark{
+	fleet.Planned: line.Next, fleet.Running: line.Here, fleet.Held: line.Held,
+	fleet.Halted: line.Halted, fleet.Complete: line.Confirmed, fleet.Pulled: line.Halted,
 }
 
 // Rollout is where a rollout stands.
-func Rollout(v fleet.State) Word { return rollouts[v] }
+func Rollout(t *text.Text, v fleet.State) Word { return Word{rollouts[v], t.T("rollout." + string(v))} }
 
-var devices = map[train.DeviceState]Word{
-	train.Building: {line.Next, "Being built"}, train.Packaging: {line.Next, "Being packaged"}, train.Ready: {line.Here, "Ready"},
-	train.Leaving: {line.Here, "Rolling out"}, train.Held: {line.Held, "Held"}, train.Withdrawn: {line.Halted, "Pulled"},
+var devices = map[train.DeviceState]line.Mark{
+	train.Building: line.Next, train.Packaging: line.Next, train.Ready: line.Here,
+	train.Leaving: line.Here, train.Held: line.Held, train.Withdrawn: line.Halted,
 }
 
 // DeviceState is where one device of a release stands.
-func DeviceState(v train.DeviceState) Word { return devices[v] }
+func DeviceState(t *text.Text, v train.DeviceState) Word {
+	return Word{devices[v], t.T("device-state." + string(v))}
+}
 
-var trains = map[train.State]Word{
-	train.Open: {line.Next, "Open"}, train.Frozen: {line.Here, "Being built"}, train.Testing: {line.Here, "In the test ring"},
-	train.Shipping: {line.Here, "Rolling out"}, train.Settled: {line.Confirmed, "Settled"}, train.Skipped: {line.Missed, "Skipped"},
-	train.Pulled: {line.Halted, "Pulled"},
+var trains = map[train.State]line.Mark{
+	train.Open: line.Next, train.Frozen: line.Here, train.Testing: line.Here, train.Shipping: line.Here,
+	train.Settled: line.Confirmed, train.Skipped: line.Missed, train.Pulled: line.Halted,
 }
 
 // Train is where a release stands.
-func Train(v train.State) Word { return trains[v] }
-
-var marks = map[line.Mark]string{
-	line.Passed: "done", line.Here: "now", line.Next: "next", line.Ahead: "later", line.Confirmed: "proven",
-	line.Held: "held", line.Halted: "halted", line.Missed: "no stop",
-}
+func Train(t *text.Text, v train.State) Word { return Word{trains[v], t.T("train-state." + string(v))} }
 
 // Mark says a mark to those who do not see it.
-func Mark(v line.Mark) string { return marks[v] }
-
-// Day writes a day with its weekday; the year only if it is another one.
-func Day(t, now time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	if t.Year() != now.Year() {
-		return t.Format("Mon 2 Jan 2006")
-	}
-	return t.Format("Mon 2 Jan")
-}
-
-// Moment writes a day and the time of it.
-func Moment(t, now time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return Day(t, now) + t.Format(", 15:04")
-}
+func Mark(t *text.Text, v line.Mark) string { return t.T("mark." + string(v)) }
 
 // Size writes bytes as people read them.
-func Size(n int64) string {
+func Size(t *text.Text, n int64) string {
 	const k = 1000
 	switch {
 	case n < k:
 		return strconv.FormatInt(n, 10) + " B"
 	case n < k*k:
-		return fmt.Sprintf("%.0f kB", float64(n)/k)
+		return t.Decimal(float64(n)/k, 0) + " kB"
 	case n < k*k*k:
-		return fmt.Sprintf("%.1f MB", float64(n)/k/k)
+		return t.Decimal(float64(n)/k/k, 1) + " MB"
 	}
-	return fmt.Sprintf("%.2f GB", float64(n)/k/k/k)
-}
-
-// Plural is a number with its noun.
-func Plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
+	return t.Decimal(float64(n)/k/k/k, 2) + " GB"
 }
 
 // Days writes a number of days as people say it: one decimal below ten, hours
 // and minutes below one.
-func Days(d float64) string {
+func Days(t *text.Text, d float64) string {
 	switch {
 	case d >= 9.95:
-		return strconv.FormatFloat(d, 'f', 0, 64) + " days"
+		return t.N("days.whole", int(d+0.5))
 	case d >= 0.95:
-		if s := strings.TrimSuffix(strconv.FormatFloat(d, 'f', 1, 64), ".0"); s != "1" {
-			return s + " days"
+		if s := t.Decimal(d, 1); len(s) > 1 {
+			return t.T("days.part", "N", s)
 		}
-		return "1 day"
+		return t.N("days.whole", int(d+0.5))
 	case d*24 >= 1:
-		return Plural(int(d*24+0.5), "hour", "hours")
+		return t.N("days.hours", int(d*24+0.5))
 	case d*24*60 >= 1:
-		return Plural(int(d*24*60+0.5), "minute", "minutes")
+		return t.N("days.minutes", int(d*24*60+0.5))
 	}
-	return "less than a minute"
+	return t.T("days.less")
 }
 
 // Week says where the train is in a sentence, and a headline.
-func Week(r *train.ReleaseStatus, departure time.Time) (sentence, headline string) {
-	leaves := "The train leaves " + departure.Format("Monday at 15:04")
-	if r == nil {
-		return "is open: commits gather until it is cut.", leaves
+func Week(t *text.Text, r *train.ReleaseStatus, departure time.Time) (sentence, headline string) {
+	state := train.Open
+	if r != nil {
+		state = r.State
 	}
-	switch r.State {
-	case train.Frozen:
-		return "is cut: its builds and packages are being made and proven.", leaves
-	case train.Testing:
-		return "is in the test ring.", leaves
-	case train.Shipping:
-		return "is on its way, stage by stage.", "The train has left"
-	case train.Settled:
-		return "has reached everyone it was meant for.", "The train has arrived"
-	case train.Skipped:
-		return r.Reason, "No train this week"
-	case train.Pulled:
-		return r.Reason, "The train was called back"
+	switch state {
+	case train.Shipping, train.Settled:
+		return t.T("week.sentence." + string(state)), t.T("week.headline." + string(state))
+	case train.Skipped, train.Pulled:
+		return r.Reason, t.T("week.headline." + string(state))
+	case train.Frozen, train.Testing:
+	default:
+		state = train.Open
 	}
-	return "is open: commits gather until it is cut.", leaves
+	return t.T("week.sentence." + string(state)), t.T("week.headline.leaves", "Weekday", t.Weekday(departure), "Time", departure.Format("15:04"))
 }
 
 // Device says how a device stands in a release.
-func Device(d train.DeviceStatus) string {
-	text := devices[d.State].Text
+func Device(t *text.Text, d train.DeviceStatus) string {
+	said := DeviceState(t, d.State).Text
 	for _, r := range d.Rollouts {
-		text = rollouts[r.State].Text
+		said = Rollout(t, r.State).Text
 		if r.State == fleet.Running {
-			text = "At " + strconv.Itoa(r.Percent()) + "%"
+			said = t.T("rollout.at", "Percent", r.Percent())
 		}
 	}
-	return text
+	return said
 }
 
 // Trouble is the mark of what a human should look at, else nothing.
@@ -196,14 +159,13 @@ func Trouble(m line.Mark) string {
 }
 
 // Counts says how handsets fared.
-func Counts(n fleet.Counts) string {
+func Counts(t *text.Text, n fleet.Counts) string {
 	good, bad := n.Enrolled.Booted+n.Anonymous.Booted, n.Enrolled.Bad()+n.Anonymous.Bad()
-	if good+bad == 0 {
-		return "no handset has reported yet"
+	switch {
+	case good+bad == 0:
+		return t.T("counts.none")
+	case bad > 0:
+		return t.N("counts.failed", int(good), "Failed", bad)
 	}
-	s := Plural(int(good), "handset runs it", "handsets run it")
-	if bad > 0 {
-		s += ", " + strconv.FormatInt(bad, 10) + " failed"
-	}
-	return s
+	return t.N("counts.good", int(good))
 }

@@ -1,0 +1,177 @@
+package account
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/site/page"
+)
+
+type meView struct {
+	Roles            []string
+	Threads          []page.ThreadRow
+	Handsets         []handsetView
+	Sessions         []sessionView
+	Devices          []page.Choice
+	Code, CodeDevice string
+}
+
+type handsetView struct {
+	Name, Runs string
+	Since      time.Time
+}
+
+type sessionView struct {
+	ID      int64
+	Agent   string
+	Seen    time.Time
+	Current bool
+}
+
+// Me is one's own page: threads, phones, sessions.
+func Me(c *page.Call) error { return showMe(c, "", "") }
+
+func showMe(c *page.Call, code, device string) error {
+	v := meView{Roles: page.RoleWords(c.Viewer.Member), Code: code}
+	err := c.Read(func(tx *db.Tx) error {
+		cat, err := page.ReadCatalogue(tx)
+		if err != nil {
+			return err
+		}
+		v.Devices, v.CodeDevice = cat.Choices(), cat.Name(device)
+		threads, _, err := feedback.List(tx, feedback.Filter{Author: c.Viewer.ID, Limit: 20, Hidden: c.Viewer.May(page.Moderator)})
+		if err != nil {
+			return err
+		}
+		v.Threads = c.Rows(threads)
+		runs, err := feedback.Runs(tx, c.Viewer.ID)
+		if err != nil {
+			return err
+		}
+		claims, err := member.ClaimsOf(tx, c.Viewer.ID)
+		if err != nil {
+			return err
+		}
+		for _, cl := range claims {
+			h := handsetView{Name: cat.Name(cl.Device), Since: cl.CreatedAt}
+			if i := slices.IndexFunc(runs, func(b feedback.Build) bool { return b.Device == cl.Device }); i >= 0 {
+				h.Runs = runs[i].Version
+			}
+			v.Handsets = append(v.Handsets, h)
+		}
+		sessions, err := member.Sessions(tx, c.Viewer.ID)
+		for _, s := range sessions {
+			v.Sessions = append(v.Sessions, sessionView{s.ID, agentWords(s.Agent), s.SeenAt, s.ID == c.Viewer.Session.ID})
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.Show("me", page.Page{Title: c.Viewer.Name, Nav: "me", Body: v})
+}
+
+// Claim shows a new code on the page itself: an address would keep it.
+func Claim(c *page.Call) error {
+	device := c.R.PostForm.Get("device")
+	if !c.Site.Limits.Act(c.Viewer.ID) {
+		return page.ErrTooOften
+	}
+	var code string
+	err := c.Write(func(tx *db.Tx) error {
+		if err := page.Known(tx, device); err != nil {
+			return err
+		}
+		var err error
+		code, err = member.NewClaimCode(tx, c.Viewer.ID, device)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return showMe(c, code, device)
+}
+
+// EndSession ends one of one's own sessions.
+func EndSession(c *page.Call) error {
+	id, err := strconv.ParseInt(c.R.PostForm.Get("session"), 10, 64)
+	if err != nil {
+		return page.ErrNotFound
+	}
+	err = c.Write(func(tx *db.Tx) error {
+		mine, err := member.Sessions(tx, c.Viewer.ID)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(mine, func(s member.Session) bool { return s.ID == id }) {
+			return page.ErrNotFound
+		}
+		return member.EndSessionByID(tx, c.Viewer.ID, id)
+	})
+	if err != nil {
+		return err
+	}
+	if id == c.Viewer.Session.ID {
+		c.SetCookie("")
+		return c.Redirect("/", "signedout")
+	}
+	return c.Redirect("/me", "ended")
+}
+
+type memberView struct {
+	Name    string
+	Roles   []string
+	Since   time.Time
+	Threads []page.ThreadRow
+	// For administrators: what the member may be given.
+	Grants, Maintains []page.Choice
+}
+
+// Member is a member as others see them.
+func Member(c *page.Call) error {
+	var v memberView
+	err := c.Read(func(tx *db.Tx) error {
+		m, err := member.ByName(tx, c.R.PathValue("name"))
+		if err != nil {
+			return err
+		}
+		v = memberView{Name: m.Name, Roles: page.RoleWords(m), Since: m.CreatedAt}
+		threads, _, err := feedback.List(tx, feedback.Filter{Author: m.ID, Limit: 50})
+		v.Threads = c.Rows(threads)
+		if err == nil && c.Viewer.May(page.Admin) {
+			err = v.fillRoles(tx, m)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.Show("member", page.Page{Title: v.Name, Body: v})
+}
+
+// agentWords makes a browser's name of page.Itself readable.
+func agentWords(agent string) string {
+	browser, system := "A browser", ""
+	for _, b := range []struct{ in, name string }{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {
+		if strings.Contains(agent, b.in) {
+			browser = b.name
+			break
+		}
+	}
+	for _, o := range []struct{ in, name string }{{"Android", "Android"}, {"iPhone", "iPhone"}, {"Windows", "Windows"}, {"Mac OS", "Mac"}, {"Linux", "Linux"}} {
+		if strings.Contains(agent, o.in) {
+			system = o.name
+			break
+		}
+	}
+	if system == "" {
+		return browser
+	}
+	return fmt.Sprintf("%s on %s", browser, system)
+}

@@ -1,0 +1,182 @@
+package office
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/page"
+	"github.com/fridayos/friday/internal/site/tell"
+	"github.com/fridayos/friday/internal/train"
+)
+
+type consoleView struct {
+	Sentence, Next string
+	Week           line.Map
+	CanCut         bool
+	Releases       []consoleRelease
+	Log            []train.Transition
+}
+
+type consoleRelease struct {
+	ID, Name, Reason string
+	State            page.State
+	Tracks           []trackView
+	Mine, Verbs      []page.Choice
+	All              bool
+}
+
+type verb struct {
+	name, word    string
+	danger, admin bool
+	in            []train.State
+}
+
+// verbs are what moves a release, and in which of its states.
+var verbs = []verb{
+	{"ship", "Ship", false, false, []train.State{train.Frozen, train.Testing, train.Shipping}},
+	{"next", "Next stage", false, false, []train.State{train.Shipping}},
+	{"hold", "Hold", false, false, []train.State{train.Frozen, train.Testing, train.Shipping}},
+	{"halt", "Halt", true, false, []train.State{train.Shipping, train.Settled}},
+	{"pull", "Pull for good", true, true, []train.State{train.Frozen, train.Testing, train.Shipping, train.Settled}},
+}
+
+// Console is the train: this week, its releases, and for those who may, what moves them.
+func Console(c *page.Call) error {
+	var v consoleView
+	err := c.Read(func(tx *db.Tx) error {
+		st, err := c.Site.Train.Status(tx, 4)
+		if err != nil {
+			return err
+		}
+		cat, err := page.ReadCatalogue(tx)
+		if err != nil {
+			return err
+		}
+		week := c.Week(st)
+		v.Week, v.Next = week.Line, st.Week
+		v.Sentence = week.Headline + ". " + st.Week + " " + week.Sentence
+		v.CanCut = c.Viewer.May(page.Admin) && page.Find(st.Releases, st.Week) == nil
+		for _, r := range st.Releases {
+			w := tell.Train(c.Text, r.State)
+			cr := consoleRelease{ID: strings.ReplaceAll(r.Name, ".", "-"), Name: r.Name, Reason: r.Reason,
+				State: page.State{Mark: w.Mark, Word: w.Text}, Tracks: tracks(c, &r, cat), All: c.Viewer.May(page.Admin)}
+			for _, d := range r.Devices {
+				if c.Viewer.SpeaksFor(d.Device) {
+					cr.Mine = append(cr.Mine, page.Choice{Value: d.Device, Word: cat.Name(d.Device)})
+				}
+			}
+			for _, verb := range verbs {
+				if slices.Contains(verb.in, r.State) && len(cr.Mine) > 0 && (!verb.admin || c.Viewer.May(page.Admin)) {
+					cr.Verbs = append(cr.Verbs, page.Choice{Value: verb.name, Word: verb.word, On: verb.danger})
+				}
+			}
+			v.Releases = append(v.Releases, cr)
+			v.Log = append(v.Log, r.Log...)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(v.Log, func(a, b train.Transition) int { return b.At.Compare(a.At) })
+	v.Log = v.Log[:min(len(v.Log), 12)]
+	return c.Show("train", page.Page{Title: "The train", Nav: "train", Script: false, Body: v})
+}
+
+// reason reads why something is done; members read it.
+func reason(c *page.Call) (string, error) {
+	reason := strings.Join(strings.Fields(strings.ToValidUTF8(c.R.PostForm.Get("reason"), "")), " ")
+	switch {
+	case reason == "":
+		return "", page.Refuse("reason", "Say why: members read it.")
+	case len(reason) > 2000:
+		return "", page.Refuse("reason", "The reason is too long.")
+	}
+	return reason, nil
+}
+
+// Cut cuts this week's release.
+func Cut(c *page.Call) error {
+	f := c.R.PostForm
+	rev, notes := strings.TrimSpace(f.Get("rev")), strings.TrimSpace(strings.ToValidUTF8(f.Get("notes"), ""))
+	if rev == "" || len(rev) > 128 || strings.ContainsFunc(rev, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return page.Refuse("rev", "Name a commit or a branch of the OS repository.")
+	}
+	if c.Site.Train.Repo == nil {
+		return page.Refuse("rev", "This server has no OS repository; cut where it lies: friday train cut.")
+	}
+	if _, err := c.Site.Train.Cut(c.R.Context(), rev, train.CutOptions{Notes: notes, Actor: c.Viewer.Name}); err != nil {
+		return explain(c, err)
+	}
+	return c.Redirect("/train", "cut")
+}
+
+// Skip leaves a week out.
+func Skip(c *page.Call) error {
+	reason, err := reason(c)
+	if err != nil {
+		return err
+	}
+	if err := c.Site.Train.Skip(c.R.Context(), c.R.PostForm.Get("release"), c.Viewer.Name, reason); err != nil {
+		return explain(c, err)
+	}
+	return c.Redirect("/train", "moved")
+}
+
+// Move ships, sends on to the next stage, holds, halts or pulls a release on some of its devices. Whoever
+// maintains devices moves those; only administrators may name none, which is all.
+func Move(c *page.Call) error {
+	f := c.R.PostForm
+	release, devices := f.Get("release"), f["device"]
+	i := slices.IndexFunc(verbs, func(v verb) bool { return v.name == f.Get("verb") })
+	if i < 0 {
+		return page.Refuse("verb", "Ship, next stage, hold, halt or pull.")
+	}
+	if !c.Viewer.May(page.Admin) {
+		if verbs[i].admin || len(devices) == 0 {
+			return page.ErrForbidden
+		}
+		for _, d := range devices {
+			if !c.Viewer.SpeaksFor(d) {
+				return page.ErrForbidden
+			}
+		}
+	}
+	reason, err := reason(c)
+	if err != nil {
+		return err
+	}
+	t, ctx, actor := c.Site.Train, c.R.Context(), c.Viewer.Name
+	switch verbs[i].name {
+	case "ship":
+		err = t.Ship(ctx, release, train.ShipOptions{Devices: devices, Actor: actor, Reason: reason})
+	case "next":
+		err = t.Next(ctx, release, devices, actor, reason)
+	case "hold":
+		err = t.Hold(ctx, release, devices, actor, reason)
+	case "halt":
+		err = t.Halt(ctx, release, devices, actor, reason)
+	case "pull":
+		err = t.Pull(ctx, release, devices, actor, reason)
+	}
+	if err != nil {
+		return explain(c, err)
+	}
+	return c.Redirect("/train", "moved")
+}
+
+// explain gives a maintainer the train's own words: its errors say what was
+// expected and what to do, and name nothing secret.
+func explain(c *page.Call, err error) error {
+	if c.R.Context().Err() != nil || page.IsMissing(err) {
+		return err
+	}
+	c.Site.Log.Warn("cannot move the train", "path", c.R.URL.Path, "err", err)
+	text := err.Error()
+	if text != "" {
+		text = strings.ToUpper(text[:1]) + text[1:] + "."
+	}
+	return page.Refuse("verb", text)
+}

@@ -1,0 +1,287 @@
+package office
+
+import (
+	"html/template"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/device"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/page"
+	"github.com/fridayos/friday/internal/site/tell"
+	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+// stations is how many releases a device's line shows.
+const stations = 12
+
+type deviceCard struct {
+	Codename, Name, Runs string
+	Open                 int
+	Line                 line.Map
+}
+
+// Devices is every device with its last stations.
+func Devices(c *page.Call) error {
+	var cards []deviceCard
+	err := c.Read(func(tx *db.Tx) error {
+		cat, err := page.ReadCatalogue(tx)
+		if err != nil {
+			return err
+		}
+		st, err := c.Site.Train.Status(tx, 6)
+		if err != nil {
+			return err
+		}
+		for _, codename := range cat.Codenames {
+			open, _, err := feedback.List(tx, feedback.Filter{Device: codename, Open: true, Limit: 200})
+			if err != nil {
+				return err
+			}
+			card := deviceCard{Codename: codename, Name: cat.Name(codename), Open: len(open), Line: tell.DeviceLine(c.Text, codename, st.Releases)}
+			card.Line.Scale = "card"
+			for i := range card.Line.Stops { // the reasons stand on the device's own page
+				if stop := &card.Line.Stops[i]; stop.Mark != line.Here {
+					stop.Note = tell.Mark(c.Text, stop.Mark)
+				}
+			}
+			builds, err := catalog.Builds(tx, codename)
+			if err != nil {
+				return err
+			}
+			if len(builds) > 0 {
+				card.Runs = builds[0].Version
+			}
+			cards = append(cards, card)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.Show("devices", page.Page{Title: "Devices", Nav: "devices", Body: cards})
+}
+
+type fact struct {
+	Name, Value string
+	Code        bool
+}
+
+type deviceView struct {
+	Codename, Name string
+	Line           line.Map
+	Threads        []page.ThreadRow
+	Facts          []fact
+	Packages       []packageView
+}
+
+// Device is one device.
+func Device(c *page.Call) error {
+	codename := c.R.PathValue("codename")
+	var v deviceView
+	err := c.Read(func(tx *db.Tx) error {
+		cat, err := page.ReadCatalogue(tx)
+		if err != nil {
+			return err
+		}
+		if _, ok := cat.Names[codename]; !ok {
+			return page.ErrNotFound
+		}
+		d, err := device.ByCodename(tx, codename)
+		if err != nil {
+			return err
+		}
+		v.Codename, v.Name, v.Facts = codename, cat.Name(codename), bootFacts(d)
+		st, err := c.Site.Train.Status(tx, stations)
+		if err != nil {
+			return err
+		}
+		v.Line = tell.DeviceLine(c.Text, codename, st.Releases)
+		threads, _, err := feedback.List(tx, feedback.Filter{Device: codename, Open: true, Order: feedback.Hot, Limit: 12})
+		if err != nil {
+			return err
+		}
+		v.Threads = c.Rows(threads)
+		builds, err := catalog.Builds(tx, codename)
+		if err != nil || len(builds) == 0 {
+			return err
+		}
+		v.Facts = append(v.Facts, fact{"Newest build", builds[0].Version, true}, fact{"Patch level", builds[0].PatchLevel, true}, fact{"Fingerprint", builds[0].Fingerprint, true})
+		packages, err := catalog.PackagesTo(tx, builds[0].ID)
+		if err != nil {
+			return err
+		}
+		v.Packages, err = packageViews(c, tx, packages)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.Show("device", page.Page{Title: v.Name + " (" + v.Codename + ")", Nav: "devices", Body: v})
+}
+
+// bootFacts says in words what a phone checks.
+func bootFacts(d device.Device) []fact {
+	trust := map[bootprofile.Trust]string{bootprofile.CustomKey: "Locked with our key: it boots nothing else", bootprofile.Unlocked: "Unlocked: it boots any system",
+		bootprofile.VerifiedBoot1: "Verified Boot 1", bootprofile.None: "Nothing at boot"}
+	slots := map[bootprofile.Slots]string{bootprofile.AB: "Two slots; an update never touches the running system", bootprofile.VirtualAB: "Virtual A/B",
+		bootprofile.VirtualABCompressed: "Virtual A/B, compressed", bootprofile.Single: "One slot; recovery writes the update"}
+	facts := []fact{{"Vendor", d.Vendor, false}, {"At boot", trust[d.Boot.Trust], false}, {"Updates", slots[d.Boot.Slots], false}, {"First install", string(d.Boot.Flash), true}}
+	if d.Boot.Kernel != "" {
+		facts = append(facts, fact{"Kernel", d.Boot.Kernel, true})
+	}
+	return slices.DeleteFunc(facts, func(f fact) bool { return f.Value == "" })
+}
+
+type packageView struct{ Device, File, Words, Href, Size, SHA256 string }
+
+func packageViews(c *page.Call, tx *db.Tx, packages []catalog.Package) ([]packageView, error) {
+	var all []packageView
+	for _, p := range packages {
+		v := packageView{Device: p.Device, File: p.File, Words: "the whole system", Size: tell.Size(c.Text, p.Size), SHA256: p.Digest.String(),
+			Href: wire.PackagePath(p.Digest.String(), p.File)}
+		if p.From != "" {
+			from, err := catalog.BuildByID(tx, p.From)
+			if err != nil && !page.IsMissing(err) {
+				return nil, err
+			}
+			if v.Words = "from the build before"; from.Version != "" {
+				v.Words = "from " + from.Version
+			}
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+type releaseRow struct {
+	Name, Reason, Fixes string
+	CutAt               time.Time
+	Devices             []releaseDevice
+}
+
+type releaseDevice struct {
+	Device string
+	State  page.State
+}
+
+// Releases is every release of a year.
+func Releases(c *page.Call) error {
+	var all []releaseRow
+	err := c.Read(func(tx *db.Tx) error {
+		st, err := c.Site.Train.Status(tx, 52)
+		if err != nil {
+			return err
+		}
+		for _, r := range st.Releases {
+			row := releaseRow{Name: r.Name, Reason: r.Reason, CutAt: r.CutAt}
+			if len(r.Fixes) > 0 {
+				row.Fixes = c.Text.N("releases.fixes", len(r.Fixes))
+			}
+			for _, d := range r.Devices {
+				mark, _ := tell.DeviceMark(c.Text, d)
+				row.Devices = append(row.Devices, releaseDevice{d.Device, page.State{Mark: mark, Word: tell.Device(c.Text, d)}})
+			}
+			all = append(all, row)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.Show("releases", page.Page{Title: "Releases", Nav: "releases", Body: all})
+}
+
+type releaseView struct {
+	Name, Commit, Reason string
+	CutAt                time.Time
+	State                page.State
+	Notes                template.HTML
+	Tracks               []trackView
+	Fixes                []page.ThreadRow
+	Packages             []packageView
+}
+
+// trackView is one device of a release on its track.
+type trackView struct {
+	Device, Name, Channel, Counts, Reason, Trouble string
+	State                                          page.State
+	Line                                           line.Map
+}
+
+func tracks(c *page.Call, r *train.ReleaseStatus, cat page.Catalogue) []trackView {
+	var all []trackView
+	for _, d := range r.Devices {
+		if len(d.Rollouts) == 0 {
+			w := tell.DeviceState(c.Text, d.State)
+			all = append(all, trackView{Device: d.Device, Name: cat.Name(d.Device), State: page.State{Mark: w.Mark, Word: w.Text}, Line: tell.TrackLine(c.Text, d, nil), Reason: d.Reason, Trouble: tell.Trouble(w.Mark)})
+			continue
+		}
+		for i := range d.Rollouts {
+			ro := &d.Rollouts[i]
+			w := tell.Rollout(c.Text, ro.State)
+			v := trackView{Device: d.Device, Name: cat.Name(d.Device), Channel: ro.Channel, State: page.State{Mark: w.Mark, Word: w.Text},
+				Line: tell.TrackLine(c.Text, d, ro), Reason: ro.Reason, Counts: tell.Counts(c.Text, ro.Counts), Trouble: tell.Trouble(w.Mark)}
+			if ro.Region != "" {
+				v.Channel += " in " + ro.Region
+			}
+			if v.Trouble == "" {
+				v.Reason = ""
+			}
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// Release is one release.
+func Release(c *page.Call) error {
+	name := c.R.PathValue("release")
+	if len(name) > 32 || strings.ContainsRune(name, 0) {
+		return page.ErrNotFound
+	}
+	var v releaseView
+	err := c.Read(func(tx *db.Tx) error {
+		r, err := c.Site.Train.ReleaseStatus(tx, name)
+		if err != nil {
+			return err
+		}
+		cat, err := page.ReadCatalogue(tx)
+		if err != nil {
+			return err
+		}
+		w := tell.Train(c.Text, r.State)
+		v = releaseView{Name: r.Name, Commit: r.Commit[:min(12, len(r.Commit))], Reason: r.Reason, CutAt: r.CutAt, State: page.State{Mark: w.Mark, Word: w.Text}, Tracks: tracks(c, &r, cat)}
+		if strings.TrimSpace(r.Notes) != "" {
+			v.Notes = c.Site.Markdown.HTML(r.Notes)
+		}
+		for _, id := range r.Fixes {
+			t, err := feedback.ByID(tx, id)
+			if page.IsMissing(err) || err == nil && t.Hidden {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			v.Fixes = append(v.Fixes, c.Rows([]feedback.Thread{t})...)
+		}
+		for _, d := range r.Devices {
+			views, err := packageViews(c, tx, d.Packages)
+			if err != nil {
+				return err
+			}
+			v.Packages = append(v.Packages, views...)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.Show("release", page.Page{Title: v.Name, Nav: "releases", Body: v})
+}

@@ -1,0 +1,180 @@
+package page
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/site/text"
+)
+
+// Call is one request on its way through a route.
+type Call struct {
+	Site   *Site
+	W      http.ResponseWriter
+	R      *http.Request
+	Viewer Viewer
+	Asks   []Ask
+	Text   *text.Text // in the reader's language
+}
+
+// Page is what a template gets. Whoever shows one gives Title, Nav, Script and Body.
+type Page struct {
+	Title  string // of the browser's tab
+	Nav    string // which part of the navigation it belongs to
+	Script bool   // it has a countdown
+	Body   any
+
+	Site, Notice, Lang, Dir, Here string
+	Viewer                        Viewer
+	Asks                          []Ask
+}
+
+// Ask is a question to the viewer.
+type Ask struct {
+	feedback.Ask
+	DeviceName, Path string
+}
+
+// Read and Write run fn in a transaction, as db.DB does.
+func (c *Call) Read(fn func(tx *db.Tx) error) error  { return c.Site.DB.Read(c.R.Context(), fn) }
+func (c *Call) Write(fn func(tx *db.Tx) error) error { return c.Site.DB.Write(c.R.Context(), fn) }
+
+// Now is the time, as the site's zone has it.
+func (c *Call) Now() time.Time { return c.Site.DB.Now().In(c.Site.Zone) }
+
+// begin finds out who calls, and whether they may.
+func (c *Call) begin(n Need) error {
+	if c.R.Method == http.MethodPost {
+		if err := c.R.ParseForm(); err != nil {
+			return err
+		}
+	}
+	if err := c.checkText(); err != nil {
+		return err
+	}
+	if err := c.Read(c.identify); err != nil {
+		return err
+	}
+	if c.Viewer.Session.Stale {
+		if err := c.Write(func(tx *db.Tx) error { return member.Touch(tx, c.Viewer.Session) }); err != nil {
+			return err
+		}
+	}
+	if n > Anyone && c.Viewer.ID == 0 {
+		return c.toSignIn()
+	}
+	if !c.Viewer.May(n) {
+		return ErrForbidden
+	}
+	return nil
+}
+
+// checkText refuses what no database can hold as text; browsers send none. There
+// is no page at such an address.
+func (c *Call) checkText() error {
+	bad := func(s string) bool { return !utf8.ValidString(s) || strings.ContainsRune(s, 0) }
+	if bad(c.R.URL.Path) || anyValue(c.R.URL.Query(), bad) {
+		return ErrNotFound
+	}
+	if anyValue(c.R.PostForm, bad) {
+		return ErrNotText
+	}
+	return nil
+}
+
+func anyValue(values url.Values, bad func(string) bool) bool {
+	for name, v := range values {
+		if bad(name) || slices.ContainsFunc(v, bad) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Call) toSignIn() error {
+	next := c.R.URL.Path
+	if c.R.Method == http.MethodPost { // back to the page that the form stood on
+		next = path2(next)
+	}
+	http.Redirect(c.W, c.R, "/signin?next="+url.QueryEscape(next), http.StatusSeeOther)
+	return ErrAnswered
+}
+
+// path2 is the first two segments of a path: "/t/41" of "/t/41/vote".
+func path2(p string) string {
+	parts := strings.Split(p, "/")
+	return strings.Join(parts[:min(3, len(parts))], "/")
+}
+
+// Redirect answers a form: see the page, with a word about what happened, which
+// is the message "done." + done.
+func (c *Call) Redirect(to, done string) error {
+	if done != "" {
+		base, fragment, _ := strings.Cut(to, "#")
+		mark := "?"
+		if strings.Contains(base, "?") {
+			mark = "&"
+		}
+		if to = base + mark + "done=" + done; fragment != "" {
+			to += "#" + fragment
+		}
+	}
+	http.Redirect(c.W, c.R, to, http.StatusSeeOther)
+	return nil
+}
+
+// Show answers with a page: its template by name.
+func (c *Call) Show(name string, p Page) error { return c.Render(http.StatusOK, name, p) }
+
+// Render is Show with a status of one's own.
+func (c *Call) Render(status int, name string, p Page) error {
+	p.Site, p.Viewer, p.Asks = c.Site.Name, c.Viewer, c.Asks
+	p.Lang, p.Dir, p.Here = c.Text.Lang, c.Text.Dir, c.R.URL.RequestURI()
+	if c.R.Method == http.MethodPost { // back to the page that the form stood on
+		p.Here = path2(c.R.URL.EscapedPath())
+	}
+	if done := "done." + c.R.URL.Query().Get("done"); c.Text.Has(done) {
+		p.Notice = c.Text.T(done)
+	}
+	var out bytes.Buffer
+	if err := c.Site.pages[c.Text.Lang][name].ExecuteTemplate(&out, "layout.html", p); err != nil {
+		return fmt.Errorf("cannot show page %s: %w", name, err)
+	}
+	h := c.W.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Vary", "Accept-Language, Cookie")
+	h.Set("Content-Language", c.Text.Lang)
+	if c.Viewer.ID != 0 {
+		h.Set("Cache-Control", "private, no-store")
+	}
+	h.Set("Content-Length", strconv.Itoa(out.Len()))
+	c.W.WriteHeader(status)
+	if c.R.Method != http.MethodHead {
+		_, _ = c.W.Write(out.Bytes()) // the reader may have left
+	}
+	return nil
+}
+
+// SafeNext is where to go after signing in: a path on this site, or home.
+func SafeNext(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") ||
+		strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") || strings.HasPrefix(u.Path, "//") {
+		return "/"
+	}
+	return u.RequestURI()
+}
+
+// On says whether a form's switch "on" says yes.
+func (c *Call) On() bool { return c.R.PostForm.Get("on") == "yes" }

@@ -1,0 +1,30 @@
+package page
+
+import (
+	"net/http"
+
+	"github.com/fridayos/friday/internal/site/text"
+)
+
+// languageCookie holds the language that a reader chose.
+const languageCookie = "friday-language"
+
+// Language is the one that a request is answered in: what the reader chose, else
+// what their browser asks for.
+func (s *Site) Language(r *http.Request) *text.Text {
+	chosen := ""
+	if k, err := r.Cookie(languageCookie); err == nil {
+		chosen = k.Value
+	}
+	return s.Book.Match(chosen, r.Header.Get("Accept-Language"))
+}
+
+// ChooseLanguage takes the form of the page's foot.
+func ChooseLanguage(c *Call) error {
+	t := c.Site.Book.In(c.R.PostForm.Get("lang"))
+	if t == nil {
+		return ErrNotFound
+	}
+	http.SetCookie(c.W, &http.Cookie{Name: languageCookie, Value: t.Lang, Path: "/", HttpOnly: true, Secure: c.Site.secure, SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600})
+	return c.Redirect(SafeNext(c.R.PostForm.Get("next")), "")
+}

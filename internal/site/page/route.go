@@ -1,0 +1,36 @@
+package page
+
+import "net/http"
+
+// Need is what a route asks of whoever calls it.
+type Need int
+
+// Needs.
+const (
+	Anyone Need = iota
+	SignedIn
+	Maintainer // of any device; what they may do with which is checked again with the devices
+	Moderator
+	Admin
+)
+
+// Route is one page or form: a pattern of net/http's ServeMux, who may, and what answers.
+type Route struct {
+	Pattern string
+	Need    Need
+	Handle  func(c *Call) error
+}
+
+// Serve wraps a route: who calls, whether they may, and what errors look like.
+func (s *Site) Serve(r Route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c := &Call{Site: s, W: w, R: req, Text: s.Language(req)}
+		err := c.begin(r.Need)
+		if err == nil {
+			err = r.Handle(c)
+		}
+		if err != nil {
+			c.Fail(err)
+		}
+	})
+}
