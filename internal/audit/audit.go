@@ -20,6 +20,7 @@ type Event struct {
 	Actor   string    `json:"actor"`              // the name as it was then
 	Action  string    `json:"action"`             // "rollout.halt": noun, dot, verb
 	Subject string    `json:"subject"`            // what it was done to
+	AboutID int64     `json:"-"`                  // the member whom it concerns, and who may read it; 0: nobody
 	Detail  string    `json:"detail"`             // JSON; empty is {}
 }
 
@@ -34,8 +35,8 @@ func Record(tx *db.Tx, e Event) error {
 	case !json.Valid([]byte(e.Detail)):
 		return fmt.Errorf("cannot record %s of %q: the detail is not JSON", e.Action, e.Subject)
 	}
-	_, err := tx.Exec(`INSERT INTO audit (id, at, actor_id, actor_name, action, subject, detail)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`, db.NewID(), tx.Now(), e.ActorID, e.Actor, e.Action, e.Subject, e.Detail)
+	_, err := tx.Exec(`INSERT INTO audit (id, at, actor_id, actor_name, action, subject, detail, about_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, db.NewID(), tx.Now(), e.ActorID, e.Actor, e.Action, e.Subject, e.Detail, e.AboutID)
 	return err
 }
 
@@ -44,6 +45,7 @@ type Filter struct {
 	Subject string
 	Action  string // "rollout.halt", or all of a noun: "rollout."
 	ActorID int64
+	AboutID int64 // whom it concerns
 	Before  int64 // entries older than the one with this id: the next page
 	Limit   int   // 50 unless given, at most 500
 }
@@ -53,7 +55,7 @@ func List(tx *db.Tx, f Filter) ([]Event, error) {
 	if f.Limit <= 0 {
 		f.Limit = 50
 	}
-	query := "SELECT id, at, actor_id, actor_name, action, subject, detail FROM audit"
+	query := "SELECT id, at, actor_id, actor_name, action, subject, detail, about_id FROM audit"
 	var where []string
 	var args []any
 	and := func(condition string, arg any) {
@@ -71,6 +73,9 @@ func List(tx *db.Tx, f Filter) ([]Event, error) {
 	if f.ActorID != 0 {
 		and("actor_id = $%d", f.ActorID)
 	}
+	if f.AboutID != 0 {
+		and("about_id = $%d", f.AboutID)
+	}
 	if f.Before != 0 {
 		and("id < $%d", f.Before)
 	}
@@ -80,7 +85,7 @@ func List(tx *db.Tx, f Filter) ([]Event, error) {
 	args = append(args, min(f.Limit, 500))
 	query += fmt.Sprintf(" ORDER BY id DESC LIMIT $%d", len(args))
 	return db.All(tx, func(s db.Scanner) (e Event, err error) {
-		return e, s.Scan(&e.ID, &e.At, &e.ActorID, &e.Actor, &e.Action, &e.Subject, &e.Detail)
+		return e, s.Scan(&e.ID, &e.At, &e.ActorID, &e.Actor, &e.Action, &e.Subject, &e.Detail, &e.AboutID)
 	}, query, args...)
 }
 

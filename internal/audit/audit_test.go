@@ -20,7 +20,7 @@ func TestTrail(t *testing.T) {
 				{ActorID: 1, Actor: "Åsa", Action: "rollout.start", Subject: "26.11.27 umi", Detail: `{"stage":1}`},
 				{ActorID: 2, Actor: "Bo", Action: "rollout.halt", Subject: "26.11.27 umi"},
 				{ActorID: 2, Actor: "Bo", Action: "rollout", Subject: "x"},
-				{Actor: "friday", Action: "rolloutx.y", Subject: "26.11.27 hlte"},
+				{Actor: "friday", Action: "rolloutx.y", Subject: "26.11.27 hlte", AboutID: 7},
 			} {
 				if err := audit.Record(tx, e); err != nil {
 					return err
@@ -48,6 +48,8 @@ func TestTrail(t *testing.T) {
 			{audit.Filter{Action: "rollout"}, "rollout"},
 			{audit.Filter{Subject: "26.11.27 umi"}, "rollout.halt rollout.start"},
 			{audit.Filter{ActorID: 2, Action: "rollout."}, "rollout.halt"},
+			{audit.Filter{AboutID: 7}, "rolloutx.y"},
+			{audit.Filter{AboutID: 1}, ""},
 			{audit.Filter{Limit: 1}, "rolloutx.y"},
 			{audit.Filter{Subject: "none"}, ""},
 		} {
