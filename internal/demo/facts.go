@@ -102,7 +102,7 @@ func (s *story) rollout(ctx context.Context, release string) (fleet.Rollout, err
 // expectState checks where the thread stands on the device.
 func (s *story) expectState(ctx context.Context, want feedback.State) error {
 	return s.read(ctx, func(tx *db.Tx) error {
-		t, err := feedback.ByID(tx, s.thread)
+		t, err := feedback.ByID(tx, feedback.Everything(), s.thread)
 		if err != nil {
 			return err
 		}
@@ -230,7 +230,7 @@ func (s *story) writeReport(ctx context.Context) (string, error) {
 
 func (s *story) reportThread(ctx context.Context, r *Report) error {
 	return s.read(ctx, func(tx *db.Tx) error {
-		t, err := feedback.ByID(tx, s.thread)
+		t, err := feedback.ByID(tx, feedback.Everything(), s.thread)
 		if err != nil {
 			return err
 		}
@@ -238,7 +238,7 @@ func (s *story) reportThread(ctx context.Context, r *Report) error {
 		if !ok {
 			return fmt.Errorf("thread %d has no days to its confirmed fix", s.thread)
 		}
-		steps, err := feedback.States(tx, s.thread)
+		steps, err := feedback.States(tx, feedback.Everything(), s.thread)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback/way"
 )
 
 // HandsetRuns says that the member's own handset runs b. It returns the asks
@@ -19,9 +20,9 @@ func HandsetRuns(tx *db.Tx, memberID int64, b Build) ([]Ask, error) {
 	}
 	// Only where a release carries a fix to that device can there be anything to ask.
 	threads, err := db.All(tx, func(s db.Scanner) (id int64, err error) { err = s.Scan(&id); return id, err },
-		`SELECT DISTINCT f.thread_id FROM thread_facts f WHERE f.kind = 'released' AND f.device = $2 AND f.built_at <= $3 AND (
+		`SELECT DISTINCT f.thread_id FROM thread_facts f WHERE f.kind IN ('released', 'marked') AND f.build <> '' AND (f.device = $2 OR f.device = '') AND f.built_at <= $3 AND (
 			EXISTS (SELECT 1 FROM thread_affected a WHERE a.thread_id = f.thread_id AND a.member_id = $1) OR
-			EXISTS (SELECT 1 FROM thread_watches w WHERE w.thread_id = f.thread_id AND w.member_id = $1))
+			EXISTS (SELECT 1 FROM thread_watches w WHERE w.thread_id = f.thread_id AND w.member_id = $1 AND NOT w.muted))
 		ORDER BY f.thread_id`, memberID, b.Device, b.Timestamp)
 	if err != nil {
 		return nil, fmt.Errorf("cannot find what to ask a member: %w", err)
@@ -46,17 +47,17 @@ type candidate struct {
 
 // due says whether the candidate is to be asked about w: the handset runs the
 // fix, and, once it is confirmed, only those who had it themselves.
-func (c candidate) due(w way) bool {
-	switch w.state {
+func (c candidate) due(w way.Way) bool {
+	switch w.State {
 	case InRelease, OnHandset:
-	case Confirmed:
+	case Confirmed, Closed:
 		if !c.affected {
 			return false
 		}
 	default:
 		return false
 	}
-	return w.fixRuns(c.runs.Device, c.runs.Timestamp)
+	return w.FixRuns(c.runs.Device, c.runs.Timestamp)
 }
 
 // openAsks opens what is due in one thread, for one member or (0) for all.
@@ -77,7 +78,7 @@ func openAsks(tx *db.Tx, threadID, memberID int64) ([]Ask, error) {
 	}, `SELECT b.member_id, b.device, b.build, b.version, b.built_at,
 			(SELECT COUNT(*) FROM thread_affected a WHERE a.thread_id = $1 AND a.member_id = b.member_id AND (a.device = b.device OR a.device = ''))
 		FROM member_builds b WHERE (CAST($2 AS BIGINT) = 0 OR b.member_id = $2) AND b.member_id IN (
-			SELECT member_id FROM thread_affected WHERE thread_id = $1 UNION SELECT member_id FROM thread_watches WHERE thread_id = $1)
+			SELECT member_id FROM thread_affected WHERE thread_id = $1 UNION SELECT member_id FROM thread_watches WHERE thread_id = $1 AND NOT muted)
 		ORDER BY b.member_id, b.device`, threadID, memberID)
 	if err != nil {
 		return nil, fmt.Errorf("cannot find whom to ask about thread %d: %w", threadID, err)
@@ -89,28 +90,28 @@ func openAsks(tx *db.Tx, threadID, memberID int64) ([]Ask, error) {
 		if !slices.Contains(devices, row) {
 			row = AnyDevice
 		}
-		w, _ := derive(row, facts)
+		w, _ := way.Derive(row, facts)
 		if !c.due(w) {
 			continue
 		}
-		fix := w.fixes[c.runs.Device]
+		fix, _ := w.Fix(c.runs.Device)
 		n, err := tx.Exec(`INSERT INTO asks (thread_id, member_id, device, release, build, opened_at, answered_at, verdict, withdrawn_at)
 			VALUES ($1, $2, $3, $4, $5, $6, 0, '', 0) ON CONFLICT DO NOTHING`,
-			threadID, c.member, c.runs.Device, fix.release, c.runs.ID, tx.Now())
+			threadID, c.member, c.runs.Device, fix.Release, c.runs.ID, tx.Now())
 		if err != nil {
 			return nil, fmt.Errorf("cannot ask about thread %d: %w", threadID, err)
 		}
 		if n == 0 {
 			continue
 		}
-		opened = append(opened, Ask{ThreadID: threadID, MemberID: c.member, Device: c.runs.Device, Release: fix.release, Build: c.runs.ID, OpenedAt: tx.Now()})
+		opened = append(opened, Ask{ThreadID: threadID, MemberID: c.member, Device: c.runs.Device, Release: fix.Release, Build: c.runs.ID, OpenedAt: tx.Now()})
 		if err := Record(tx, Event{ThreadID: threadID, Kind: EventAsked, Device: c.runs.Device,
-			EventData: EventData{Member: c.member, Release: fix.release, Build: c.runs.ID}}); err != nil {
+			EventData: EventData{Member: c.member, Release: fix.Release, Build: c.runs.ID}}); err != nil {
 			return nil, err
 		}
 		if c.affected {
 			moved = true
-			if err := addFact(tx, threadID, Fact{Kind: FactRuns, Device: c.runs.Device, Release: fix.release, Build: c.runs.ID,
+			if err := addFact(tx, threadID, way.Fact{Kind: way.FactRuns, Device: c.runs.Device, Release: fix.Release, Build: c.runs.ID,
 				Timestamp: c.runs.Timestamp, Actor: c.member}); err != nil {
 				return nil, err
 			}
@@ -124,7 +125,7 @@ func openAsks(tx *db.Tx, threadID, memberID int64) ([]Ask, error) {
 
 // withdraw takes back open asks whose fix is gone, and lets those stand whose
 // fix is still there.
-func withdraw(tx *db.Tx, threadID int64, ways map[string]way) error {
+func withdraw(tx *db.Tx, threadID int64, ways map[string]way.Way) error {
 	open, err := asks(tx, `a.thread_id = $1 AND a.answered_at = 0 AND a.withdrawn_at = 0`, threadID)
 	if err != nil {
 		return err
@@ -134,7 +135,7 @@ func withdraw(tx *db.Tx, threadID int64, ways map[string]way) error {
 		if !ok {
 			w = ways[AnyDevice]
 		}
-		if fix, ok := w.fixes[a.Device]; ok && fix.release == a.Release {
+		if fix, ok := w.Fix(a.Device); ok && fix.Release == a.Release {
 			continue
 		}
 		if _, err := tx.Exec(`UPDATE asks SET withdrawn_at = $5 WHERE thread_id = $1 AND member_id = $2 AND device = $3 AND release = $4`,
@@ -148,12 +149,17 @@ func withdraw(tx *db.Tx, threadID int64, ways map[string]way) error {
 // ErrNoAsk says that the member is not being asked.
 var ErrNoAsk = errors.New("there is no open question for you here")
 
-// Answer takes a member's answer to an open ask. What it does follows from the
-// build that the member's handset runs by now.
-func Answer(tx *db.Tx, threadID, memberID int64, device string, v Verdict) error {
-	kind := map[Verdict]FactKind{Works: FactWorks, Broken: FactBroken, Unsure: ""}
-	if _, ok := kind[v]; !ok {
+// Answer takes the viewer's answer to an open ask. What it does follows from the
+// build that the viewer's handset runs by now. Unsure is kept and moves nothing.
+func Answer(tx *db.Tx, v Viewer, threadID int64, device string, verdict Verdict) error {
+	kind := map[Verdict]way.FactKind{Works: way.FactWorks, Broken: way.FactBroken, Unsure: way.FactUnsure}[verdict]
+	if kind == "" {
 		return wrong("verdict", "Answer with works, broken or unsure.")
+	}
+	memberID := v.Member
+	threadID, err := v.Sees(tx, threadID)
+	if err != nil {
+		return fmt.Errorf("cannot take the answer on thread %d: %w", threadID, err)
 	}
 	open, err := asks(tx, `a.thread_id = $1 AND a.member_id = $2 AND a.device = $3 AND a.answered_at = 0 AND a.withdrawn_at = 0 ORDER BY a.opened_at DESC`,
 		threadID, memberID, device)
@@ -165,7 +171,7 @@ func Answer(tx *db.Tx, threadID, memberID int64, device string, v Verdict) error
 	}
 	a := open[0]
 	if _, err := tx.Exec(`UPDATE asks SET answered_at = $5, verdict = $6 WHERE thread_id = $1 AND member_id = $2 AND device = $3 AND release = $4`,
-		threadID, memberID, device, a.Release, tx.Now(), string(v)); err != nil {
+		threadID, memberID, device, a.Release, tx.Now(), string(verdict)); err != nil {
 		return fmt.Errorf("cannot take the answer on thread %d: %w", threadID, err)
 	}
 	var runs Build
@@ -174,21 +180,43 @@ func Answer(tx *db.Tx, threadID, memberID int64, device string, v Verdict) error
 		return fmt.Errorf("cannot tell what the member's %s runs: %w", device, err)
 	}
 	if err := Record(tx, Event{ThreadID: threadID, Kind: EventAnswered, Actor: memberID, Device: device,
-		EventData: EventData{Release: a.Release, Build: runs.ID, Verdict: v}}); err != nil {
+		EventData: EventData{Release: a.Release, Build: runs.ID, Verdict: verdict}}); err != nil {
 		return err
 	}
-	if kind[v] == "" {
-		return nil
-	}
-	if err := addFact(tx, threadID, Fact{Kind: kind[v], Device: device, Release: a.Release, Build: runs.ID, Timestamp: runs.Timestamp, Actor: memberID}); err != nil {
+	if err := addFact(tx, threadID, way.Fact{Kind: kind, Device: device, Release: a.Release, Build: runs.ID, Timestamp: runs.Timestamp, Actor: memberID}); err != nil {
 		return err
 	}
 	return settle(tx, threadID)
 }
 
-// OpenAsks returns what a member is being asked, oldest first.
-func OpenAsks(tx *db.Tx, memberID int64) ([]Ask, error) {
-	return asks(tx, `a.member_id = $1 AND a.answered_at = 0 AND a.withdrawn_at = 0 AND NOT t.hidden ORDER BY a.opened_at, a.thread_id`, memberID)
+// OpenAsks returns what the viewer is being asked, oldest first.
+func OpenAsks(tx *db.Tx, v Viewer) ([]Ask, error) {
+	return asks(tx, `a.member_id = $1 AND a.answered_at = 0 AND a.withdrawn_at = 0 AND t.merged_into = 0 AND `+v.clause("$1")+` ORDER BY a.opened_at, a.thread_id`, v.Member)
+}
+
+// Tally counts the answers of members on one device about one release.
+type Tally struct {
+	Device, Release       string
+	Works, Broken, Unsure int
+	Waiting               int // asked, not yet answered
+}
+
+// TallyOf returns what members said of a thread's fixes, by device and release.
+func TallyOf(tx *db.Tx, v Viewer, threadID int64) ([]Tally, error) {
+	threadID, err := v.Sees(tx, threadID)
+	var all []Tally
+	if err == nil {
+		all, err = db.All(tx, func(s db.Scanner) (c Tally, err error) {
+			err = s.Scan(&c.Device, &c.Release, &c.Works, &c.Broken, &c.Unsure, &c.Waiting)
+			return c, err
+		}, `SELECT device, release, COUNT(CASE WHEN verdict = 'works' THEN 1 END), COUNT(CASE WHEN verdict = 'broken' THEN 1 END),
+			COUNT(CASE WHEN verdict = 'unsure' THEN 1 END), COUNT(CASE WHEN verdict = '' THEN 1 END)
+			FROM asks WHERE thread_id = $1 AND withdrawn_at = 0 GROUP BY device, release ORDER BY device, release`, threadID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot count the answers on thread %d: %w", threadID, err)
+	}
+	return all, nil
 }
 
 func asks(tx *db.Tx, where string, args ...any) ([]Ask, error) {

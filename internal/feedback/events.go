@@ -40,9 +40,9 @@ const (
 	EventOpened   EventKind = "opened" // a private thread: everyone may see it now
 )
 
-// Event is one thing that happened in the forum. Hidden threads have events
-// too: whoever tells people reads the thread first and sees whether they may
-// know of it.
+// Event is one thing that happened in the forum. Hidden and private threads have
+// events too: whoever tells a person asks ByID with that person as Viewer first,
+// and what is ErrNotFound did not happen for them.
 type Event struct {
 	ID       int64 // 1, 2, 3 … in the order of commits
 	ThreadID int64
@@ -102,7 +102,10 @@ func Events(tx *db.Tx, after int64, limit int) ([]Event, error) {
 }
 
 // EventsOf returns what happened to one thread, oldest first.
-func EventsOf(tx *db.Tx, threadID int64) ([]Event, error) {
+func EventsOf(tx *db.Tx, v Viewer, threadID int64) ([]Event, error) {
+	if _, err := v.Sees(tx, threadID); err != nil {
+		return nil, fmt.Errorf("cannot read what happened to thread %d: %w", threadID, err)
+	}
 	return events(tx, `thread_id = $1 ORDER BY id`, threadID)
 }
 

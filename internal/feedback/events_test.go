@@ -1,4 +1,4 @@
-package feedback
+package feedback_test
 
 import (
 	"context"
@@ -10,38 +10,37 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/db/dbtest"
+	"github.com/fridayos/friday/internal/feedback"
+	. "github.com/fridayos/friday/internal/feedback/feedbacktest"
+	"github.com/fridayos/friday/internal/feedback/stake"
 )
-
-func (s *story) events(after int64) (all []Event) {
-	s.t.Helper()
-	s.must(func(tx *db.Tx) (err error) { all, err = Events(tx, after, 0); return err })
-	return all
-}
 
 func TestEventsTellTheWholeWay(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug("umi")
-		s.must(func(tx *db.Tx) error { _, err := Reply(tx, id, ben, "Here too."); return err })
-		s.must(func(tx *db.Tx) error { return MeToo(tx, id, ben, "umi") })
-		s.must(func(tx *db.Tx) error { return MeToo(tx, id, ben, "umi") }) // tells nothing new
-		s.must(func(tx *db.Tx) error { return Mark(tx, id, maintainer, Declined, AnyDevice, "The lens has no more.") })
-		s.must(func(tx *db.Tx) error { return Object(tx, id, ana, "It has.") })
-		s.fixedIn(id, umi2)
-		s.fixedIn(id, umi2) // nor does this
-		s.runs(ana, umi2)
-		s.runs(ben, umi2)
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ben, "umi", Unsure) })
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ana, "umi", Works) })
-		s.must(func(tx *db.Tx) error { return Hide(tx, id, maintainer, true) })
-		s.must(func(tx *db.Tx) error { return Hide(tx, id, maintainer, true) })
+		s := New(t, d)
+		id := s.Bug("umi")
+		s.Must(func(tx *db.Tx) error { _, err := feedback.Reply(tx, As(Ben), id, "Here too."); return err })
+		s.Must(func(tx *db.Tx) error { return stake.MeToo(tx, As(Ben), id, "umi") })
+		s.Must(func(tx *db.Tx) error { return stake.MeToo(tx, As(Ben), id, "umi") }) // tells nothing new
+		s.Must(func(tx *db.Tx) error {
+			return feedback.Mark(tx, Maintainer, id, feedback.Word{State: feedback.Declined, Reason: "The lens has no more."})
+		})
+		s.Must(func(tx *db.Tx) error { return feedback.Object(tx, As(Ana), id, "It has.") })
+		s.FixedIn(id, Umi2)
+		s.FixedIn(id, Umi2) // nor does this
+		s.Runs(Ana, Umi2)
+		s.Runs(Ben, Umi2)
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ben), id, "umi", feedback.Unsure) })
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ana), id, "umi", feedback.Works) })
+		s.Must(func(tx *db.Tx) error { return feedback.Hide(tx, id, Maintainer, true) })
+		s.Must(func(tx *db.Tx) error { return feedback.Hide(tx, id, Maintainer, true) })
 		want := []string{
 			"filed 1", "posted 2", "affected 2 umi", "state 9 umi declined", "objected 1", "state 1 umi under-discussion",
 			"state 0 umi fix-merged", "state 0 umi in-release", "released 0 umi", "asked 0 umi", "state 1 umi on-handset", "asked 0 umi",
 			"answered 2 umi", "answered 1 umi", "state 1 umi confirmed", "hidden 9",
 		}
 		var got []string
-		all := s.events(0)
+		all := s.Events(0)
 		for i, e := range all {
 			if e.ID != int64(i+1) || e.ThreadID != id || e.At.IsZero() {
 				t.Errorf("event %d: %+v", i, e)
@@ -61,17 +60,17 @@ func TestEventsTellTheWholeWay(t *testing.T) {
 		if e := all[3]; e.Reason != "The lens has no more." {
 			t.Errorf("declined: %+v", e)
 		}
-		if e := all[8]; e.Release != umi2.Version || e.Build != umi2.ID {
+		if e := all[8]; e.Release != Umi2.Version || e.Build != Umi2.ID {
 			t.Errorf("released: %+v", e)
 		}
-		if e := all[11]; e.Member != ben || e.Build != umi2.ID {
+		if e := all[11]; e.Member != Ben || e.Build != Umi2.ID {
 			t.Errorf("asked: %+v", e)
 		}
-		if rest := s.events(14); len(rest) != 2 || rest[0].ID != 15 {
+		if rest := s.Events(14); len(rest) != 2 || rest[0].ID != 15 {
 			t.Errorf("after 14: %+v", rest)
 		}
-		s.must(func(tx *db.Tx) error {
-			last, err := LastEvent(tx)
+		s.Must(func(tx *db.Tx) error {
+			last, err := feedback.LastEvent(tx)
 			if last != int64(len(want)) {
 				t.Errorf("the last event is %d, expected %d", last, len(want))
 			}
@@ -83,19 +82,19 @@ func TestEventsTellTheWholeWay(t *testing.T) {
 // What failed leaves no event and no gap.
 func TestEventsOfWhatFailedAreNone(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug("umi")
+		s := New(t, d)
+		id := s.Bug("umi")
 		no := errors.New("no")
-		if err := s.do(func(tx *db.Tx) error {
-			if _, err := Reply(tx, id, ben, "Gone."); err != nil {
+		if err := s.Do(func(tx *db.Tx) error {
+			if _, err := feedback.Reply(tx, As(Ben), id, "Gone."); err != nil {
 				return err
 			}
 			return no
 		}); !errors.Is(err, no) {
 			t.Fatalf("the transaction gives %v", err)
 		}
-		s.must(func(tx *db.Tx) error { _, err := Reply(tx, id, ben, "Here."); return err })
-		if all := s.events(0); len(all) != 2 || all[1].ID != 2 {
+		s.Must(func(tx *db.Tx) error { _, err := feedback.Reply(tx, As(Ben), id, "Here."); return err })
+		if all := s.Events(0); len(all) != 2 || all[1].ID != 2 {
 			t.Errorf("events: %+v", all)
 		}
 	})
@@ -106,9 +105,9 @@ func TestEventsOfWhatFailedAreNone(t *testing.T) {
 func TestEventsCannotBeMissed(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		const writers, each = 4, 12
-		s := newStory(t, d)
+		s := New(t, d)
 		for range writers {
-			s.bug("umi")
+			s.Bug("umi")
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
@@ -117,7 +116,7 @@ func TestEventsCannotBeMissed(t *testing.T) {
 			writing.Go(func() {
 				for i := range each {
 					if err := d.Write(ctx, func(tx *db.Tx) error {
-						_, err := Reply(tx, int64(w+1), ben, fmt.Sprintf("Post %d.", i))
+						_, err := feedback.Reply(tx, As(Ben), int64(w+1), fmt.Sprintf("Post %d.", i))
 						return err
 					}); err != nil {
 						t.Error(err)
@@ -136,8 +135,8 @@ func TestEventsCannotBeMissed(t *testing.T) {
 				ended = true // what was written before is read once more
 			default:
 			}
-			var some []Event
-			if err := d.Read(ctx, func(tx *db.Tx) (err error) { some, err = Events(tx, last, 7); return err }); err != nil {
+			var some []feedback.Event
+			if err := d.Read(ctx, func(tx *db.Tx) (err error) { some, err = feedback.Events(tx, last, 7); return err }); err != nil {
 				t.Fatal(err)
 			}
 			for _, e := range some {

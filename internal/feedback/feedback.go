@@ -4,13 +4,17 @@
 // A thread's state on a device is never set; it is derived from facts that are
 // kept with their time and actor (a maintainer recorded it, a commit fixes it,
 // a release carries the fix, the reporter's handset runs it, the reporter says
-// it works). The rules are pure functions in rules.go; the SQL is in the store
-// files. The package does not know trains, rollouts or handsets: package train
+// it works). The rules are pure and lie in feedback/way; the SQL is here. Other
+// nouns of the room have packages of their own beside way. The package does not know trains, rollouts or handsets: package train
 // brings their facts here as plain values. The loop and its words are described
 // in ARCHITECTURE.md.
 package feedback
 
-import "time"
+import (
+	"time"
+
+	"github.com/fridayos/friday/internal/feedback/way"
+)
 
 // Kind is what a thread is.
 type Kind string
@@ -29,32 +33,30 @@ func Kinds() []Kind { return []Kind{Bug, Idea, Question, Talk} }
 // Tracked says whether threads of kind k have a way to go: states on devices.
 func (k Kind) Tracked() bool { return k == Bug || k == Idea }
 
-// State is where a thread stands on one device.
-type State string
+// State is where a thread stands on one device; way holds the rules.
+type State = way.State
 
 // States, in the order of the way.
 const (
-	Reported   State = "reported"
-	Recorded   State = "recorded"
-	NeedsInfo  State = "needs-information"
-	Discussed  State = "under-discussion"
-	Planned    State = "planned"
-	Merged     State = "fix-merged"
-	InRelease  State = "in-release"
-	OnHandset  State = "on-handset"
-	Confirmed  State = "confirmed"
-	StillThere State = "still-broken" // reopened: it is on the fixing build and does not work
-	Declined   State = "declined"
-	Closed     State = "closed"
+	Reported   = way.Reported
+	Recorded   = way.Recorded
+	NeedsInfo  = way.NeedsInfo
+	Discussed  = way.Discussed
+	Planned    = way.Planned
+	Merged     = way.Merged
+	InRelease  = way.InRelease
+	OnHandset  = way.OnHandset
+	Confirmed  = way.Confirmed
+	StillThere = way.StillThere
+	Declined   = way.Declined
+	Closed     = way.Closed
 )
 
 // AllStates lists all states in the order of the way.
-func AllStates() []State {
-	return []State{Reported, Recorded, NeedsInfo, Discussed, Planned, Merged, InRelease, OnHandset, Confirmed, StillThere, Declined, Closed}
-}
+func AllStates() []State { return way.AllStates() }
 
-// Done says whether nothing is left to do on a device in state s.
-func (s State) Done() bool { return s == Confirmed || s == Declined || s == Closed }
+// Markable lists what a maintainer may say of a thread in state s.
+func Markable(s State) []State { return way.Markable(s) }
 
 // Verdict is a member's answer to "does it work now?".
 type Verdict string
@@ -74,24 +76,33 @@ type Build struct {
 }
 
 // AnyDevice is the device of a thread that names none: it may concern all.
-const AnyDevice = ""
+const AnyDevice = way.AnyDevice
 
 // Thread is one report, idea, question or talk.
 type Thread struct {
-	ID        int64
-	Kind      Kind
-	Title     string
-	AuthorID  int64
-	Part      string // app or part of the system: "Camera"
-	Build     string // version the reporter ran, as far as known
-	CreatedAt time.Time
-	LastAt    time.Time // of the last post
-	ClosedAt  time.Time // zero: open
-	Posts     int       // the first one included
-	Votes     int
-	Hidden    bool // by a moderator
-	Devices   []DeviceState
+	ID         int64
+	Kind       Kind
+	Title      string
+	AuthorID   int64  // FormerMember: the account was deleted
+	Part       string // app or part of the system: "Camera"
+	Build      string // version the reporter ran, as far as known
+	Lang       string // BCP 47 tag of what it is written in; empty: not said
+	CreatedAt  time.Time
+	LastAt     time.Time // of the last post
+	ClosedAt   time.Time // zero: open
+	Posts      int       // the first one included
+	Votes      int
+	Hidden     bool  // by a moderator
+	Private    bool  // a security report that only its author and those it names see
+	Locked     bool  // moderators alone may post
+	Pinned     bool  // first in lists
+	MergedInto int64 // thread; 0: it is one by itself
+	AcceptedID int64 // post that answers the question; 0: none
+	Devices    []DeviceState
 }
+
+// FormerMember is the author of what a deleted account wrote.
+const FormerMember int64 = -1
 
 // DeviceState is where a thread stands on one device.
 type DeviceState struct {
@@ -113,28 +124,25 @@ type NewThread struct {
 	AuthorID int64
 	Part     string
 	Build    string
+	Lang     string   // BCP 47 tag; empty: not said
 	Devices  []string // none: AnyDevice
+	Private  bool     // a bug that others could use against people
+	Named    []int64  // maintainers who see a private one from the start; at least one
 }
 
 // Post is one message in a thread.
 type Post struct {
 	ID       int64
 	ThreadID int64
-	AuthorID int64
+	AuthorID int64  // FormerMember: the account was deleted
 	Body     string // Markdown, as written
 	At       time.Time
+	EditedAt time.Time // zero: never
+	Hidden   bool      // by a moderator: others are shown that it was, without its text
 }
 
 // StateChange is one step of a thread's way on a device.
-type StateChange struct {
-	State   State
-	Device  string
-	Release string // with InRelease, OnHandset, Confirmed, StillThere
-	Commit  string // with Merged
-	Reason  string // with Declined, Closed, NeedsInfo, and when a fix was taken back
-	Actor   int64  // member; 0: the train
-	At      time.Time
-}
+type StateChange = way.Step
 
 // Ask is one question to one member: the fix is on your handset, does it work?
 type Ask struct {

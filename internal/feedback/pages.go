@@ -36,10 +36,14 @@ type Page struct {
 
 // PageAt reads page number of a thread and nothing of the others; below 1 it is the first, beyond the
 // last it is the last.
-func PageAt(tx *db.Tx, threadID int64, number int) (Page, error) {
+func PageAt(tx *db.Tx, v Viewer, threadID int64, number int) (Page, error) {
 	p := Page{Number: 1, Pages: 1}
+	threadID, err := v.Sees(tx, threadID)
+	if err != nil {
+		return Page{}, fmt.Errorf("cannot read page %d of thread %d: %w", number, threadID, err)
+	}
 	var last int64
-	err := tx.QueryRow(`SELECT place FROM posts WHERE thread_id = $1 ORDER BY place DESC LIMIT 1`, threadID).Scan(&last)
+	err = tx.QueryRow(`SELECT place FROM posts WHERE thread_id = $1 ORDER BY place DESC LIMIT 1`, threadID).Scan(&last)
 	if errors.Is(err, db.ErrNoRows) {
 		return p, nil
 	}
@@ -56,22 +60,50 @@ func PageAt(tx *db.Tx, threadID int64, number int) (Page, error) {
 	if err != nil {
 		return Page{}, fmt.Errorf("cannot read page %d of thread %d: %w", number, threadID, err)
 	}
+	v.cover(p.Posts)
 	return p, nil
 }
 
 func pageOf(place int64) int { return int(place/pageWeight) + 1 }
 
 // PostByID returns one post and the page of its thread that it stands on.
-func PostByID(tx *db.Tx, id int64) (p Post, page int, err error) {
+func PostByID(tx *db.Tx, v Viewer, id int64) (p Post, page int, err error) {
 	var place int64
-	err = tx.QueryRow(`SELECT `+postColumns+`, place FROM posts WHERE id = $1`, id).Scan(&p.ID, &p.ThreadID, &p.AuthorID, &p.Body, &p.At, &place)
+	err = tx.QueryRow(`SELECT `+postColumns+`, place FROM posts WHERE id = $1`, id).
+		Scan(&p.ID, &p.ThreadID, &p.AuthorID, &p.Body, &p.At, &p.EditedAt, &p.Hidden, &place)
 	if errors.Is(err, db.ErrNoRows) {
 		err = ErrNotFound
+	}
+	if err == nil {
+		_, err = v.Sees(tx, p.ThreadID)
 	}
 	if err != nil {
 		return Post{}, 0, fmt.Errorf("cannot read post %d: %w", id, err)
 	}
-	return p, pageOf(place), nil
+	one := []Post{p}
+	v.cover(one)
+	return one[0], pageOf(place), nil
+}
+
+// cover takes the text of hidden posts away from those who may not read it:
+// all but moderators and their authors.
+func (v Viewer) cover(posts []Post) {
+	for i := range posts {
+		if p := &posts[i]; p.Hidden && !v.all && !v.Moderates && (p.AuthorID != v.Member || v.Member == 0) {
+			p.Body = ""
+		}
+	}
+}
+
+// Paginate gives a thread's posts their places anew, after one changed its
+// weight, came or went.
+func Paginate(tx *db.Tx, threadID int64) error {
+	_, err := tx.Exec(`UPDATE posts SET place = s.before FROM
+		(SELECT id, SUM(weight) OVER (ORDER BY at, id) - weight AS before FROM posts WHERE thread_id = $1) s WHERE posts.id = s.id`, threadID)
+	if err != nil {
+		return fmt.Errorf("cannot lay out the pages of thread %d: %w", threadID, err)
+	}
+	return nil
 }
 
 // placeAfter is where a thread's next post goes.

@@ -8,24 +8,27 @@ import (
 	"github.com/fridayos/friday/internal/db"
 )
 
-const threadColumns = `t.id, t.kind, t.title, t.author_id, t.part, t.build, t.created_at, t.last_at, t.closed_at, t.posts, t.votes, t.hidden`
+const threadColumns = `t.id, t.kind, t.title, t.author_id, t.part, t.build, t.created_at, t.last_at, t.closed_at, t.posts, t.votes, t.hidden,
+	t.private, t.locked, t.pinned, t.merged_into, t.accepted_id, t.lang`
 
 func scanThread(s db.Scanner) (t Thread, err error) {
 	err = s.Scan(&t.ID, (*string)(&t.Kind), &t.Title, &t.AuthorID, &t.Part, &t.Build, &t.CreatedAt, &t.LastAt, &t.ClosedAt,
-		&t.Posts, &t.Votes, &t.Hidden)
+		&t.Posts, &t.Votes, &t.Hidden, &t.Private, &t.Locked, &t.Pinned, &t.MergedInto, &t.AcceptedID, &t.Lang)
 	return t, err
 }
 
-// ByID returns one thread with where it stands on each device.
-func ByID(tx *db.Tx, id int64) (Thread, error) {
-	all, err := query(tx, `SELECT `+threadColumns+` FROM threads t WHERE t.id = $1`, id)
-	if err == nil && len(all) == 0 {
-		err = ErrNotFound
+// ByID returns one thread with where it stands on each device. Of a thread that
+// was merged it returns the one that it went into, whose ID differs from id.
+func ByID(tx *db.Tx, v Viewer, id int64) (Thread, error) {
+	t, err := v.find(tx, id)
+	one := []Thread{t}
+	if err == nil {
+		err = addDevices(tx, one)
 	}
 	if err != nil {
 		return Thread{}, fmt.Errorf("cannot read thread %d: %w", id, err)
 	}
-	return all[0], nil
+	return one[0], nil
 }
 
 // Order of a list.
@@ -47,26 +50,28 @@ type Filter struct {
 	Author   int64
 	Affected int64  // member who has it
 	Release  string // that carries the fix
+	Lang     string
 	Words    string // all of them in the title
-	Hidden   bool   // hidden threads too
+	Hidden   bool   // hidden threads too, for those who may see them
 	Order    Order
 	Limit    int // 0: 50
 	Offset   int
 }
 
-// List returns threads, and whether there are more behind them.
-func List(tx *db.Tx, f Filter) (threads []Thread, more bool, err error) {
+// List returns threads that v may see, and whether there are more behind them.
+// Threads that were merged into another are not among them.
+func List(tx *db.Tx, v Viewer, f Filter) (threads []Thread, more bool, err error) {
 	if f.Limit <= 0 || f.Limit > 200 {
 		f.Limit = 50
 	}
-	where, args := f.where()
-	order := `t.last_at DESC, t.id DESC`
+	where, args := f.where(v)
+	order := `t.pinned DESC, t.last_at DESC, t.id DESC`
 	if f.Order == Hot {
 		order = `t.votes DESC, t.last_at DESC, t.id DESC`
 	}
 	args = append(args, f.Limit+1, max(0, f.Offset))
 	n := len(args)
-	threads, err = query(tx, `SELECT `+threadColumns+` FROM threads t`+where+` ORDER BY `+order+
+	threads, err = query(tx, `SELECT `+threadColumns+` FROM threads t WHERE `+where+` ORDER BY `+order+
 		` LIMIT $`+strconv.Itoa(n-1)+` OFFSET $`+strconv.Itoa(n), args...)
 	if err != nil {
 		return nil, false, fmt.Errorf("cannot list threads: %w", err)
@@ -77,9 +82,9 @@ func List(tx *db.Tx, f Filter) (threads []Thread, more bool, err error) {
 	return threads, false, nil
 }
 
-func (f Filter) where() (string, []any) {
-	var terms []string
-	var args []any
+func (f Filter) where(v Viewer) (string, []any) {
+	args := []any{v.Member}
+	terms := []string{v.clause("$1"), `t.merged_into = 0`}
 	add := func(term string, arg any) {
 		args = append(args, arg)
 		terms = append(terms, strings.ReplaceAll(term, "?", "$"+strconv.Itoa(len(args))))
@@ -89,6 +94,9 @@ func (f Filter) where() (string, []any) {
 	}
 	if f.Part != "" {
 		add(`t.part = ?`, f.Part)
+	}
+	if f.Lang != "" {
+		add(`t.lang = ?`, f.Lang)
 	}
 	if f.Author != 0 {
 		add(`t.author_id = ?`, f.Author)
@@ -123,10 +131,7 @@ func (f Filter) where() (string, []any) {
 		}
 		add(`t.title_key LIKE ? ESCAPE '!'`, "%"+likeSafe.Replace(clean(word))+"%")
 	}
-	if len(terms) == 0 {
-		return "", nil
-	}
-	return ` WHERE ` + strings.Join(terms, ` AND `), args
+	return strings.Join(terms, ` AND `), args
 }
 
 var likeSafe = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
@@ -134,8 +139,15 @@ var likeSafe = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 // query reads threads and then, at once, their devices.
 func query(tx *db.Tx, sql string, args ...any) ([]Thread, error) {
 	threads, err := db.All(tx, scanThread, sql, args...)
-	if err != nil || len(threads) == 0 {
+	if err != nil {
 		return nil, err
+	}
+	return threads, addDevices(tx, threads)
+}
+
+func addDevices(tx *db.Tx, threads []Thread) error {
+	if len(threads) == 0 {
+		return nil
 	}
 	index := map[int64]int{}
 	var ids []string
@@ -153,53 +165,34 @@ func query(tx *db.Tx, sql string, args ...any) ([]Thread, error) {
 	}, `SELECT thread_id, device, state, release, build, reason, affected, reported_at, since
 		FROM thread_devices WHERE thread_id IN (`+strings.Join(ids, `, `)+`) ORDER BY thread_id, device`)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, r := range rows {
 		t := &threads[index[r.thread]]
 		t.Devices = append(t.Devices, r.DeviceState)
 	}
-	return threads, nil
+	return nil
 }
 
-const postColumns = `id, thread_id, author_id, body, at`
+const postColumns = `id, thread_id, author_id, body, at, edited_at, hidden`
 
 func scanPost(s db.Scanner) (p Post, err error) {
-	err = s.Scan(&p.ID, &p.ThreadID, &p.AuthorID, &p.Body, &p.At)
+	err = s.Scan(&p.ID, &p.ThreadID, &p.AuthorID, &p.Body, &p.At, &p.EditedAt, &p.Hidden)
 	return p, err
 }
 
 // Posts returns a thread's posts, oldest first.
-func Posts(tx *db.Tx, threadID int64) ([]Post, error) {
-	posts, err := db.All(tx, scanPost, `SELECT `+postColumns+` FROM posts WHERE thread_id = $1 ORDER BY id`, threadID)
+func Posts(tx *db.Tx, v Viewer, threadID int64) ([]Post, error) {
+	threadID, err := v.Sees(tx, threadID)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the posts of thread %d: %w", threadID, err)
 	}
-	return posts, nil
-}
-
-// Stake is what one member has to do with one thread.
-type Stake struct {
-	Voted, Watches bool
-	Devices        []string // where the member has it
-	Objected       bool     // the author's one objection is spent
-}
-
-// StakeOf returns what a member has to do with a thread.
-func StakeOf(tx *db.Tx, threadID, memberID int64) (s Stake, err error) {
-	var votes, watches, objections int
-	err = tx.QueryRow(`SELECT (SELECT COUNT(*) FROM thread_votes WHERE thread_id = $1 AND member_id = $2),
-		(SELECT COUNT(*) FROM thread_watches WHERE thread_id = $1 AND member_id = $2),
-		(SELECT COUNT(*) FROM thread_facts WHERE thread_id = $1 AND kind = 'objected')`,
-		threadID, memberID).Scan(&votes, &watches, &objections)
-	if err == nil {
-		s.Voted, s.Watches, s.Objected = votes > 0, watches > 0, objections > 0
-		s.Devices, err = texts(tx, `SELECT device FROM thread_affected WHERE thread_id = $1 AND member_id = $2 ORDER BY device`, threadID, memberID)
-	}
+	posts, err := db.All(tx, scanPost, `SELECT `+postColumns+` FROM posts WHERE thread_id = $1 ORDER BY at, id`, threadID)
 	if err != nil {
-		return s, fmt.Errorf("cannot read a member's part in thread %d: %w", threadID, err)
+		return nil, fmt.Errorf("cannot read the posts of thread %d: %w", threadID, err)
 	}
-	return s, nil
+	v.cover(posts)
+	return posts, nil
 }
 
 func texts(tx *db.Tx, sql string, args ...any) ([]string, error) {

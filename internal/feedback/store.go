@@ -3,10 +3,13 @@ package feedback
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/language"
 
 	"github.com/fridayos/friday/internal/db"
 )
@@ -48,7 +51,8 @@ func clean(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
-func checkBody(body string) (string, error) {
+// CheckBody returns what a member wrote as it is kept, or an *InputError.
+func CheckBody(body string) (string, error) {
 	body = strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(body, "\uFFFD"), "\r\n", "\n"))
 	body = strings.ReplaceAll(body, "\x00", "") // PostgreSQL keeps none
 	switch n := utf8.RuneCountInString(body); {
@@ -63,7 +67,7 @@ func checkBody(body string) (string, error) {
 func checkReason(s State, reason string) (string, error) {
 	reason = clean(reason)
 	switch n := utf8.RuneCountInString(reason); {
-	case n == 0 && needsReason(s):
+	case n == 0 && s.NeedsReason():
 		return "", wrong("reason", "Say why: whoever reported it reads this.")
 	case n > MaxReason:
 		return "", wrong("reason", "The reason has %d characters; at most %d fit.", n, MaxReason)
@@ -71,7 +75,8 @@ func checkReason(s State, reason string) (string, error) {
 	return reason, nil
 }
 
-func (n *NewThread) check() (err error) {
+// Check trims what was written and says what is wrong with it.
+func (n *NewThread) Check() (err error) {
 	n.Title, n.Build = clean(n.Title), clean(n.Build)
 	switch chars := utf8.RuneCountInString(n.Title); {
 	case !slices.Contains(Kinds(), n.Kind):
@@ -88,26 +93,63 @@ func (n *NewThread) check() (err error) {
 		return wrong("device", "Choose at most %d devices.", MaxDevices)
 	case utf8.RuneCountInString(n.Build) > 64:
 		return wrong("build", "The build's name is too long; it looks like 26.11.27.")
+	case n.Private && n.Kind != Bug:
+		return wrong("private", "Only a bug can be private.")
+	case n.Private && len(n.Named) == 0:
+		return wrong("private", "There is no maintainer yet who could read a private report.")
 	}
-	n.Body, err = checkBody(n.Body)
+	if n.Lang, err = checkLang(n.Lang); err != nil {
+		return err
+	}
+	n.Body, err = CheckBody(n.Body)
 	return err
 }
+
+// checkLang returns a language tag in its canonical form.
+func checkLang(tag string) (string, error) {
+	if tag == "" {
+		return "", nil
+	}
+	parsed, err := language.Parse(tag)
+	if err != nil || len(tag) > 35 { // the longest that RFC 5646 expects
+		return "", wrong("lang", "This is no language tag; English is en, 中文 is zh.")
+	}
+	return parsed.String(), nil
+}
+
+// Numbers of private threads lie apart from the dense ones, at random, so that a
+// missing number does not tell that there is something to find.
+const (
+	privateFrom  = 1_000_000_000
+	privateUntil = 2_000_000_000
+)
 
 // New files a thread. Its author votes for it, watches it, and has it on the
 // devices named.
 func New(tx *db.Tx, n NewThread) (Thread, error) {
-	if err := n.check(); err != nil {
+	if err := n.Check(); err != nil {
 		return Thread{}, err
 	}
 	var id int64
-	if err := tx.QueryRow(`SELECT COALESCE(MAX(id), 0) + 1 FROM threads`).Scan(&id); err != nil {
+	if err := tx.QueryRow(`SELECT COALESCE(MAX(id), 0) + 1 FROM threads WHERE id < $1`, privateFrom).Scan(&id); err != nil {
 		return Thread{}, fmt.Errorf("cannot file thread: %w", err)
 	}
-	if _, err := tx.Exec(`INSERT INTO threads (id, kind, title, title_key, author_id, part, build, created_at, last_at, closed_at, posts, votes, hidden)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 0, 0, 0, FALSE)`,
-		id, string(n.Kind), n.Title, strings.ToLower(n.Title), n.AuthorID, n.Part, n.Build, tx.Now()); err != nil {
+	if n.Private {
+		id = privateFrom + rand.Int64N(privateUntil-privateFrom)
+	}
+	if _, err := tx.Exec(`INSERT INTO threads (id, kind, title, title_key, author_id, part, build, created_at, last_at, closed_at, posts, votes, hidden, private, lang)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 0, 0, 1, FALSE, $9, $10)`,
+		id, string(n.Kind), n.Title, strings.ToLower(n.Title), n.AuthorID, n.Part, n.Build, tx.Now(), n.Private, n.Lang); err != nil {
 		return Thread{}, fmt.Errorf("cannot file thread: %w", err)
 	}
+	if n.Private {
+		for _, m := range n.Named {
+			if err := AddNamed(tx, id, m, n.AuthorID); err != nil {
+				return Thread{}, err
+			}
+		}
+	}
+	author := Viewer{Member: n.AuthorID}
 	p, err := addPost(tx, id, n.AuthorID, n.Body)
 	if err != nil {
 		return Thread{}, err
@@ -115,8 +157,11 @@ func New(tx *db.Tx, n NewThread) (Thread, error) {
 	if err := Record(tx, Event{ThreadID: id, Kind: EventFiled, Actor: n.AuthorID, PostID: p.ID}); err != nil {
 		return Thread{}, err
 	}
-	if err := Vote(tx, id, n.AuthorID, true); err != nil {
+	if err := mention(tx, p); err != nil {
 		return Thread{}, err
+	}
+	if _, err := tx.Exec(`INSERT INTO thread_votes (thread_id, member_id, at) VALUES ($1, $2, $3)`, id, n.AuthorID, tx.Now()); err != nil {
+		return Thread{}, fmt.Errorf("cannot file thread: %w", err)
 	}
 	if n.Kind.Tracked() {
 		devices := slices.Compact(slices.Sorted(slices.Values(n.Devices)))
@@ -124,7 +169,7 @@ func New(tx *db.Tx, n NewThread) (Thread, error) {
 			devices = []string{AnyDevice}
 		}
 		for _, device := range devices {
-			if _, err := affect(tx, id, n.AuthorID, device); err != nil {
+			if _, err := Affect(tx, id, n.AuthorID, device); err != nil {
 				return Thread{}, err
 			}
 		}
@@ -132,103 +177,51 @@ func New(tx *db.Tx, n NewThread) (Thread, error) {
 			return Thread{}, err
 		}
 	}
-	return ByID(tx, id)
+	return ByID(tx, author, id)
 }
 
-// Reply adds a post. Its author watches the thread.
-func Reply(tx *db.Tx, threadID, authorID int64, body string) (Post, error) {
-	body, err := checkBody(body)
+// Reply adds a post of the viewer's, who watches the thread from then on unless
+// it is muted. It may quote posts that the viewer sees, of any thread.
+func Reply(tx *db.Tx, v Viewer, threadID int64, body string, quotes ...int64) (Post, error) {
+	body, err := CheckBody(body)
 	if err != nil {
 		return Post{}, err
 	}
-	if err := exists(tx, threadID); err != nil {
+	t, err := v.find(tx, threadID)
+	if err != nil {
 		return Post{}, fmt.Errorf("cannot reply to thread %d: %w", threadID, err)
 	}
-	p, err := addPost(tx, threadID, authorID, body)
+	if t.Locked && !v.Moderates {
+		return Post{}, wrong("body", "This thread is locked: nobody but moderators can write here.")
+	}
+	p, err := addPost(tx, t.ID, v.Member, body)
 	if err != nil {
 		return Post{}, err
 	}
-	return p, Record(tx, Event{ThreadID: threadID, Kind: EventPosted, Actor: authorID, PostID: p.ID})
+	if err := Record(tx, Event{ThreadID: t.ID, Kind: EventPosted, Actor: v.Member, PostID: p.ID}); err != nil {
+		return Post{}, err
+	}
+	if err := mention(tx, p); err != nil {
+		return Post{}, err
+	}
+	return p, quote(tx, v, p, quotes)
 }
 
 func addPost(tx *db.Tx, threadID, authorID int64, body string) (Post, error) {
 	p := Post{ID: db.NewID(), ThreadID: threadID, AuthorID: authorID, Body: body, At: tx.Now()}
 	place, err := placeAfter(tx, threadID)
-	if err != nil {
-		return Post{}, fmt.Errorf("cannot reply to thread %d: %w", threadID, err)
+	if err == nil {
+		_, err = tx.Exec(`INSERT INTO posts (id, thread_id, author_id, body, at, weight, place) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			p.ID, threadID, authorID, body, p.At, weigh(body), place)
 	}
-	if _, err := tx.Exec(`INSERT INTO posts (id, thread_id, author_id, body, at, weight, place) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		p.ID, threadID, authorID, body, p.At, weigh(body), place); err != nil {
-		return Post{}, fmt.Errorf("cannot reply to thread %d: %w", threadID, err)
+	if err == nil {
+		_, err = tx.Exec(`UPDATE threads SET posts = posts + 1, last_at = $2 WHERE id = $1`, threadID, p.At)
 	}
-	if _, err := tx.Exec(`UPDATE threads SET posts = posts + 1, last_at = $2 WHERE id = $1`, threadID, p.At); err != nil {
-		return Post{}, fmt.Errorf("cannot reply to thread %d: %w", threadID, err)
-	}
-	return p, Watch(tx, threadID, authorID, true)
-}
-
-// Vote sets or takes back a member's one vote.
-func Vote(tx *db.Tx, threadID, memberID int64, on bool) error {
-	if err := exists(tx, threadID); err != nil {
-		return fmt.Errorf("cannot vote for thread %d: %w", threadID, err)
-	}
-	var changed int64
-	var err error
-	if on {
-		changed, err = tx.Exec(`INSERT INTO thread_votes (thread_id, member_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-			threadID, memberID, tx.Now())
-	} else {
-		changed, err = tx.Exec(`DELETE FROM thread_votes WHERE thread_id = $1 AND member_id = $2`, threadID, memberID)
-		changed = -changed
-	}
-	if err == nil && changed != 0 {
-		_, err = tx.Exec(`UPDATE threads SET votes = votes + $2 WHERE id = $1`, threadID, changed)
+	if err == nil {
+		_, err = tx.Exec(`INSERT INTO thread_watches (thread_id, member_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, threadID, authorID, p.At)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot vote for thread %d: %w", threadID, err)
+		return Post{}, fmt.Errorf("cannot write to thread %d: %w", threadID, err)
 	}
-	return nil
-}
-
-// Watch sets or ends a member's watch.
-func Watch(tx *db.Tx, threadID, memberID int64, on bool) error {
-	err := exists(tx, threadID)
-	if err == nil && on {
-		_, err = tx.Exec(`INSERT INTO thread_watches (thread_id, member_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-			threadID, memberID, tx.Now())
-	} else if err == nil {
-		_, err = tx.Exec(`DELETE FROM thread_watches WHERE thread_id = $1 AND member_id = $2`, threadID, memberID)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot watch thread %d: %w", threadID, err)
-	}
-	return nil
-}
-
-// Hide takes a thread out of sight of all but moderators, or puts it back.
-func Hide(tx *db.Tx, threadID, actor int64, hidden bool) error {
-	t, err := ByID(tx, threadID)
-	if err != nil || t.Hidden == hidden {
-		return err
-	}
-	if _, err := tx.Exec(`UPDATE threads SET hidden = $2 WHERE id = $1`, threadID, hidden); err != nil {
-		return fmt.Errorf("cannot hide thread %d: %w", threadID, err)
-	}
-	kind := EventShown
-	if hidden {
-		kind = EventHidden
-	}
-	return Record(tx, Event{ThreadID: threadID, Kind: kind, Actor: actor})
-}
-
-// exists is ErrNotFound when there is no such thread.
-func exists(tx *db.Tx, threadID int64) error {
-	var n int
-	if err := tx.QueryRow(`SELECT COUNT(*) FROM threads WHERE id = $1`, threadID).Scan(&n); err != nil {
-		return err
-	}
-	if n == 0 {
-		return ErrNotFound
-	}
-	return nil
+	return p, nil
 }

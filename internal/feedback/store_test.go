@@ -1,4 +1,4 @@
-package feedback
+package feedback_test
 
 import (
 	"errors"
@@ -6,157 +6,66 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/db/dbtest"
+	"github.com/fridayos/friday/internal/feedback"
+	. "github.com/fridayos/friday/internal/feedback/feedbacktest"
+	"github.com/fridayos/friday/internal/feedback/stake"
 )
-
-const (
-	ana        = int64(1) // reports on umi
-	ben        = int64(2) // has it on umi too
-	cem        = int64(3) // watches
-	maintainer = int64(9)
-)
-
-// story is a database with a clock that goes on an hour a step.
-type story struct {
-	t   *testing.T
-	d   *db.DB
-	now time.Time
-}
-
-func newStory(t *testing.T, d *db.DB) *story {
-	s := &story{t, d, time.Date(2026, 11, 16, 9, 0, 0, 0, time.UTC)}
-	d.SetClock(func() time.Time { return s.now })
-	return s
-}
-
-// do runs fn in a transaction of its own, an hour after the last one.
-func (s *story) do(fn func(tx *db.Tx) error) error {
-	s.t.Helper()
-	s.now = s.now.Add(time.Hour)
-	return s.d.Write(s.t.Context(), fn)
-}
-
-func (s *story) must(fn func(tx *db.Tx) error) {
-	s.t.Helper()
-	if err := s.do(fn); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *story) bug(devices ...string) (id int64) {
-	s.t.Helper()
-	s.must(func(tx *db.Tx) error {
-		t, err := New(tx, NewThread{Kind: Bug, Title: "Camera closes at 5x zoom", Body: "It just *closes*.", AuthorID: ana, Part: "Camera", Devices: devices})
-		id = t.ID
-		return err
-	})
-	return id
-}
-
-func (s *story) thread(id int64) (t Thread) {
-	s.t.Helper()
-	s.must(func(tx *db.Tx) (err error) { t, err = ByID(tx, id); return err })
-	return t
-}
-
-func (s *story) state(id int64, device string) State {
-	s.t.Helper()
-	for _, d := range s.thread(id).Devices {
-		if d.Device == device {
-			return d.State
-		}
-	}
-	return ""
-}
-
-func (s *story) want(id int64, device string, state State) {
-	s.t.Helper()
-	if got := s.state(id, device); got != state {
-		s.t.Fatalf("on %q the thread is %q, expected %q", device, got, state)
-	}
-}
-
-func (s *story) runs(member int64, b Build) (asks []Ask) {
-	s.t.Helper()
-	s.must(func(tx *db.Tx) (err error) { asks, err = HandsetRuns(tx, member, b); return err })
-	return asks
-}
-
-func (s *story) asked(member int64) (asks []Ask) {
-	s.t.Helper()
-	s.must(func(tx *db.Tx) (err error) { asks, err = OpenAsks(tx, member); return err })
-	return asks
-}
-
-var (
-	umi1  = Build{"b1", "umi", "26.11.20", 100}
-	umi2  = Build{"b2", "umi", "26.11.27", 200}
-	umi3  = Build{"b3", "umi", "26.12.4", 300}
-	hlte2 = Build{"h2", "hlte", "26.11.27", 200}
-)
-
-// fixedIn brings a thread from reported into a release on the builds given.
-func (s *story) fixedIn(id int64, builds ...Build) {
-	s.t.Helper()
-	s.must(func(tx *db.Tx) error { return FixMerged(tx, id, "c1") })
-	for _, b := range builds {
-		s.must(func(tx *db.Tx) error { return FixInRelease(tx, id, b.Version, b) })
-	}
-}
 
 func TestTheWholeWay(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug("umi")
+		s := New(t, d)
+		id := s.Bug("umi")
 		if id != 1 {
 			t.Fatalf("the first thread is %d, expected 1", id)
 		}
-		s.want(id, "umi", Reported)
-		s.must(func(tx *db.Tx) error { return Mark(tx, id, maintainer, Recorded, AnyDevice, "") })
-		s.runs(ana, umi1)
-		s.fixedIn(id, umi2)
-		s.want(id, "umi", InRelease)
-		if asks := s.asked(ana); len(asks) > 0 {
+		s.Want(id, "umi", feedback.Reported)
+		s.Must(func(tx *db.Tx) error {
+			return feedback.Mark(tx, Maintainer, id, feedback.Word{State: feedback.Recorded, Reason: ""})
+		})
+		s.Runs(Ana, Umi1)
+		s.FixedIn(id, Umi2)
+		s.Want(id, "umi", feedback.InRelease)
+		if asks := s.Asked(Ana); len(asks) > 0 {
 			t.Fatalf("asked before the handset has the build: %+v", asks)
 		}
-		if asks := s.runs(ana, umi1); len(asks) > 0 {
+		if asks := s.Runs(Ana, Umi1); len(asks) > 0 {
 			t.Fatalf("asked on an older build: %+v", asks)
 		}
-		if asks := s.runs(ana, hlte2); len(asks) > 0 {
+		if asks := s.Runs(Ana, Hlte2); len(asks) > 0 {
 			t.Fatalf("asked on another device: %+v", asks)
 		}
-		if asks := s.runs(ana, umi2); len(asks) != 1 || asks[0].Release != "26.11.27" || asks[0].Device != "umi" {
+		if asks := s.Runs(Ana, Umi2); len(asks) != 1 || asks[0].Release != "26.11.27" || asks[0].Device != "umi" {
 			t.Fatalf("on the fixing build %+v was asked, expected one question about 26.11.27", asks)
 		}
-		if asks := s.runs(ana, umi2); len(asks) > 0 {
+		if asks := s.Runs(Ana, Umi2); len(asks) > 0 {
 			t.Fatalf("asked twice: %+v", asks)
 		}
-		s.want(id, "umi", OnHandset)
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ana, "umi", Works) })
-		s.want(id, "umi", Confirmed)
-		th := s.thread(id)
+		s.Want(id, "umi", feedback.OnHandset)
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ana), id, "umi", feedback.Works) })
+		s.Want(id, "umi", feedback.Confirmed)
+		th := s.Thread(id)
 		if th.ClosedAt.IsZero() {
 			t.Error("the thread is open, expected it to close with its only device")
 		}
 		if days, ok := th.Days(); !ok || days <= 0 || days > 1 {
 			t.Errorf("days to the confirmed fix: %v, %v", days, ok)
 		}
-		var way []StateChange
-		s.must(func(tx *db.Tx) (err error) { way, err = States(tx, id); return err })
-		var states []State
+		var way []feedback.StateChange
+		s.Must(func(tx *db.Tx) (err error) { way, err = feedback.States(tx, feedback.Everything(), id); return err })
+		var states []feedback.State
 		for i, c := range way {
 			states = append(states, c.State)
 			if i > 0 && !c.At.After(way[i-1].At) {
 				t.Errorf("step %d, %s, is at %v, not after the step before it", i, c.State, c.At)
 			}
 		}
-		if want := []State{Reported, Recorded, Merged, InRelease, OnHandset, Confirmed}; !slices.Equal(states, want) {
+		if want := []feedback.State{feedback.Reported, feedback.Recorded, feedback.Merged, feedback.InRelease, feedback.OnHandset, feedback.Confirmed}; !slices.Equal(states, want) {
 			t.Errorf("the way is %v, expected %v", states, want)
 		}
-		if err := s.do(func(tx *db.Tx) error { return Answer(tx, id, ana, "umi", Works) }); !errors.Is(err, ErrNoAsk) {
+		if err := s.Do(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ana), id, "umi", feedback.Works) }); !errors.Is(err, feedback.ErrNoAsk) {
 			t.Errorf("a second answer gives %v, expected ErrNoAsk", err)
 		}
 	})
@@ -164,26 +73,26 @@ func TestTheWholeWay(t *testing.T) {
 
 func TestWhoIsAsked(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug("umi")
-		s.must(func(tx *db.Tx) error { return MeToo(tx, id, ben, "umi") })
-		s.must(func(tx *db.Tx) error { return Watch(tx, id, cem, true) })
-		s.fixedIn(id, umi2)
+		s := New(t, d)
+		id := s.Bug("umi")
+		s.Must(func(tx *db.Tx) error { return stake.MeToo(tx, As(Ben), id, "umi") })
+		s.Must(func(tx *db.Tx) error { return stake.Watch(tx, As(Cem), id, true) })
+		s.FixedIn(id, Umi2)
 		for _, c := range []struct {
 			member int64
 			asks   int
-		}{{ana, 1}, {ben, 1}, {cem, 1}, {4, 0}} {
-			if got := len(s.runs(c.member, umi3)); got != c.asks { // a later build has it too
+		}{{Ana, 1}, {Ben, 1}, {Cem, 1}, {4, 0}} {
+			if got := len(s.Runs(c.member, Umi3)); got != c.asks { // a later build has it too
 				t.Errorf("member %d gets %d questions, expected %d", c.member, got, c.asks)
 			}
 		}
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ana, "umi", Works) })
-		s.want(id, "umi", Confirmed)
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, cem, "umi", Unsure) })
-		s.want(id, "umi", Confirmed)
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ben, "umi", Broken) }) // on umi3: has the fix
-		s.want(id, "umi", StillThere)
-		if th := s.thread(id); !th.ClosedAt.IsZero() {
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ana), id, "umi", feedback.Works) })
+		s.Want(id, "umi", feedback.Confirmed)
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Cem), id, "umi", feedback.Unsure) })
+		s.Want(id, "umi", feedback.Confirmed)
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ben), id, "umi", feedback.Broken) }) // on Umi3: has the fix
+		s.Want(id, "umi", feedback.StillThere)
+		if th := s.Thread(id); !th.ClosedAt.IsZero() {
 			t.Error("the thread is closed, expected it open again")
 		}
 	})
@@ -191,60 +100,60 @@ func TestWhoIsAsked(t *testing.T) {
 
 func TestWatcherAloneIsNotTheReporter(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug("umi")
-		s.must(func(tx *db.Tx) error { return Watch(tx, id, cem, true) })
-		s.fixedIn(id, umi2)
-		s.runs(cem, umi2)
-		s.want(id, "umi", InRelease)
-		s.runs(ana, umi2)
-		s.want(id, "umi", OnHandset)
+		s := New(t, d)
+		id := s.Bug("umi")
+		s.Must(func(tx *db.Tx) error { return stake.Watch(tx, As(Cem), id, true) })
+		s.FixedIn(id, Umi2)
+		s.Runs(Cem, Umi2)
+		s.Want(id, "umi", feedback.InRelease)
+		s.Runs(Ana, Umi2)
+		s.Want(id, "umi", feedback.OnHandset)
 	})
 }
 
 func TestStillBroken(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug("umi")
-		s.must(func(tx *db.Tx) error { return MeToo(tx, id, ben, "umi") })
-		s.fixedIn(id, umi2)
-		s.runs(ana, umi2)
-		s.runs(ben, umi2)
-		s.runs(ana, umi1) // went back to the older build before answering
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ana, "umi", Broken) })
-		s.want(id, "umi", OnHandset)
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ben, "umi", Broken) })
-		s.want(id, "umi", StillThere)
-		if asks := s.asked(ben); len(asks) > 0 {
+		s := New(t, d)
+		id := s.Bug("umi")
+		s.Must(func(tx *db.Tx) error { return stake.MeToo(tx, As(Ben), id, "umi") })
+		s.FixedIn(id, Umi2)
+		s.Runs(Ana, Umi2)
+		s.Runs(Ben, Umi2)
+		s.Runs(Ana, Umi1) // went back to the older build before answering
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ana), id, "umi", feedback.Broken) })
+		s.Want(id, "umi", feedback.OnHandset)
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ben), id, "umi", feedback.Broken) })
+		s.Want(id, "umi", feedback.StillThere)
+		if asks := s.Asked(Ben); len(asks) > 0 {
 			t.Errorf("still asked: %+v", asks)
 		}
-		s.must(func(tx *db.Tx) error { return FixInRelease(tx, id, umi2.Version, umi2) }) // said again
-		s.want(id, "umi", StillThere)
-		s.must(func(tx *db.Tx) error { return FixMerged(tx, id, "c2") })
-		s.must(func(tx *db.Tx) error { return FixInRelease(tx, id, umi3.Version, umi3) })
-		if asks := s.runs(ben, umi3); len(asks) != 1 || asks[0].Release != "26.12.4" {
+		s.Must(func(tx *db.Tx) error { return feedback.FixInRelease(tx, id, Umi2.Version, Umi2) }) // said again
+		s.Want(id, "umi", feedback.StillThere)
+		s.Must(func(tx *db.Tx) error { return feedback.FixMerged(tx, id, "c2") })
+		s.Must(func(tx *db.Tx) error { return feedback.FixInRelease(tx, id, Umi3.Version, Umi3) })
+		if asks := s.Runs(Ben, Umi3); len(asks) != 1 || asks[0].Release != "26.12.4" {
 			t.Fatalf("after the second try %+v was asked, expected one question about 26.12.4", asks)
 		}
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ben, "umi", Works) })
-		s.want(id, "umi", Confirmed)
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ben), id, "umi", feedback.Works) })
+		s.Want(id, "umi", feedback.Confirmed)
 	})
 }
 
 func TestEachDeviceOnItsOwn(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug("umi", "hlte")
-		s.fixedIn(id, umi2, hlte2)
-		s.runs(ana, umi2)
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ana, "umi", Works) })
-		s.want(id, "umi", Confirmed)
-		s.want(id, "hlte", InRelease)
-		if th := s.thread(id); !th.ClosedAt.IsZero() {
+		s := New(t, d)
+		id := s.Bug("umi", "hlte")
+		s.FixedIn(id, Umi2, Hlte2)
+		s.Runs(Ana, Umi2)
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ana), id, "umi", feedback.Works) })
+		s.Want(id, "umi", feedback.Confirmed)
+		s.Want(id, "hlte", feedback.InRelease)
+		if th := s.Thread(id); !th.ClosedAt.IsZero() {
 			t.Error("the thread is closed while hlte waits")
 		}
-		s.runs(ana, hlte2)
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ana, "hlte", Works) })
-		if th := s.thread(id); th.ClosedAt.IsZero() {
+		s.Runs(Ana, Hlte2)
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ana), id, "hlte", feedback.Works) })
+		if th := s.Thread(id); th.ClosedAt.IsZero() {
 			t.Error("the thread is open, expected it closed with its last device")
 		}
 	})
@@ -252,97 +161,107 @@ func TestEachDeviceOnItsOwn(t *testing.T) {
 
 func TestReleasedToHandsetsThatHaveItAlready(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug() // names no device
-		s.runs(ana, umi2)
-		s.fixedIn(id, umi2)
-		if asks := s.asked(ana); len(asks) != 1 {
+		s := New(t, d)
+		id := s.Bug() // names no device
+		s.Runs(Ana, Umi2)
+		s.FixedIn(id, Umi2)
+		if asks := s.Asked(Ana); len(asks) != 1 {
 			t.Fatalf("%d questions, expected one: the handset runs the build already", len(asks))
 		}
-		s.want(id, AnyDevice, OnHandset)
-		s.must(func(tx *db.Tx) error { return Answer(tx, id, ana, "umi", Works) })
-		s.want(id, AnyDevice, Confirmed)
+		s.Want(id, feedback.AnyDevice, feedback.OnHandset)
+		s.Must(func(tx *db.Tx) error { return feedback.Answer(tx, As(Ana), id, "umi", feedback.Works) })
+		s.Want(id, feedback.AnyDevice, feedback.Confirmed)
 	})
 }
 
 func TestRetracted(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug("umi")
-		s.must(func(tx *db.Tx) error { return Mark(tx, id, maintainer, Planned, AnyDevice, "") })
-		s.fixedIn(id, umi2)
-		s.runs(ana, umi2)
+		s := New(t, d)
+		id := s.Bug("umi")
+		s.Must(func(tx *db.Tx) error {
+			return feedback.Mark(tx, Maintainer, id, feedback.Word{State: feedback.Planned, Reason: ""})
+		})
+		s.FixedIn(id, Umi2)
+		s.Runs(Ana, Umi2)
 		for range 2 {
-			s.must(func(tx *db.Tx) error { return FixRetracted(tx, id, "c1") })
+			s.Must(func(tx *db.Tx) error { return feedback.FixRetracted(tx, id, "c1") })
 		}
-		s.want(id, "umi", Planned)
-		if asks := s.asked(ana); len(asks) > 0 {
+		s.Want(id, "umi", feedback.Planned)
+		if asks := s.Asked(Ana); len(asks) > 0 {
 			t.Errorf("still asked about a fix that was taken back: %+v", asks)
 		}
-		s.fixedIn(id, umi3) // the same commit once more
-		s.want(id, "umi", InRelease)
+		s.FixedIn(id, Umi3) // the same commit once more
+		s.Want(id, "umi", feedback.InRelease)
 	})
 }
 
 func TestMarksNeedReasons(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug("umi")
-		var input *InputError
-		for _, st := range []State{Declined, Closed, NeedsInfo} {
-			if err := s.do(func(tx *db.Tx) error { return Mark(tx, id, maintainer, st, AnyDevice, " ") }); !errors.As(err, &input) || input.Field != "reason" {
+		s := New(t, d)
+		id := s.Bug("umi")
+		var input *feedback.InputError
+		for _, st := range []feedback.State{feedback.Declined, feedback.Closed, feedback.NeedsInfo} {
+			if err := s.Do(func(tx *db.Tx) error { return feedback.Mark(tx, Maintainer, id, feedback.Word{State: st, Reason: " "}) }); !errors.As(err, &input) || input.Field != "reason" {
 				t.Errorf("%s without a reason gives %v, expected an error on the reason", st, err)
 			}
 		}
-		s.must(func(tx *db.Tx) error { return Mark(tx, id, maintainer, Declined, AnyDevice, "The lens has no more.") })
-		if th := s.thread(id); th.ClosedAt.IsZero() || th.Devices[0].Reason != "The lens has no more." {
+		s.Must(func(tx *db.Tx) error {
+			return feedback.Mark(tx, Maintainer, id, feedback.Word{State: feedback.Declined, Reason: "The lens has no more."})
+		})
+		if th := s.Thread(id); th.ClosedAt.IsZero() || th.Devices[0].Reason != "The lens has no more." {
 			t.Errorf("declined: %+v", th)
 		}
-		if err := s.do(func(tx *db.Tx) error { return Object(tx, id, ben, "But it has.") }); err == nil {
+		if err := s.Do(func(tx *db.Tx) error { return feedback.Object(tx, As(Ben), id, "But it has.") }); err == nil {
 			t.Error("someone else could object")
 		}
-		s.must(func(tx *db.Tx) error { return Object(tx, id, ana, "But it has.") })
-		s.want(id, "umi", Discussed)
-		s.must(func(tx *db.Tx) error { return Mark(tx, id, maintainer, Closed, AnyDevice, "It has not.") })
-		if err := s.do(func(tx *db.Tx) error { return Object(tx, id, ana, "But.") }); err == nil {
+		s.Must(func(tx *db.Tx) error { return feedback.Object(tx, As(Ana), id, "But it has.") })
+		s.Want(id, "umi", feedback.Discussed)
+		s.Must(func(tx *db.Tx) error {
+			return feedback.Mark(tx, Maintainer, id, feedback.Word{State: feedback.Closed, Reason: "It has not."})
+		})
+		if err := s.Do(func(tx *db.Tx) error { return feedback.Object(tx, As(Ana), id, "But.") }); err == nil {
 			t.Error("the reporter could object twice")
 		}
-		s.must(func(tx *db.Tx) error { return Mark(tx, id, maintainer, Recorded, AnyDevice, "") })
-		s.fixedIn(id, umi2)
-		if err := s.do(func(tx *db.Tx) error { return Mark(tx, id, maintainer, Closed, AnyDevice, "No.") }); err == nil {
-			t.Error("a maintainer could close a thread whose fix is in a release")
+		s.Must(func(tx *db.Tx) error {
+			return feedback.Mark(tx, Maintainer, id, feedback.Word{State: feedback.Recorded, Reason: ""})
+		})
+		s.FixedIn(id, Umi2)
+		if err := s.Do(func(tx *db.Tx) error {
+			return feedback.Mark(tx, Maintainer, id, feedback.Word{State: feedback.Closed, Reason: "No."})
+		}); err == nil {
+			t.Error("a Maintainer could close a thread whose fix is in a release")
 		}
 	})
 }
 
 func TestVotes(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		id := s.bug("umi")
+		s := New(t, d)
+		id := s.Bug("umi")
 		for i, step := range []struct {
 			do    func(tx *db.Tx) error
 			votes int
 		}{
-			{func(tx *db.Tx) error { return Vote(tx, id, ana, true) }, 1}, // the author's counts from the start
-			{func(tx *db.Tx) error { return Vote(tx, id, ben, true) }, 2},
-			{func(tx *db.Tx) error { return Vote(tx, id, ben, true) }, 2},
-			{func(tx *db.Tx) error { return MeToo(tx, id, ben, "umi") }, 2},
-			{func(tx *db.Tx) error { return MeToo(tx, id, cem, "hlte") }, 3},
-			{func(tx *db.Tx) error { return Vote(tx, id, cem, false) }, 2},
-			{func(tx *db.Tx) error { return Vote(tx, id, cem, false) }, 2},
+			{func(tx *db.Tx) error { return stake.Vote(tx, As(Ana), id, true) }, 1}, // the author's counts from the start
+			{func(tx *db.Tx) error { return stake.Vote(tx, As(Ben), id, true) }, 2},
+			{func(tx *db.Tx) error { return stake.Vote(tx, As(Ben), id, true) }, 2},
+			{func(tx *db.Tx) error { return stake.MeToo(tx, As(Ben), id, "umi") }, 2},
+			{func(tx *db.Tx) error { return stake.MeToo(tx, As(Cem), id, "hlte") }, 3},
+			{func(tx *db.Tx) error { return stake.Vote(tx, As(Cem), id, false) }, 2},
+			{func(tx *db.Tx) error { return stake.Vote(tx, As(Cem), id, false) }, 2},
 		} {
-			s.must(step.do)
-			if got := s.thread(id).Votes; got != step.votes {
+			s.Must(step.do)
+			if got := s.Thread(id).Votes; got != step.votes {
 				t.Errorf("after step %d there are %d votes, expected %d", i, got, step.votes)
 			}
 		}
-		if got := s.thread(id).Devices; len(got) != 2 || got[1].Device != "umi" || got[1].Affected != 2 {
+		if got := s.Thread(id).Devices; len(got) != 2 || got[1].Device != "umi" || got[1].Affected != 2 {
 			t.Errorf("devices: %+v", got)
 		}
-		if err := s.do(func(tx *db.Tx) error { return Vote(tx, 99, ana, true) }); !errors.Is(err, ErrNotFound) {
+		if err := s.Do(func(tx *db.Tx) error { return stake.Vote(tx, As(Ana), 99, true) }); !errors.Is(err, feedback.ErrNotFound) {
 			t.Errorf("a vote for thread 99 gives %v, expected ErrNotFound", err)
 		}
-		if err := s.do(func(tx *db.Tx) error { return FixMerged(tx, 99, "c1") }); !errors.Is(err, ErrNotFound) {
+		if err := s.Do(func(tx *db.Tx) error { return feedback.FixMerged(tx, 99, "c1") }); !errors.Is(err, feedback.ErrNotFound) {
 			t.Errorf("a fix of thread 99 gives %v, expected ErrNotFound", err)
 		}
 	})
@@ -350,41 +269,43 @@ func TestVotes(t *testing.T) {
 
 func TestList(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
-		file := func(n NewThread) {
-			n.Body, n.AuthorID = "Text.", ana
-			s.must(func(tx *db.Tx) error { _, err := New(tx, n); return err })
+		s := New(t, d)
+		file := func(n feedback.NewThread) {
+			n.Body, n.AuthorID = "Text.", Ana
+			s.Must(func(tx *db.Tx) error { _, err := feedback.New(tx, n); return err })
 		}
-		file(NewThread{Kind: Bug, Title: "Camera closes at 100% zoom", Part: "Camera", Devices: []string{"umi"}})
-		file(NewThread{Kind: Bug, Title: "Battery drains", Part: "Battery", Devices: []string{"hlte"}})
-		file(NewThread{Kind: Idea, Title: "Camera: remember the last mode", Part: "Camera"})
-		file(NewThread{Kind: Talk, Title: "Hello"})
-		s.fixedIn(1, umi2)
-		s.must(func(tx *db.Tx) error { return Mark(tx, 2, maintainer, Declined, AnyDevice, "Old cell.") })
-		s.must(func(tx *db.Tx) error { return Vote(tx, 2, ben, true) })
-		s.must(func(tx *db.Tx) error { return Hide(tx, 4, maintainer, true) })
+		file(feedback.NewThread{Kind: feedback.Bug, Title: "Camera closes at 100% zoom", Part: "Camera", Devices: []string{"umi"}})
+		file(feedback.NewThread{Kind: feedback.Bug, Title: "Battery drains", Part: "Battery", Devices: []string{"hlte"}})
+		file(feedback.NewThread{Kind: feedback.Idea, Title: "Camera: remember the last mode", Part: "Camera"})
+		file(feedback.NewThread{Kind: feedback.Talk, Title: "Hello"})
+		s.FixedIn(1, Umi2)
+		s.Must(func(tx *db.Tx) error {
+			return feedback.Mark(tx, Maintainer, 2, feedback.Word{State: feedback.Declined, Reason: "Old cell."})
+		})
+		s.Must(func(tx *db.Tx) error { return stake.Vote(tx, As(Ben), 2, true) })
+		s.Must(func(tx *db.Tx) error { return feedback.Hide(tx, 4, Maintainer, true) })
 		for _, c := range []struct {
 			name string
-			f    Filter
+			f    feedback.Filter
 			ids  string
 		}{
-			{"all, newest first", Filter{}, "[3 2 1]"},
-			{"hidden ones too", Filter{Hidden: true}, "[4 3 2 1]"},
-			{"hot", Filter{Order: Hot}, "[2 3 1]"},
-			{"bugs", Filter{Kind: Bug}, "[2 1]"},
-			{"by part", Filter{Part: "Camera"}, "[3 1]"},
-			{"on umi, and what names no device", Filter{Device: "umi"}, "[3 1]"},
-			{"in release", Filter{State: InRelease}, "[1]"},
-			{"in that state on that device", Filter{Device: "hlte", State: InRelease}, "[]"},
-			{"fixed in", Filter{Release: "26.11.27"}, "[1]"},
-			{"open", Filter{Open: true}, "[3 1]"},
-			{"words", Filter{Words: "CAMERA zoom"}, "[1]"},
-			{"a percent sign is a percent sign", Filter{Words: "100%"}, "[1]"},
-			{"and no wildcard", Filter{Words: "a%a"}, "[]"},
-			{"second page", Filter{Limit: 2, Offset: 2}, "[1]"},
+			{"all, newest first", feedback.Filter{}, "[3 2 1]"},
+			{"hidden ones too", feedback.Filter{Hidden: true}, "[4 3 2 1]"},
+			{"hot", feedback.Filter{Order: feedback.Hot}, "[2 3 1]"},
+			{"bugs", feedback.Filter{Kind: feedback.Bug}, "[2 1]"},
+			{"by part", feedback.Filter{Part: "Camera"}, "[3 1]"},
+			{"on umi, and what names no device", feedback.Filter{Device: "umi"}, "[3 1]"},
+			{"in release", feedback.Filter{State: feedback.InRelease}, "[1]"},
+			{"in that state on that device", feedback.Filter{Device: "hlte", State: feedback.InRelease}, "[]"},
+			{"fixed in", feedback.Filter{Release: "26.11.27"}, "[1]"},
+			{"open", feedback.Filter{Open: true}, "[3 1]"},
+			{"words", feedback.Filter{Words: "CAMERA zoom"}, "[1]"},
+			{"a percent sign is a percent sign", feedback.Filter{Words: "100%"}, "[1]"},
+			{"and no wildcard", feedback.Filter{Words: "a%a"}, "[]"},
+			{"second page", feedback.Filter{Limit: 2, Offset: 2}, "[1]"},
 		} {
-			s.must(func(tx *db.Tx) error {
-				threads, _, err := List(tx, c.f)
+			s.Must(func(tx *db.Tx) error {
+				threads, _, err := feedback.List(tx, feedback.Everything(), c.f)
 				ids := []int64{}
 				for _, t := range threads {
 					ids = append(ids, t.ID)
@@ -399,35 +320,35 @@ func TestList(t *testing.T) {
 }
 
 func TestInput(t *testing.T) {
-	ok := NewThread{Kind: Bug, Title: "T", Body: "B", AuthorID: ana, Part: "Camera"}
+	ok := feedback.NewThread{Kind: feedback.Bug, Title: "T", Body: "B", AuthorID: Ana, Part: "Camera"}
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		s := newStory(t, d)
+		s := New(t, d)
 		for _, c := range []struct {
 			field  string
-			change func(n *NewThread)
+			change func(n *feedback.NewThread)
 		}{
-			{"kind", func(n *NewThread) { n.Kind = "rant" }},
-			{"title", func(n *NewThread) { n.Title = " \t\x00" }},
-			{"title", func(n *NewThread) { n.Title = strings.Repeat("é", MaxTitle+1) }},
-			{"body", func(n *NewThread) { n.Body = "\n" }},
-			{"body", func(n *NewThread) { n.Body = strings.Repeat("x", MaxBody+1) }},
-			{"part", func(n *NewThread) { n.Part = "" }},
-			{"part", func(n *NewThread) { n.Part = "Fridge" }},
-			{"device", func(n *NewThread) { n.Devices = make([]string, MaxDevices+1) }},
-			{"build", func(n *NewThread) { n.Build = strings.Repeat("1", 65) }},
+			{"kind", func(n *feedback.NewThread) { n.Kind = "rant" }},
+			{"title", func(n *feedback.NewThread) { n.Title = " \t\x00" }},
+			{"title", func(n *feedback.NewThread) { n.Title = strings.Repeat("é", feedback.MaxTitle+1) }},
+			{"body", func(n *feedback.NewThread) { n.Body = "\n" }},
+			{"body", func(n *feedback.NewThread) { n.Body = strings.Repeat("x", feedback.MaxBody+1) }},
+			{"part", func(n *feedback.NewThread) { n.Part = "" }},
+			{"part", func(n *feedback.NewThread) { n.Part = "Fridge" }},
+			{"device", func(n *feedback.NewThread) { n.Devices = make([]string, feedback.MaxDevices+1) }},
+			{"build", func(n *feedback.NewThread) { n.Build = strings.Repeat("1", 65) }},
 		} {
 			n := ok
 			c.change(&n)
-			var input *InputError
-			if err := s.do(func(tx *db.Tx) error { _, err := New(tx, n); return err }); !errors.As(err, &input) || input.Field != c.field {
+			var input *feedback.InputError
+			if err := s.Do(func(tx *db.Tx) error { _, err := feedback.New(tx, n); return err }); !errors.As(err, &input) || input.Field != c.field {
 				t.Errorf("%q gives %v, expected a mistake in %s", n.Title, err, c.field)
 			}
 		}
 		n := ok
 		n.Title, n.Body = "a\x00b\u202e\nc", "x\x00y\xff"
-		s.must(func(tx *db.Tx) error { _, err := New(tx, n); return err })
-		s.must(func(tx *db.Tx) error {
-			posts, err := Posts(tx, 1)
+		s.Must(func(tx *db.Tx) error { _, err := feedback.New(tx, n); return err })
+		s.Must(func(tx *db.Tx) error {
+			posts, err := feedback.Posts(tx, feedback.Everything(), 1)
 			if err == nil && posts[0].Body != "xy\uFFFD" {
 				t.Errorf("body is %q", posts[0].Body)
 			}

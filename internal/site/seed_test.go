@@ -18,6 +18,7 @@ import (
 	"github.com/fridayos/friday/internal/db/dbtest"
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/stake"
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/train"
@@ -210,16 +211,21 @@ func (w *world) threads() {
 		return id
 	}
 	say := func(id int64, by, body string) {
-		w.write(func(tx *db.Tx) error { _, err := feedback.Reply(tx, id, w.ids[by], body); return err })
+		w.write(func(tx *db.Tx) error {
+			_, err := feedback.Reply(tx, feedback.Viewer{Member: w.ids[by]}, id, body)
+			return err
+		})
 	}
 	mark := func(id int64, s feedback.State, device, reason string) {
-		w.write(func(tx *db.Tx) error { return feedback.Mark(tx, id, w.ids["mo"], s, device, reason) })
+		w.write(func(tx *db.Tx) error {
+			return feedback.Mark(tx, w.ids["mo"], id, feedback.Word{State: s, Device: device, Reason: reason})
+		})
 	}
 	w.at(11, 14, 9)
 	zoom := file("ana", feedback.NewThread{Kind: feedback.Bug, Title: "Camera closes at 5× zoom", Part: "Camera", Build: "26.11.13", Devices: []string{"umi", "hlte"},
 		Body: "I open the camera, drag the zoom past **5×**, and it closes. Every time since 26.11.13.\n\n1. Open Camera\n2. Drag the zoom slider to the end\n3. It is gone\n\n> The preview freezes for a second before.\n\n```\nFATAL EXCEPTION: CameraThread\njava.lang.IllegalStateException: zoom ratio 5.2 out of range [1.0, 5.0]\n    at com.android.camera.ZoomControl.setRatio(ZoomControl.java:212)\n```\nExpected: it stops at the end, like last week."})
 	w.at(11, 14, 11)
-	w.write(func(tx *db.Tx) error { return feedback.MeToo(tx, zoom, w.ids["ben"], "hlte") })
+	w.write(func(tx *db.Tx) error { return stake.MeToo(tx, feedback.Viewer{Member: w.ids["ben"]}, zoom, "hlte") })
 	say(zoom, "ben", "Same here on the Note 3, from about 4×. Video mode is fine.")
 	w.at(11, 15, 10)
 	mark(zoom, feedback.Recorded, "", "")
@@ -247,11 +253,13 @@ func (w *world) threads() {
 	w.at(11, 21, 9)
 	w.write(func(tx *db.Tx) error { _, err := feedback.HandsetRuns(tx, w.ids["ana"], last["umi"]); return err })
 	w.at(11, 21, 12)
-	w.write(func(tx *db.Tx) error { return feedback.Answer(tx, sound, w.ids["ana"], "umi", feedback.Works) })
+	w.write(func(tx *db.Tx) error {
+		return feedback.Answer(tx, feedback.Viewer{Member: w.ids["ana"]}, sound, "umi", feedback.Works)
+	})
 	for _, name := range []string{"ben", "li", "mo", "kim"} {
-		w.write(func(tx *db.Tx) error { return feedback.Vote(tx, zoom, w.ids[name], true) })
+		w.write(func(tx *db.Tx) error { return stake.Vote(tx, feedback.Viewer{Member: w.ids[name]}, zoom, true) })
 	}
-	w.write(func(tx *db.Tx) error { return feedback.Vote(tx, idea, w.ids["ana"], true) })
+	w.write(func(tx *db.Tx) error { return stake.Vote(tx, feedback.Viewer{Member: w.ids["ana"]}, idea, true) })
 }
 
 // thisWeek is a release that ships on one phone, is held on another, and asks

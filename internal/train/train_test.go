@@ -91,7 +91,7 @@ func TestTheWeek(t *testing.T) {
 		asked := func() int {
 			var asks []feedback.Ask
 			y.write(func(tx *db.Tx) (err error) {
-				asks, err = feedback.OpenAsks(tx, ana)
+				asks, err = feedback.OpenAsks(tx, feedback.Viewer{Member: ana})
 				return err
 			})
 			return len(asks)

@@ -261,7 +261,7 @@ func (y *yard) report() (memberID, threadID, claim int64) {
 func (y *yard) threadIs(id int64, want feedback.State) {
 	y.t.Helper()
 	y.write(func(tx *db.Tx) error {
-		thread, err := feedback.ByID(tx, id)
+		thread, err := feedback.ByID(tx, feedback.Everything(), id)
 		if err == nil && thread.Devices[0].State != want {
 			y.t.Errorf("the thread is %s, expected %s", thread.Devices[0].State, want)
 		}

@@ -45,7 +45,7 @@ func showMe(c *page.Call, code, device string) error {
 			return err
 		}
 		v.Devices, v.CodeDevice = cat.Choices(), cat.Name(device)
-		threads, _, err := feedback.List(tx, feedback.Filter{Author: c.Viewer.ID, Limit: 20, Hidden: c.Viewer.May(page.Moderator)})
+		threads, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Author: c.Viewer.ID, Limit: 20, Hidden: true})
 		if err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func Member(c *page.Call) error {
 			return err
 		}
 		v = memberView{Name: m.Name, Roles: page.RoleWords(m), Since: m.CreatedAt}
-		threads, _, err := feedback.List(tx, feedback.Filter{Author: m.ID, Limit: 50})
+		threads, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Author: m.ID, Limit: 50})
 		v.Threads = c.Rows(threads)
 		if err == nil && c.Viewer.May(page.Admin) {
 			err = v.fillRoles(tx, m)

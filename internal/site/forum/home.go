@@ -26,13 +26,13 @@ func Home(c *page.Call) error {
 			return err
 		}
 		v.Week = c.Week(st)
-		hot, _, err := feedback.List(tx, feedback.Filter{Open: true, Order: feedback.Hot, Limit: 6})
+		hot, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Open: true, Order: feedback.Hot, Limit: 6})
 		if err != nil {
 			return err
 		}
 		v.Hot = c.Rows(hot)
 		if len(hot) == 0 {
-			done, _, err := feedback.List(tx, feedback.Filter{Limit: 6})
+			done, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Limit: 6})
 			if err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ func Home(c *page.Call) error {
 // middleDays is the median of days from report to confirmed fix of the last
 // threads that were confirmed.
 func middleDays(c *page.Call, tx *db.Tx) (string, int, error) {
-	threads, _, err := feedback.List(tx, feedback.Filter{State: feedback.Confirmed, Limit: 100})
+	threads, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{State: feedback.Confirmed, Limit: 100})
 	if err != nil {
 		return "", 0, err
 	}

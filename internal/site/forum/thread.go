@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/stake"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/tell"
@@ -45,7 +46,7 @@ func Threads(c *page.Call) error {
 	}
 	v := threadsView{Q: f, Filtered: f.Kind != "" || f.State != "" || f.Device != "" || f.Part != "" || f.Words != ""}
 	err := c.Read(func(tx *db.Tx) error {
-		threads, more, err := feedback.List(tx, f)
+		threads, more, err := feedback.List(tx, c.Viewer.InForum(), f)
 		if err != nil {
 			return err
 		}
@@ -95,7 +96,7 @@ type threadView struct {
 	Hidden, Tracked, CanHide, CanObject      bool
 	Votes                                    int
 	Days                                     string
-	Stake                                    feedback.Stake
+	Stake                                    stake.Stake
 	Devices, Marks, MarkOn                   []page.Choice
 	Ways                                     []wayView
 	Entries                                  []entryView
@@ -158,14 +159,10 @@ func showThread(c *page.Call, draft string, refused *feedback.InputError) error 
 	return c.Show("thread", p)
 }
 
-// visible reads a thread that the viewer may see; a hidden one does not exist
-// for others.
+// visible reads a thread that the viewer may see; one that they may not does not
+// exist for them.
 func visible(c *page.Call, tx *db.Tx, id int64) (feedback.Thread, error) {
-	t, err := feedback.ByID(tx, id)
-	if err == nil && t.Hidden && !c.Viewer.May(page.Moderator) {
-		return feedback.Thread{}, page.ErrNotFound
-	}
-	return t, err
+	return feedback.ByID(tx, c.Viewer.InForum(), id)
 }
 
 func fillThread(c *page.Call, tx *db.Tx, t feedback.Thread, v *threadView) error {
@@ -174,7 +171,7 @@ func fillThread(c *page.Call, tx *db.Tx, t feedback.Thread, v *threadView) error
 		return err
 	}
 	if c.Viewer.ID != 0 {
-		if v.Stake, err = feedback.StakeOf(tx, t.ID, c.Viewer.ID); err != nil {
+		if v.Stake, err = stake.Of(tx, c.Viewer.InForum(), t.ID); err != nil {
 			return err
 		}
 		runs, err := feedback.Runs(tx, c.Viewer.ID)
@@ -187,7 +184,7 @@ func fillThread(c *page.Call, tx *db.Tx, t feedback.Thread, v *threadView) error
 		}
 		v.Devices = append([]page.Choice{{Word: "on any phone", On: mine == ""}}, cat.Choices(mine)...)
 	}
-	steps, err := feedback.States(tx, t.ID)
+	steps, err := feedback.States(tx, c.Viewer.InForum(), t.ID)
 	if err != nil {
 		return err
 	}
@@ -230,7 +227,7 @@ func fillWays(c *page.Call, t feedback.Thread, v *threadView, cat page.Catalogue
 }
 
 func fillEntries(c *page.Call, tx *db.Tx, t feedback.Thread, v *threadView, cat page.Catalogue, steps []feedback.StateChange) error {
-	posts, err := feedback.Posts(tx, t.ID)
+	posts, err := feedback.Posts(tx, c.Viewer.InForum(), t.ID)
 	if err != nil {
 		return err
 	}
@@ -380,7 +377,7 @@ func Reply(c *page.Call) error {
 	}
 	body := c.R.PostForm.Get("body")
 	err := onThread(c, "", func(tx *db.Tx, t feedback.Thread) error {
-		_, err := feedback.Reply(tx, t.ID, c.Viewer.ID, body)
+		_, err := feedback.Reply(tx, c.Viewer.InForum(), t.ID, body)
 		return err
 	})
 	var input *feedback.InputError
@@ -392,12 +389,12 @@ func Reply(c *page.Call) error {
 
 // Vote sets or takes back a vote.
 func Vote(c *page.Call) error {
-	return onThread(c, "", func(tx *db.Tx, t feedback.Thread) error { return feedback.Vote(tx, t.ID, c.Viewer.ID, c.On()) })
+	return onThread(c, "", func(tx *db.Tx, t feedback.Thread) error { return stake.Vote(tx, c.Viewer.InForum(), t.ID, c.On()) })
 }
 
 // Watch sets or ends a watch.
 func Watch(c *page.Call) error {
-	return onThread(c, "", func(tx *db.Tx, t feedback.Thread) error { return feedback.Watch(tx, t.ID, c.Viewer.ID, c.On()) })
+	return onThread(c, "", func(tx *db.Tx, t feedback.Thread) error { return stake.Watch(tx, c.Viewer.InForum(), t.ID, c.On()) })
 }
 
 // MeToo says that the viewer has it on a device too.
@@ -409,7 +406,7 @@ func MeToo(c *page.Call) error {
 				return err
 			}
 		}
-		return feedback.MeToo(tx, t.ID, c.Viewer.ID, d)
+		return stake.MeToo(tx, c.Viewer.InForum(), t.ID, d)
 	})
 }
 
@@ -418,14 +415,14 @@ func Answer(c *page.Call) error {
 	verdict := feedback.Verdict(c.R.PostForm.Get("verdict"))
 	said := string(verdict)
 	return onThread(c, said, func(tx *db.Tx, t feedback.Thread) error {
-		return feedback.Answer(tx, t.ID, c.Viewer.ID, c.R.PostForm.Get("device"), verdict)
+		return feedback.Answer(tx, c.Viewer.InForum(), t.ID, c.R.PostForm.Get("device"), verdict)
 	})
 }
 
 // Object takes the author's objection.
 func Object(c *page.Call) error {
 	return onThread(c, "objected", func(tx *db.Tx, t feedback.Thread) error {
-		return feedback.Object(tx, t.ID, c.Viewer.ID, c.R.PostForm.Get("reason"))
+		return feedback.Object(tx, c.Viewer.InForum(), t.ID, c.R.PostForm.Get("reason"))
 	})
 }
 
@@ -437,7 +434,7 @@ func Mark(c *page.Call) error {
 		if !c.Viewer.SpeaksForAll(t, d) {
 			return page.ErrForbidden
 		}
-		return feedback.Mark(tx, t.ID, c.Viewer.ID, feedback.State(f.Get("state")), d, f.Get("reason"))
+		return feedback.Mark(tx, c.Viewer.ID, t.ID, feedback.Word{State: feedback.State(f.Get("state")), Device: d, Reason: f.Get("reason")})
 	})
 }
 

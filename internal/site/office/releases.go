@@ -40,7 +40,7 @@ func Devices(c *page.Call) error {
 			return err
 		}
 		for _, codename := range cat.Codenames {
-			open, _, err := feedback.List(tx, feedback.Filter{Device: codename, Open: true, Limit: 200})
+			open, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Device: codename, Open: true, Limit: 200})
 			if err != nil {
 				return err
 			}
@@ -103,7 +103,7 @@ func Device(c *page.Call) error {
 			return err
 		}
 		v.Line = tell.DeviceLine(c.Text, codename, st.Releases)
-		threads, _, err := feedback.List(tx, feedback.Filter{Device: codename, Open: true, Order: feedback.Hot, Limit: 12})
+		threads, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Device: codename, Open: true, Order: feedback.Hot, Limit: 12})
 		if err != nil {
 			return err
 		}
@@ -262,7 +262,7 @@ func Release(c *page.Call) error {
 			v.Notes = c.Site.Markdown.HTML(r.Notes)
 		}
 		for _, id := range r.Fixes {
-			t, err := feedback.ByID(tx, id)
+			t, err := feedback.ByID(tx, c.Viewer.InForum(), id)
 			if page.IsMissing(err) || err == nil && t.Hidden {
 				continue
 			}

@@ -33,6 +33,11 @@ func (v Viewer) May(n Need) bool {
 	return v.ID != 0 && v.Is(member.Admin)
 }
 
+// InForum is the viewer as the forum knows them.
+func (v Viewer) InForum() feedback.Viewer {
+	return feedback.Viewer{Member: v.ID, Moderates: v.May(Moderator)}
+}
+
 // SpeaksFor says whether the viewer speaks for a device; for a thread that
 // names none, any maintainer does.
 func (v Viewer) SpeaksFor(device string) bool {
@@ -87,7 +92,7 @@ func (c *Call) identify(tx *db.Tx) error {
 		return err
 	}
 	c.Viewer = Viewer{Member: m, Session: session, Token: k.Value}
-	asks, err := feedback.OpenAsks(tx, m.ID)
+	asks, err := feedback.OpenAsks(tx, Viewer{Member: m}.InForum())
 	if err != nil || len(asks) == 0 {
 		return err
 	}

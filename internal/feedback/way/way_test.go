@@ -1,4 +1,4 @@
-package feedback
+package way
 
 import (
 	"slices"
@@ -24,6 +24,7 @@ var (
 	released  = Fact{Kind: FactReleased, Device: "umi", Release: "26.11.27", Build: "b2", Timestamp: 200}
 	runs      = Fact{Kind: FactRuns, Device: "umi", Release: "26.11.27", Build: "b2", Timestamp: 200, Actor: 1}
 	works     = Fact{Kind: FactWorks, Device: "umi", Release: "26.11.27", Build: "b2", Timestamp: 200, Actor: 1}
+	pulled    = Fact{Kind: FactPulled, Device: "umi", Release: "26.11.27", Build: "b2", Timestamp: 200, Reason: "It eats batteries."}
 	broken    = Fact{Kind: FactBroken, Device: "umi", Release: "26.11.27", Build: "b2", Timestamp: 200, Actor: 1}
 )
 
@@ -34,6 +35,7 @@ func mark(s State, reason string) Fact {
 }
 
 func TestWay(t *testing.T) {
+	fixedIn := with(released, func(f *Fact) { f.Kind, f.State, f.Reason = FactMarked, Closed, "Fixed by the vendor." })
 	old := with(broken, func(f *Fact) { f.Build, f.Timestamp = "b1", 100 })
 	next := with(released, func(f *Fact) { f.Release, f.Build, f.Timestamp = "26.12.4", "b3", 300 })
 	hlte := func(f Fact) Fact { return with(f, func(f *Fact) { f.Device = "hlte" }) }
@@ -92,10 +94,31 @@ func TestWay(t *testing.T) {
 			facts(with(reported, func(f *Fact) { f.Device = AnyDevice }), merged, hlte(released), hlte(works)), Confirmed,
 			[]State{Reported, Merged, InRelease, Confirmed}},
 		{"a word on one device is of that device", "umi", facts(reported, hlte(recorded)), Reported, []State{Reported}},
+		{"a pulled release carries nothing", "umi", facts(reported, recorded, merged, released, runs, pulled), Merged,
+			[]State{Reported, Recorded, Merged, InRelease, OnHandset, Merged}},
+		{"and is no proof", "umi", facts(reported, merged, released, pulled, works), Merged, []State{Reported, Merged, InRelease, Merged}},
+		{"the release after it", "umi", facts(reported, merged, released, pulled, next), InRelease,
+			[]State{Reported, Merged, InRelease, Merged, InRelease}},
+		{"pulled, another release carries it already", "umi", facts(reported, merged, released, next, pulled), InRelease,
+			[]State{Reported, Merged, InRelease}},
+		{"pulled from another phone", "umi", facts(reported, merged, released, hlte(pulled)), InRelease, []State{Reported, Merged, InRelease}},
+		{"confirmed, then pulled", "umi", facts(reported, merged, released, works, pulled), Confirmed,
+			[]State{Reported, Merged, InRelease, Confirmed}},
+		{"no device named: pulled from one phone of two", AnyDevice,
+			facts(with(reported, func(f *Fact) { f.Device = AnyDevice }), merged, released, hlte(released), pulled), InRelease,
+			[]State{Reported, Merged, InRelease}},
+		{"cannot tell moves nothing", "umi", facts(reported, merged, released, runs, with(works, func(f *Fact) { f.Kind = FactUnsure })), OnHandset,
+			[]State{Reported, Merged, InRelease, OnHandset}},
+		{"closed as fixed, and it is", "umi", facts(reported, fixedIn, works), Confirmed, []State{Reported, Closed, Confirmed}},
+		{"closed as fixed, and it is not", "umi", facts(reported, fixedIn, broken), StillThere, []State{Reported, Closed, StillThere}},
+		{"closed as fixed, broken on an older build", "umi", facts(reported, fixedIn, old), Closed, []State{Reported, Closed}},
+		{"closed as fixed in a build that was pulled", "umi", facts(reported, recorded, fixedIn, pulled), Recorded,
+			[]State{Reported, Recorded, Closed, Recorded}},
+		{"closed for another reason, and someone's works", "umi", facts(reported, mark(Closed, "Not ours."), works), Closed, []State{Reported, Closed}},
 	} {
-		w, steps := derive(c.device, c.facts)
-		if w.state != c.state {
-			t.Errorf("%s: state is %q, expected %q", c.name, w.state, c.state)
+		w, steps := Derive(c.device, c.facts)
+		if w.State != c.state {
+			t.Errorf("%s: state is %q, expected %q", c.name, w.State, c.state)
 		}
 		var got []State
 		for _, s := range steps {
@@ -104,14 +127,14 @@ func TestWay(t *testing.T) {
 		if !slices.Equal(got, c.steps) {
 			t.Errorf("%s: the way is %v, expected %v", c.name, got, c.steps)
 		}
-		if len(steps) > 0 && !w.since.Equal(steps[len(steps)-1].At) {
-			t.Errorf("%s: since %v, expected the time of the last step %v", c.name, w.since, steps[len(steps)-1].At)
+		if len(steps) > 0 && !w.Since.Equal(steps[len(steps)-1].At) {
+			t.Errorf("%s: since %v, expected the time of the last step %v", c.name, w.Since, steps[len(steps)-1].At)
 		}
 	}
 }
 
 func TestFixRuns(t *testing.T) {
-	w, _ := derive("umi", facts(reported, merged, released))
+	w, _ := Derive("umi", facts(reported, merged, released))
 	for _, c := range []struct {
 		device    string
 		timestamp int64
@@ -119,8 +142,8 @@ func TestFixRuns(t *testing.T) {
 	}{
 		{"umi", 199, false}, {"umi", 200, true}, {"umi", 201, true}, {"hlte", 500, false},
 	} {
-		if got := w.fixRuns(c.device, c.timestamp); got != c.runs {
-			t.Errorf("fixRuns(%s, %d) is %v, expected %v", c.device, c.timestamp, got, c.runs)
+		if got := w.FixRuns(c.device, c.timestamp); got != c.runs {
+			t.Errorf("FixRuns(%s, %d) is %v, expected %v", c.device, c.timestamp, got, c.runs)
 		}
 	}
 }
@@ -133,17 +156,42 @@ func TestMarkable(t *testing.T) {
 	}
 	for _, s := range AllStates() {
 		for _, to := range Markable(s) {
-			w, _ := derive("umi", facts(reported, mark(to, "why")))
-			if w.state != to {
-				t.Errorf("from reported, %s leads to %s", to, w.state)
+			w, _ := Derive("umi", facts(reported, mark(to, "why")))
+			if w.State != to {
+				t.Errorf("from reported, %s leads to %s", to, w.State)
 			}
 		}
 	}
 }
 
 func TestMarkReplacesReason(t *testing.T) {
-	w, _ := derive("umi", facts(reported, mark(Declined, "Because."), recorded))
-	if w.reason != "" {
-		t.Errorf("reason is %q after it was recorded again, expected none", w.reason)
+	w, _ := Derive("umi", facts(reported, mark(Declined, "Because."), recorded))
+	if w.Reason != "" {
+		t.Errorf("reason is %q after it was recorded again, expected none", w.Reason)
+	}
+}
+
+func TestWhichBuildCarriesTheFix(t *testing.T) {
+	next := with(released, func(f *Fact) { f.Release, f.Build, f.Timestamp = "26.12.4", "b3", 300 })
+	hlte := with(released, func(f *Fact) { f.Device, f.Build = "hlte", "h2" })
+	for _, c := range []struct {
+		name           string
+		device         string
+		facts          []Fact
+		release, build string
+	}{
+		{"none yet", "umi", facts(reported, merged), "", ""},
+		{"the first of two", "umi", facts(reported, merged, released, next), "26.11.27", "b2"},
+		{"the first was pulled", "umi", facts(reported, merged, released, next, pulled), "26.12.4", "b3"},
+		{"the only one was pulled", "umi", facts(reported, merged, released, pulled), "", ""},
+		{"it was confirmed before", "umi", facts(reported, merged, released, works, pulled), "26.11.27", "b2"},
+		{"it did not work", "umi", facts(reported, merged, released, broken), "", ""},
+		{"reverted", "umi", facts(reported, merged, released, retracted), "", ""},
+		{"any of the devices", AnyDevice, facts(with(reported, func(f *Fact) { f.Device = AnyDevice }), merged, released, hlte), "26.11.27", "h2"},
+	} {
+		w, _ := Derive(c.device, c.facts)
+		if w.Release != c.release || w.Build != c.build {
+			t.Errorf("%s: fixed in %q by %q, expected %q by %q", c.name, w.Release, w.Build, c.release, c.build)
+		}
 	}
 }
