@@ -19,18 +19,29 @@ import (
 // what it shows; it skips the test where mounting is not allowed.
 func Kernel(t testing.TB, image string) *tree.Node {
 	t.Helper()
+	return Folder(t, Mount(t, "erofs", "ro", image))
+}
+
+// Mount has the kernel mount an image of a file system until the test ends, and
+// returns where; it skips the test where mounting is not allowed.
+func Mount(t testing.TB, fs, options, image string) string {
+	t.Helper()
 	Need(t, "mount", "umount")
 	dir := t.TempDir()
-	c := exec.Command("mount", "-t", "erofs", "-o", "loop,ro", image, dir)
+	c := exec.Command("mount", "-t", fs, "-o", "loop,"+options, image, dir)
 	if out, err := c.CombinedOutput(); err != nil {
 		if os.Geteuid() != 0 || bytes.Contains(out, []byte("ermission denied")) ||
 			bytes.Contains(out, []byte("unknown filesystem type")) || bytes.Contains(out, []byte("failed to setup loop")) {
-			t.Skipf("needs leave to mount erofs: %s", bytes.TrimSpace(out))
+			t.Skipf("needs leave to mount %s: %s", fs, bytes.TrimSpace(out))
 		}
 		fail(t, c, err, out)
 	}
-	t.Cleanup(func() { Run(t, "umount", dir) })
-	return Folder(t, dir)
+	t.Cleanup(func() {
+		if exec.Command("mountpoint", "-q", dir).Run() == nil {
+			Run(t, "umount", dir)
+		}
+	})
+	return dir
 }
 
 // Folder reads files as the kernel shows them; their content when it is asked for.

@@ -1,0 +1,460 @@
+package ext4
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/fridayos/friday/android/tree"
+)
+
+const (
+	block         = 4096
+	inodeSize     = 256
+	extraSize     = 32
+	perGroup      = block * 8
+	inodesInBlock = block / inodeSize
+	inlineExtents = 4
+	leafExtents   = (block - extentSize - 4) / extentSize // with room for a checksum
+	maxLinks      = 65000
+	descSize      = 32
+)
+
+// Options are the parts of an image that do not come from its tree.
+type Options struct {
+	UUID        [16]byte
+	HashSeed    [16]byte // of directory indexes; zero: UUID
+	Time        int64    // when it was made, in seconds since 1970
+	VolumeName  string   // at most 16 bytes
+	LastMounted string   // as "/system"; at most 63 bytes
+	// Size in bytes, a multiple of 4096; 0: as small as it can be.
+	Size int64
+	// Inodes that there is room for; 0 or too few: as many as are needed.
+	Inodes uint32
+	// JournalBlocks is the size of a journal, 1024 to 262144 blocks; 0: none, as is
+	// right for what is never written.
+	JournalBlocks uint32
+	// MetadataSum adds checksums to all metadata (Linux 3.18 and later). Without,
+	// only the descriptors of groups have them.
+	MetadataSum bool
+	// ReadOnly marks the image so that Linux 4.0 and later refuse to write it.
+	ReadOnly bool
+}
+
+// Build lays a tree out as an image of 4 KiB blocks. The same tree and options
+// give the same bytes, however the tree was made. Content is not copied: the
+// image points to it, so it must stay as it is for as long as the image is used.
+func Build(root *tree.Node, o Options) (*tree.Image, error) {
+	im, err := build(root, o)
+	if err != nil {
+		return nil, fmt.Errorf("cannot build ext4 image: %w", err)
+	}
+	return im, nil
+}
+
+func build(root *tree.Node, o Options) (*tree.Image, error) {
+	if err := tree.Validate(root); err != nil {
+		return nil, err
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	b := &builder{o: o, byNode: map[*tree.Node]*item{}, blocks: map[string]*xattrShare{}, seed: crc32c(^uint32(0), o.UUID[:])}
+	if err := b.collect(root); err != nil {
+		return nil, err
+	}
+	need := int64(o.JournalBlocks) + int64(len(b.shares))
+	for _, it := range b.items {
+		need += it.blocks
+	}
+	if err := b.fit(need); err != nil {
+		return nil, err
+	}
+	return b.write()
+}
+
+func (o *Options) check() error {
+	switch {
+	case len(o.VolumeName) > 16:
+		return fmt.Errorf("volume name %q has %d bytes; 16 are allowed", o.VolumeName, len(o.VolumeName))
+	case len(o.LastMounted) > 63:
+		return fmt.Errorf("mount point %q has %d bytes; 63 are allowed", o.LastMounted, len(o.LastMounted))
+	case o.Size < 0 || o.Size%block != 0 || o.Size > MaxSize:
+		return fmt.Errorf("size: expected a multiple of %d up to %d, found %d", block, int64(MaxSize), o.Size)
+	case o.JournalBlocks != 0 && (o.JournalBlocks < 1024 || o.JournalBlocks > 262144):
+		return fmt.Errorf("journal: expected 1024 to 262144 blocks, found %d", o.JournalBlocks)
+	case o.Time < 0 || o.Time > math.MaxUint32:
+		return fmt.Errorf("time: expected seconds of 32 bits, found %d", o.Time)
+	}
+	if o.HashSeed == [16]byte{} {
+		o.HashSeed = o.UUID
+	}
+	return nil
+}
+
+// item is an inode of the image to be.
+type item struct {
+	path   string // its first name
+	node   *tree.Node
+	parent *item
+	links  int
+	ino    uint32
+	size   int64
+	blocks int64 // of content
+	runs   []run
+	leaves []int64 // blocks of the extent tree
+	inode  []tree.Xattr
+	share  *xattrShare
+	dir    dirLayout
+}
+
+// run is blocks that follow each other.
+type run struct{ first, n int64 }
+
+// xattrShare is an xattr block and who has it.
+type xattrShare struct {
+	b     []byte
+	block int64
+	refs  uint32
+}
+
+type builder struct {
+	o       Options
+	seed    uint32
+	items   []*item
+	byNode  map[*tree.Node]*item
+	blocks  map[string]*xattrShare
+	shares  []*xattrShare
+	inodes  uint32 // the highest number in use
+	layout  layout
+	journal item
+}
+
+// collect numbers the inodes in the order of paths; lost+found, which fsck
+// looks for, gets its usual one.
+func (b *builder) collect(root *tree.Node) error {
+	b.inodes = firstInode - 1
+	lost := root.Entry("lost+found")
+	err := tree.Walk(root, func(path string, n *tree.Node) error {
+		if it, ok := b.byNode[n]; ok {
+			it.links++
+			return nil
+		}
+		it := &item{path: path, node: n, links: 1}
+		b.byNode[n] = it
+		b.items = append(b.items, it)
+		if err := b.size(it); err != nil {
+			return fmt.Errorf("%q: %w", path, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if lost != nil {
+		b.inodes++
+		b.byNode[lost].ino = b.inodes
+	}
+	for _, it := range b.items {
+		switch {
+		case it.node == root:
+			it.ino, it.parent = rootInode, it
+		case it.ino == 0:
+			b.inodes++
+			it.ino = b.inodes
+		}
+		for _, e := range it.node.Entries {
+			if e.Node.Type == tree.Directory {
+				b.byNode[e.Node].parent = it
+				it.links++ // its ".."
+			}
+		}
+		if it.node.Type == tree.Directory {
+			it.links++ // its "."
+		}
+	}
+	for _, it := range b.items {
+		if it.links > maxLinks && it.node.Type != tree.Directory {
+			return fmt.Errorf("%q: %d names; the format takes %d", it.path, it.links, maxLinks)
+		}
+	}
+	return nil
+}
+
+// size checks that the format can hold an inode, and how much it needs.
+func (b *builder) size(it *item) error {
+	n := it.node
+	if n.MTime < math.MinInt32 || n.MTime >= 1<<34-1<<31 {
+		return fmt.Errorf("time %d does not fit; the format takes %d to %d", n.MTime, math.MinInt32, int64(1<<34-1<<31-1))
+	}
+	switch n.Type {
+	case tree.Regular:
+		it.size = n.Size
+	case tree.Symlink:
+		if it.size = int64(len(n.Target)); it.size > maxSymlink {
+			return fmt.Errorf("target has %d bytes; %d are allowed", it.size, maxSymlink)
+		}
+	case tree.Directory:
+		it.dir = layoutDir(n, b.o.MetadataSum)
+		it.size = int64(len(it.dir.ends)) * block
+	case tree.CharDevice, tree.BlockDevice:
+		if n.Major > 0xfff || n.Minor > 0xfffff {
+			return fmt.Errorf("device %d:%d does not fit; major is at most %d, minor at most %d", n.Major, n.Minor, 0xfff, 0xfffff)
+		}
+	}
+	it.blocks = alignUp(it.size, block) / block
+	if n.Type == tree.Symlink && it.size < blockMapSize {
+		it.blocks = 0
+	}
+	if it.blocks > math.MaxUint32 {
+		return fmt.Errorf("%d bytes; the format takes %d blocks of %d", it.size, uint32(math.MaxUint32), block)
+	}
+	return b.placeXattrs(it)
+}
+
+// placeXattrs puts as many xattrs as fit into the inode, the rest into a block
+// that inodes with the same rest share.
+func (b *builder) placeXattrs(it *item) error {
+	room := inodeSize - 128 - extraSize - 8 // less the magic and the end
+	var rest []encodedXattr
+	for _, x := range it.node.Xattrs {
+		e, err := encodeXattr(x)
+		if err != nil {
+			return err
+		}
+		if need := e.room(); need <= room {
+			room -= need
+			it.inode = append(it.inode, x)
+			continue
+		}
+		rest = append(rest, e)
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	blk, err := xattrBlock(rest)
+	if err != nil {
+		return err
+	}
+	share := b.blocks[string(blk)]
+	if share == nil || share.refs == 1024 { // as many as Linux lets share one
+		share = &xattrShare{b: blk}
+		b.blocks[string(blk)] = share
+		b.shares = append(b.shares, share)
+	}
+	share.refs++
+	it.share = share
+	return nil
+}
+
+// layout is where the fixed parts of the image lie.
+type layout struct {
+	blocks      int64 // of the image
+	groups      int64
+	inodes      uint32 // of a group
+	tableBlocks int64
+	descBlocks  int64
+}
+
+func newLayout(groups int64, inodes uint32) layout {
+	n := alignUp(max((inodes+uint32(groups)-1)/uint32(groups), inodesInBlock), inodesInBlock)
+	return layout{groups: groups, inodes: n, tableBlocks: int64(n) / inodesInBlock, descBlocks: alignUp(groups*descSize, block) / block}
+}
+
+// front is how many blocks at the start of a group are not for data.
+func (l *layout) front(g int64) int64 {
+	n := 2 + l.tableBlocks
+	if hasSuper(uint32(g)) {
+		n += 1 + l.descBlocks
+	}
+	return n
+}
+
+// fit finds the number of groups and places everything.
+func (b *builder) fit(need int64) error {
+	inodes := max(b.inodes, b.o.Inodes)
+	groups := max(alignUp(need, perGroup)/perGroup, int64(inodes)/perGroup, 1)
+	if b.o.Size > 0 {
+		blocks := b.o.Size / block
+		groups = alignUp(blocks, perGroup) / perGroup
+		if int64(inodes) > groups*perGroup {
+			return fmt.Errorf("size: %d bytes have room for %d inodes, and %d are needed", b.o.Size, groups*perGroup, inodes)
+		}
+		b.layout = newLayout(groups, inodes)
+		b.layout.blocks = blocks
+		if last := blocks - (groups-1)*perGroup; groups > 1 && last <= b.layout.front(groups-1) {
+			b.layout = newLayout(groups-1, inodes) // too little for a group
+			b.layout.blocks = (groups - 1) * perGroup
+		}
+		if !b.place() {
+			return fmt.Errorf("size: expected room for %d blocks of content and what describes them, found %d blocks in all", need, blocks)
+		}
+		return nil
+	}
+	for ; groups <= MaxSize/block/perGroup; groups++ {
+		if int64(inodes) > groups*perGroup {
+			continue
+		}
+		b.layout = newLayout(groups, inodes)
+		b.layout.blocks = groups * perGroup
+		if b.place() {
+			return nil
+		}
+	}
+	return fmt.Errorf("it would be larger than %d bytes", int64(MaxSize))
+}
+
+// place gives everything its blocks, and says whether there was room. Without a
+// size the image ends with the last of them.
+func (b *builder) place() bool {
+	l := &b.layout
+	a := allocator{l: l}
+	for _, dirs := range []bool{false, true} {
+		for _, it := range b.items {
+			if (it.node.Type == tree.Directory) == dirs {
+				a.item(it)
+			}
+		}
+	}
+	for _, s := range b.shares {
+		if r := a.take(1); len(r) == 1 {
+			s.block = r[0].first
+		}
+	}
+	b.journal = item{ino: journalInode, blocks: int64(b.o.JournalBlocks), size: int64(b.o.JournalBlocks) * block}
+	if b.journal.blocks > 0 {
+		a.item(&b.journal)
+	}
+	if a.full {
+		return false
+	}
+	if b.o.Size == 0 {
+		last := (l.groups - 1) * perGroup
+		l.blocks = max(a.next, last+l.front(l.groups-1))
+	}
+	return true
+}
+
+// allocator hands out the blocks behind the fronts of groups, one after the
+// other.
+type allocator struct {
+	l    *layout
+	next int64
+	full bool
+}
+
+func (a *allocator) take(n int64) []run {
+	var out []run
+	for n > 0 {
+		g := a.next / perGroup
+		if front := g*perGroup + a.l.front(g); a.next < front {
+			a.next = front
+		}
+		k := min(n, (g+1)*perGroup-a.next, a.l.blocks-a.next)
+		if k <= 0 {
+			a.full = true
+			return nil
+		}
+		// An extent has at most so many blocks, and joins are the reader's affair.
+		k = min(k, maxExtentBlocks)
+		out = append(out, run{a.next, k})
+		a.next, n = a.next+k, n-k
+	}
+	return out
+}
+
+func (a *allocator) item(it *item) {
+	it.runs, it.leaves = a.take(it.blocks), nil
+	if len(it.runs) > inlineExtents {
+		for _, r := range a.take(int64(len(it.runs)+leafExtents-1) / leafExtents) {
+			for i := range r.n {
+				it.leaves = append(it.leaves, r.first+i)
+			}
+		}
+		if len(it.leaves) > inlineExtents {
+			a.full = true // more than 170 GB in one file
+		}
+	}
+}
+
+// dirLayout is how the names of a directory, "." and ".." first, are cut into
+// blocks.
+type dirLayout struct {
+	ends []int // the entry behind the last of each block; "." and ".." count
+	room int
+}
+
+func layoutDir(n *tree.Node, summed bool) dirLayout {
+	d := dirLayout{room: block}
+	if summed {
+		d.room -= dirTailSize
+	}
+	used := direntSize(".") + direntSize("..")
+	for i, e := range n.Entries {
+		size := direntSize(e.Name)
+		if used+size > d.room {
+			d.ends = append(d.ends, i+2)
+			used = 0
+		}
+		used += size
+	}
+	d.ends = append(d.ends, len(n.Entries)+2)
+	return d
+}
+
+func direntSize(name string) int { return alignUp(8+len(name), 4) }
+
+// directory encodes the blocks of a directory.
+func (b *builder) directory(it *item) []byte {
+	le := binary.LittleEndian
+	out := make([]byte, it.size)
+	start := 0
+	for i, end := range it.dir.ends {
+		p := out[i*block : (i+1)*block]
+		pos, last := 0, 0
+		for k := start; k < end; k++ {
+			name, child := ".", it
+			switch {
+			case k == 1:
+				name, child = "..", it.parent
+			case k > 1:
+				e := it.node.Entries[k-2]
+				name, child = e.Name, b.byNode[e.Node]
+			}
+			d := p[pos:]
+			le.PutUint32(d, child.ino)
+			le.PutUint16(d[4:], uint16(direntSize(name)))
+			d[6], d[7] = uint8(len(name)), direntOf[child.node.Type]
+			copy(d[8:], name)
+			last = pos
+			pos += direntSize(name)
+		}
+		le.PutUint16(p[last+4:], uint16(it.dir.room-last))
+		if b.o.MetadataSum {
+			tail := p[it.dir.room:]
+			le.PutUint16(tail[4:], dirTailSize)
+			tail[7] = dirTailType
+			le.PutUint32(tail[8:], crc32c(b.inodeSeed(it.ino), p[:it.dir.room]))
+		}
+		start = end
+	}
+	return out
+}
+
+// splitXattr finds the number of the prefix of a name.
+func splitXattr(name string) (index uint8, rest string, err error) {
+	for _, i := range []uint8{1, 2, 3, 4, 6} {
+		r, ok := strings.CutPrefix(name, xattrPrefix[i])
+		if exact := i == 2 || i == 3; ok && exact == (r == "") {
+			index, rest = i, r
+		}
+	}
+	if index == 0 {
+		return 0, "", fmt.Errorf("xattr %q: the format knows user., trusted., security. and the two of system.posix_acl_", name)
+	}
+	if len(rest) > 255 {
+		return 0, "", fmt.Errorf("xattr %q: its name has %d bytes behind the prefix; 255 are allowed", name, len(rest))
+	}
+	return index, rest, nil
+}
