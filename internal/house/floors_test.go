@@ -18,6 +18,7 @@ const module = "github.com/fridayos/friday/"
 var floors = map[string]int{
 	"cmd/friday":          7,
 	"internal/demo":       7,
+	"internal/bench":      7,
 	"internal/site":       6,
 	"internal/updateapi":  6,
 	"internal/train":      5,
@@ -53,8 +54,9 @@ var beside = map[string][]string{
 
 // sameFloor lists the arrows within a floor that are wanted.
 var sameFloor = map[[2]string]bool{
-	{"cmd/friday", "internal/demo"}: true, // main wires
-	{"android", "android"}:          true, // codecs share tree
+	{"cmd/friday", "internal/demo"}:  true, // main wires
+	{"cmd/friday", "internal/bench"}: true,
+	{"android", "android"}:           true, // codecs share tree
 }
 
 type pkg struct {
