@@ -11,7 +11,7 @@ import (
 
 var (
 	inMarks = regexp.MustCompile(`⟦([a-z_]+):(.*?)⟧`)
-	key    = [KeySize]byte{1, 2, 3}
+	key     = [KeySize]byte{1, 2, 3}
 )
 
 func lines(t testing.TB, file string) []string {
