@@ -153,6 +153,9 @@ func RedeemClaim(tx *db.Tx, code, device string) (Claim, error) {
 	c := Claim{ID: db.NewID(), MemberID: memberID, Device: device, CreatedAt: tx.Now()}
 	_, err = tx.Exec("INSERT INTO claims (id, member_id, device, created_at, ended_at) VALUES ($1, $2, $3, $4, 0)",
 		c.ID, c.MemberID, c.Device, c.CreatedAt)
+	if err == nil {
+		err = EnrolmentsChanged(tx)
+	}
 	return c, err
 }
 
@@ -181,6 +184,9 @@ func EndClaim(tx *db.Tx, memberID, id int64) error {
 	n, err := tx.Exec("UPDATE claims SET ended_at = $1 WHERE id = $2 AND member_id = $3 AND ended_at = 0", tx.Now(), id, memberID)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("cannot end claim %d: %w", id, ErrNotFound)
+	}
+	if err == nil {
+		err = EnrolmentsChanged(tx)
 	}
 	return err
 }

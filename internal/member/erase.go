@@ -36,8 +36,10 @@ func Erase(tx *db.Tx, id int64) error {
 		secretHash("name "+NameKey(m.Name)), tx.Now().Add(FormerNameTime)); err != nil {
 		return err
 	}
-	_, err = tx.Exec("DELETE FROM members WHERE id = $1", id) // and by its references all else
-	return err
+	if _, err := tx.Exec("DELETE FROM members WHERE id = $1", id); err != nil { // and by its references all else
+		return err
+	}
+	return EnrolmentsChanged(tx)
 }
 
 // formerly tells whether a member of that name left a short while ago.

@@ -66,6 +66,9 @@ func Appoint(tx *db.Tx, actor Member, id int64, g Grants) error {
 			return err
 		}
 	}
+	if err := EnrolmentsChanged(tx); err != nil {
+		return err
+	}
 	detail, err := json.Marshal(map[string]any{"roles": g.Roles, "devices": g.Devices, "parts": g.Parts})
 	if err != nil {
 		return err

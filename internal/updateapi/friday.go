@@ -33,6 +33,7 @@ func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ticket := s.readTicket(c.Ticket)
+	told := s.enrol(ticket, c.Device)
 	d := fleet.Decide(&c, ticket, s.snapshot.Load(), s.o.Clock())
 	if d.LeaseOut {
 		s.metrics.checkins.WithLabelValues("lease_out").Inc()
@@ -40,7 +41,7 @@ func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply := wire.CheckInReply{Reason: d.Reason, NextCheck: s.nextCheck(&c)}
-	if ticket != nil && s.now().Add(ticketLife/2).Unix() > ticket.Expires {
+	if ticket != nil && (!told || s.now().Add(ticketLife/2).Unix() > ticket.Expires) {
 		reply.Ticket = s.signTicket(*ticket)
 	}
 	if d.Offer() {
@@ -50,6 +51,25 @@ func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
 		s.metrics.checkins.WithLabelValues("none").Inc()
 	}
 	writeJSON(w, http.StatusOK, reply)
+}
+
+// enrol gives a ticket the channels that its claim opens now, whatever it said:
+// a place in the test ring that was given or taken counts from the next
+// check-in. A ticket younger than the lease is newer than what we hold, and is
+// believed. told is false if the ticket said otherwise.
+func (s *Server) enrol(t *wire.Ticket, device string) (told bool) {
+	if t == nil || t.Device == device && s.now().Sub(time.Unix(t.Issued, 0)) < s.o.Lease {
+		return true
+	}
+	var now []string
+	if e := s.enrolments.Load(); e != nil && t.Claim != 0 && t.Device == device { // a claim speaks for its own device
+		if mine := e.of[t.Claim]; mine.Device == device {
+			now = mine.Channels
+		}
+	}
+	told = slices.Equal(t.Channels, now)
+	t.Channels = now
+	return told
 }
 
 // nextCheck spreads handsets evenly, each at its own distance.
@@ -197,29 +217,15 @@ func (s *Server) claim(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		m, err := member.ByID(tx, claim.MemberID)
-		if err != nil {
-			return err
-		}
-		ticket.Claim, ticket.Device, ticket.Channels = claim.ID, claim.Device, channels(m)
-		return nil
+		enrolments, err := member.Enrolments(tx)
+		ticket.Claim, ticket.Device, ticket.Channels = claim.ID, claim.Device, enrolments[claim.ID].Channels
+		return err
 	})
 	if err != nil {
 		s.claimFailed(w, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, wire.ClaimReply{Ticket: s.signTicket(ticket)})
-}
-
-// channels are those that a member's handset may follow beyond the open ones.
-func channels(m member.Member) []string {
-	switch {
-	case slices.Contains(m.Roles, member.Admin) || slices.Contains(m.Roles, member.Maintainer):
-		return []string{wire.Alpha, wire.Beta}
-	case slices.Contains(m.Roles, member.Tester):
-		return []string{wire.Beta}
-	}
-	return nil
 }
 
 // claimFailed tells a wrong code from a server in trouble; not why it is wrong.

@@ -5,7 +5,9 @@
 // A check-in touches no database. Each node holds a snapshot of the rollouts,
 // read anew every second, under a lease of a few seconds: past it the node makes
 // no offers and answers 503, so that what was pulled is gone everywhere within
-// the lease. Outcomes are verified, kept in bounded memory and written as sums
+// the lease. With it a node holds which claimed handsets may follow alpha and
+// beta, so that a ticket's own word for that, which outlives a place in the test
+// ring, counts for nothing. Outcomes are verified, kept in bounded memory and written as sums
 // every second; each counts once, whichever node it came through. A node that
 // is killed loses the outcomes of one such interval at most.
 //
@@ -36,6 +38,7 @@ import (
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/limit"
+	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -77,11 +80,18 @@ type Server struct {
 
 	patience time.Duration
 
-	snapshot atomic.Pointer[fleet.Snapshot]
+	snapshot   atomic.Pointer[fleet.Snapshot]
+	enrolments atomic.Pointer[enrolments] // never older than snapshot
 
 	mu      sync.Mutex
 	pending []fleet.Report
 	flush   sync.Mutex // one at a time
+}
+
+// enrolments are the channels beyond the open ones, by claim.
+type enrolments struct {
+	revision int64
+	of       map[int64]member.Enrolment
 }
 
 // Bounds of what a node keeps in memory, and of what it writes at once.
@@ -220,7 +230,12 @@ func (s *Server) Refresh(ctx context.Context) error {
 	// From before the reading: what changes meanwhile counts as not yet heard of.
 	until := s.o.Clock().Add(s.o.Lease)
 	var next *fleet.Snapshot
+	var enrolled *enrolments
 	err := s.o.DB.Read(ctx, func(tx *db.Tx) error {
+		var err error
+		if enrolled, err = readEnrolments(tx, s.enrolments.Load()); err != nil {
+			return err
+		}
 		have := s.snapshot.Load()
 		revision, err := fleet.Revision(tx)
 		if err != nil {
@@ -238,8 +253,19 @@ func (s *Server) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.enrolments.Store(enrolled)
 	s.snapshot.Store(next)
 	return nil
+}
+
+// readEnrolments reads them unless they are those that we have.
+func readEnrolments(tx *db.Tx, have *enrolments) (*enrolments, error) {
+	revision, err := member.EnrolmentRevision(tx)
+	if err != nil || have != nil && have.revision == revision {
+		return have, err
+	}
+	of, err := member.Enrolments(tx)
+	return &enrolments{revision, of}, err
 }
 
 // Flush writes the outcomes that wait, and hands on the boots of claimed
