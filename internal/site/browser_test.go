@@ -37,6 +37,10 @@ var browserPages = []struct{ name, as, path string }{
 	{"thread-maintainer", "mo", "/t/2-battery-loses-a-fifth-overnight-in-flight-mode"},
 	{"thread-declined", "li", "/t/4-record-calls-without-telling-the-other-side"},
 	{"thread-confirmed", "", "/t/7-left-speaker-crackles-at-low-volume"},
+	{"thread-long", "ana", "/t/8-the-camera-closes-when-the-zoom-is-past-five-on-a"},
+	{"thread-long-last", "", "/t/8-the-camera-closes-when-the-zoom-is-past-five-on-a?page=3"},
+	{"way", "", "/t/8/way"},
+	{"post-whole", "", "/p/{first}/whole"},
 	{"new", "ana", "/t/new"},
 	{"devices", "", "/d"},
 	{"device", "", "/d/umi"},
@@ -132,6 +136,7 @@ const look = `(() => {
 func TestBrowserPages(t *testing.T) {
 	browser := startBrowser(t)
 	w := whole(t, openSQLite(t))
+	first := w.firstPost(w.longThread(60, 0))
 	srv := httptest.NewServer(w.handler)
 	defer srv.Close()
 	axe := ""
@@ -160,7 +165,7 @@ func TestBrowserPages(t *testing.T) {
 						callCDP(t, ctx, network.SetCookie, network.SetCookieParams{Name: "friday", Value: w.tokens[p.as], URL: srv.URL})
 					}
 					v.reset()
-					if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+p.path)); err != nil {
+					if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+strings.Replace(p.path, "{first}", first, 1))); err != nil {
 						t.Fatal(err)
 					}
 					found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](look))

@@ -32,6 +32,9 @@ var matrix = map[string]struct {
 	"GET /t/new":              {"/t/new", members},
 	"POST /t/new":             {"/t/new", members},
 	"GET /t/{thread}":         {"/t/1-camera-closes-at-5-zoom", all},
+	"GET /t/{thread}/way":     {"/t/1/way", all},
+	"GET /p/{post}":           {"/p/{first}", all},
+	"GET /p/{post}/whole":     {"/p/{first}/whole", all},
 	"POST /t/{thread}/reply":  {"/t/1/reply", members},
 	"POST /t/{thread}/vote":   {"/t/1/vote", members},
 	"POST /t/{thread}/metoo":  {"/t/1/metoo", members},
@@ -70,6 +73,7 @@ const (
 
 func TestPermissionMatrix(t *testing.T) {
 	w := whole(t, openSQLite(t))
+	first := w.firstPost(1)
 	for _, r := range routes {
 		m, ok := matrix[r.Pattern]
 		if !ok {
@@ -78,6 +82,7 @@ func TestPermissionMatrix(t *testing.T) {
 		}
 		for _, who := range strings.Fields(all) {
 			fresh(w)
+			m.path = strings.Replace(m.path, "{first}", first, 1)
 			as := strings.TrimPrefix(who, "guest")
 			if as != "" && strings.Contains(r.Pattern, "out") { // it ends the session: not the one that others need
 				w.tokens["leaving"] = w.session(as)

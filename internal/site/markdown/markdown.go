@@ -33,6 +33,9 @@ type Renderer struct {
 // table's first, so that 20 kB could make 250 MB.
 const maxCells = 10_000
 
+// maxDepth bounds quotes in quotes: 20,000 deep they would take seconds.
+const maxDepth = 100
+
 // New makes a renderer; it may be used by many at once.
 func New() *Renderer {
 	p := bluemonday.NewPolicy()
@@ -59,6 +62,9 @@ func (m *Renderer) HTML(source string) template.HTML {
 }
 
 func (m *Renderer) render(source string) template.HTML {
+	if depth(source) > maxDepth {
+		return written(source)
+	}
 	convert := m.tables
 	if cells(source) > maxCells {
 		convert = m.plain
@@ -77,6 +83,15 @@ func cells(source string) int {
 		lines, widest = lines+1, max(widest, strings.Count(line, "|")+1)
 	}
 	return lines * widest
+}
+
+// depth is how many quotes a line of source begins, at most.
+func depth(source string) (deepest int) {
+	for line := range strings.Lines(source) {
+		rest := strings.TrimLeft(line, "> \t")
+		deepest = max(deepest, strings.Count(line[:len(line)-len(rest)], ">"))
+	}
+	return deepest
 }
 
 // quietHeadings puts headings below the page's own h1 and h2, none of them more

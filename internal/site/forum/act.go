@@ -1,0 +1,129 @@
+package forum
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/fridayos/friday/internal/audit"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/stake"
+	"github.com/fridayos/friday/internal/site/page"
+)
+
+// onThread runs a form on the thread that the address names, if the viewer may
+// see it, and goes back to it.
+func onThread(c *page.Call, done string, fn func(tx *db.Tx, t feedback.Thread) error) error {
+	return onThreadTo(c, done, func(tx *db.Tx, t feedback.Thread) (string, error) {
+		return page.ThreadPath(t.ID, t.Title), fn(tx, t)
+	})
+}
+
+// onThreadTo is onThread for who says where to go.
+func onThreadTo(c *page.Call, done string, fn func(tx *db.Tx, t feedback.Thread) (to string, err error)) error {
+	id, err := page.ThreadID(c.R.PathValue("thread"))
+	if err != nil {
+		return err
+	}
+	if !c.Site.Limits.Act(c.Viewer.ID) {
+		return page.ErrTooOften
+	}
+	var to string
+	err = c.Write(func(tx *db.Tx) error {
+		t, err := visible(c, tx, id)
+		if err == nil {
+			to, err = fn(tx, t)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.Redirect(to, done)
+}
+
+// Reply takes a post, and shows it.
+func Reply(c *page.Call) error {
+	if !c.Site.Limits.Post(c.Viewer.ID) {
+		return page.ErrTooOften
+	}
+	body := c.R.PostForm.Get("body")
+	err := onThreadTo(c, "", func(tx *db.Tx, t feedback.Thread) (string, error) {
+		p, err := feedback.Reply(tx, c.Viewer.InForum(), t.ID, body)
+		if err != nil {
+			return "", err
+		}
+		_, number, err := feedback.PostByID(tx, c.Viewer.InForum(), p.ID)
+		return postPath(page.ThreadPath(t.ID, t.Title), number, p.ID), err
+	})
+	var input *feedback.InputError
+	if errors.As(err, &input) {
+		return showThread(c, body, input)
+	}
+	return err
+}
+
+// Vote sets or takes back a vote.
+func Vote(c *page.Call) error {
+	return onThread(c, "", func(tx *db.Tx, t feedback.Thread) error { return stake.Vote(tx, c.Viewer.InForum(), t.ID, c.On()) })
+}
+
+// Watch sets or ends a watch.
+func Watch(c *page.Call) error {
+	return onThread(c, "", func(tx *db.Tx, t feedback.Thread) error { return stake.Watch(tx, c.Viewer.InForum(), t.ID, c.On()) })
+}
+
+// MeToo says that the viewer has it on a device too.
+func MeToo(c *page.Call) error {
+	d := c.R.PostForm.Get("device")
+	return onThread(c, "", func(tx *db.Tx, t feedback.Thread) error {
+		if d != feedback.AnyDevice {
+			if err := page.Known(tx, d); err != nil {
+				return err
+			}
+		}
+		return stake.MeToo(tx, c.Viewer.InForum(), t.ID, d)
+	})
+}
+
+// Answer takes the answer to "does it work now?".
+func Answer(c *page.Call) error {
+	verdict := feedback.Verdict(c.R.PostForm.Get("verdict"))
+	said := string(verdict)
+	return onThread(c, said, func(tx *db.Tx, t feedback.Thread) error {
+		return feedback.Answer(tx, c.Viewer.InForum(), t.ID, c.R.PostForm.Get("device"), verdict)
+	})
+}
+
+// Object takes the author's objection.
+func Object(c *page.Call) error {
+	return onThread(c, "objected", func(tx *db.Tx, t feedback.Thread) error {
+		return feedback.Object(tx, c.Viewer.InForum(), t.ID, c.R.PostForm.Get("reason"))
+	})
+}
+
+// Mark takes a maintainer's word.
+func Mark(c *page.Call) error {
+	f := c.R.PostForm
+	return onThread(c, "marked", func(tx *db.Tx, t feedback.Thread) error {
+		d := f.Get("device")
+		if !c.Viewer.SpeaksForAll(t, d) {
+			return page.ErrForbidden
+		}
+		return feedback.Mark(tx, c.Viewer.ID, t.ID, feedback.Word{State: feedback.State(f.Get("state")), Device: d, Reason: f.Get("reason")})
+	})
+}
+
+// Hide hides a thread, or shows it again.
+func Hide(c *page.Call) error {
+	return onThread(c, "", func(tx *db.Tx, t feedback.Thread) error {
+		action := "thread.show"
+		if c.On() {
+			action = "thread.hide"
+		}
+		if err := feedback.Hide(tx, t.ID, c.Viewer.ID, c.On()); err != nil {
+			return err
+		}
+		return audit.Record(tx, audit.Event{ActorID: c.Viewer.ID, Actor: c.Viewer.Name, Action: action, Subject: "thread " + strconv.FormatInt(t.ID, 10)})
+	})
+}

@@ -1,0 +1,175 @@
+package forum
+
+import (
+	"html/template"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/page"
+	"github.com/fridayos/friday/internal/site/tell"
+	"github.com/fridayos/friday/internal/site/tongue"
+)
+
+// What a page may hold, in bytes of HTML. The rest of 60 kB is the frame, the
+// forms and the style sheet.
+const (
+	entriesBudget = 29_000
+	postBudget    = 12_000 // of one post in its thread; beyond it the beginning is shown
+	partBudget    = 34_000 // of a page that shows one post, or the way
+	waysBudget    = 9_000
+	stubWeight    = 450 // of a post that is only named
+	reasonLength  = 400 // characters of a step's reason on a thread's page
+	mostStubs     = 24  // devices that are only named
+)
+
+// entryView is a post or a step of the way, in the order of time.
+type entryView struct {
+	Event      bool
+	ID         int64
+	By, Lang   string
+	At         time.Time
+	HTML       template.HTML
+	Cut, Stub  bool // a post: its beginning; not even that
+	Hidden     bool // a post: by a moderator
+	Mark       line.Mark
+	Word, Text string
+	Reason     string
+}
+
+// weight is about how many bytes of HTML e is.
+func (e entryView) weight() int {
+	if e.Event {
+		return 420 + len(template.HTMLEscapeString(e.Reason)) + len(e.Text)
+	}
+	return 420 + len(e.HTML)
+}
+
+// entries are the posts of a page and what happened between its first post and
+// the next page's.
+func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat page.Catalogue, steps []feedback.StateChange) ([]entryView, error) {
+	var all []entryView
+	who := page.Names{}
+	var from time.Time
+	for i, post := range p.Posts {
+		if i == 0 && p.Number > 1 {
+			from = post.At
+		}
+		name, err := who.Of(tx, post.AuthorID)
+		if err != nil {
+			return nil, err
+		}
+		html, whole := c.Site.Markdown.Beginning(post.Body, postBudget)
+		all = append(all, entryView{ID: post.ID, By: name, At: post.At, HTML: html, Cut: !whole, Hidden: post.Hidden, Lang: tongue.Guess(post.Body)})
+	}
+	for _, e := range stepEntries(c, t, cat, steps) {
+		if e.At.Before(from) || !p.Until.IsZero() && !e.At.Before(p.Until) {
+			continue
+		}
+		name, err := who.Of(tx, e.ID)
+		if err != nil {
+			return nil, err
+		}
+		e.ID, e.By = 0, name
+		if utf8.RuneCountInString(e.Reason) > reasonLength {
+			e.Reason, e.Cut = string([]rune(e.Reason)[:reasonLength])+"…", true
+		}
+		all = append(all, e)
+	}
+	slices.SortStableFunc(all, func(a, b entryView) int { return a.At.Compare(b.At) })
+	return all, nil
+}
+
+// stepEntries are the steps of a thread's way, one for several phones that took
+// it together. ID is who did it.
+func stepEntries(c *page.Call, t feedback.Thread, cat page.Catalogue, steps []feedback.StateChange) []entryView {
+	type step struct { // one word for several phones
+		state feedback.State
+		at    time.Time
+		actor int64
+	}
+	together := map[step][]string{}
+	for _, s := range steps {
+		k := step{s.State, s.At, s.Actor}
+		together[k] = append(together[k], cat.Name(s.Device))
+	}
+	var all []entryView
+	for _, s := range steps {
+		k := step{s.State, s.At, s.Actor}
+		on := together[k]
+		if on == nil || s.State == feedback.Reported && s.At.Equal(t.CreatedAt) {
+			continue // it is said already; the first post says it
+		}
+		together[k] = nil
+		e := entryView{Event: true, ID: s.Actor, At: s.At, Mark: tell.State(c.Text, s.State).Mark, Word: tell.StateName(c.Text, s.State), Reason: s.Reason}
+		if s.Release != "" {
+			e.Text = s.Release
+		} else if s.Commit != "" {
+			e.Text = c.Text.T("thread.commit", "Commit", s.Commit[:min(10, len(s.Commit))])
+		}
+		if s.Device != feedback.AnyDevice && len(on) < len(t.Devices) {
+			on = on[:min(len(on), 6)]
+			e.Text = strings.TrimSpace(e.Text + " " + c.Text.T("thread.on-devices", "Devices", strings.Join(on, ", ")))
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// bound keeps entries within a budget: posts come before steps, and a post that
+// does not fit is named, with the way to the whole of it. It returns how many steps
+// were left out.
+func bound(all []entryView, budget int) (kept []entryView, moreSteps int) {
+	stubs := 0
+	for _, e := range all {
+		if !e.Event {
+			stubs++
+		}
+	}
+	left := budget - stubs*stubWeight
+	show := make([]bool, len(all))
+	for _, events := range []bool{false, true} {
+		for i, e := range all {
+			if e.Event != events {
+				continue
+			}
+			w := e.weight()
+			if !events {
+				w -= stubWeight
+			}
+			if w <= left {
+				left -= w
+				show[i] = true
+			}
+		}
+	}
+	for i, e := range all {
+		switch {
+		case show[i]:
+		case e.Event:
+			moreSteps++
+			continue
+		default:
+			e.HTML, e.Cut, e.Stub = "", false, true
+		}
+		kept = append(kept, e)
+	}
+	return kept, moreSteps
+}
+
+// cut puts things of these weights onto pages, in order, each at most budget; one that
+// is heavier has a page to itself. It returns where each page begins.
+func cut(weights []int, budget int) []int {
+	starts, sum := []int{0}, 0
+	for i, w := range weights {
+		if sum+w > budget && i > starts[len(starts)-1] {
+			starts, sum = append(starts, i), 0
+		}
+		sum += w
+	}
+	return starts
+}

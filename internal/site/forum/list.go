@@ -1,0 +1,88 @@
+package forum
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/site/page"
+	"github.com/fridayos/friday/internal/site/tell"
+)
+
+type threadsView struct {
+	Q                             feedback.Filter
+	Threads                       []page.ThreadRow
+	Filtered                      bool
+	Kinds, States, Devices, Parts []page.Choice
+	Earlier, Later                string
+}
+
+const perPage = 30
+
+// Threads is the list of threads, filtered.
+func Threads(c *page.Call) error {
+	q := c.R.URL.Query()
+	pageNo, _ := strconv.Atoi(q.Get("page")) // anything else is the first page
+	pageNo = min(max(pageNo, 0), 10_000)
+	f := feedback.Filter{Kind: feedback.Kind(q.Get("kind")), State: feedback.State(q.Get("state")), Device: q.Get("device"),
+		Part: q.Get("part"), Words: q.Get("q"), Limit: perPage, Offset: pageNo * perPage}
+	if !slices.Contains(feedback.Kinds(), f.Kind) {
+		f.Kind = ""
+	}
+	if !slices.Contains(feedback.AllStates(), f.State) {
+		f.State = ""
+	}
+	if len(f.Words) > feedback.MaxTitle*4 || strings.ContainsRune(f.Device+f.Part, 0) {
+		return page.ErrNotFound
+	}
+	v := threadsView{Q: f, Filtered: f.Kind != "" || f.State != "" || f.Device != "" || f.Part != "" || f.Words != ""}
+	err := c.Read(func(tx *db.Tx) error {
+		threads, more, err := feedback.List(tx, c.Viewer.InForum(), f)
+		if err != nil {
+			return err
+		}
+		v.Threads = c.Rows(threads)
+		if more {
+			v.Later = pageLink(q, pageNo+1)
+		}
+		if pageNo > 0 {
+			v.Earlier = pageLink(q, pageNo-1)
+		}
+		cat, err := page.ReadCatalogue(tx)
+		v.Devices = cat.Choices(f.Device)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	v.Kinds = kindChoices(c, f.Kind)
+	v.Parts = partChoices(c, f.Part)
+	for _, s := range feedback.AllStates() {
+		v.States = append(v.States, page.Choice{Value: string(s), Word: tell.StateName(c.Text, s), On: s == f.State})
+	}
+	return c.Show("threads", page.Page{Title: c.Text.T("threads.title"), Nav: "threads", Body: v})
+}
+
+func kindChoices(c *page.Call, on feedback.Kind) (all []page.Choice) {
+	for _, k := range feedback.Kinds() {
+		all = append(all, page.Choice{Value: string(k), Word: tell.Kind(c.Text, k), On: k == on})
+	}
+	return all
+}
+
+func partChoices(c *page.Call, on string) []page.Choice {
+	return page.Choices(feedback.Parts(), on, func(part string) string { return tell.Part(c.Text, part) })
+}
+
+func pageLink(q url.Values, n int) string {
+	out := url.Values{"page": {strconv.Itoa(n)}}
+	for _, k := range []string{"q", "kind", "state", "device", "part"} {
+		if v := q.Get(k); v != "" {
+			out.Set(k, v)
+		}
+	}
+	return "/t?" + out.Encode()
+}

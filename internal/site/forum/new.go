@@ -1,0 +1,82 @@
+package forum
+
+import (
+	"errors"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/site/page"
+)
+
+type newView struct {
+	Title, Build, Text, Field, Error string
+	Kinds, Parts, Devices            []page.Choice
+}
+
+// New shows the form of a new thread.
+func New(c *page.Call) error {
+	q := c.R.URL.Query()
+	n := feedback.NewThread{Kind: feedback.Kind(q.Get("kind")), Devices: q["device"]}
+	if n.Kind == "" {
+		n.Kind = feedback.Bug
+	}
+	if len(n.Devices) == 0 { // one's own phone, and what it runs
+		err := c.Read(func(tx *db.Tx) error {
+			runs, err := feedback.Runs(tx, c.Viewer.ID)
+			if len(runs) > 0 {
+				n.Devices, n.Build = []string{runs[0].Device}, runs[0].Version
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return showNew(c, 200, n, nil)
+}
+
+func showNew(c *page.Call, status int, n feedback.NewThread, refused *feedback.InputError) error {
+	v := newView{Title: n.Title, Build: n.Build, Text: n.Body, Kinds: kindChoices(c, n.Kind), Parts: partChoices(c, n.Part)}
+	if refused != nil {
+		v.Field, v.Error = refused.Field, c.InputText(refused)
+	}
+	err := c.Read(func(tx *db.Tx) error {
+		cat, err := page.ReadCatalogue(tx)
+		v.Devices = cat.Choices(n.Devices...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.Render(status, "new", page.Page{Title: c.Text.T("new.title"), Nav: "new", Body: v})
+}
+
+// File takes it.
+func File(c *page.Call) error {
+	f := c.R.PostForm
+	n := feedback.NewThread{Kind: feedback.Kind(f.Get("kind")), Title: f.Get("title"), Body: f.Get("body"), AuthorID: c.Viewer.ID,
+		Part: f.Get("part"), Build: f.Get("build"), Devices: f["device"]}
+	if !n.Kind.Tracked() && n.Part == "" {
+		n.Devices = nil
+	}
+	if !c.Site.Limits.Post(c.Viewer.ID) {
+		return page.ErrTooOften
+	}
+	var t feedback.Thread
+	err := c.Write(func(tx *db.Tx) error {
+		if err := page.Known(tx, n.Devices...); err != nil {
+			return err
+		}
+		var err error
+		t, err = feedback.New(tx, n)
+		return err
+	})
+	var input *feedback.InputError
+	if errors.As(err, &input) {
+		return showNew(c, 422, n, input)
+	}
+	if err != nil {
+		return err
+	}
+	return c.Redirect(page.ThreadPath(t.ID, t.Title), "filed")
+}
