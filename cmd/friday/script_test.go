@@ -69,6 +69,7 @@ func TestScripts(t *testing.T) {
 			"free-ports":    plain(freePorts),
 			"until":         plain(until),
 			"await":         plain(await),
+			"listening":     plain(listening),
 			"signal-when":   plain(signalWhen),
 			"signal":        plain(signalAll),
 			"no-litter":     plain(noLitter),
@@ -310,6 +311,21 @@ func await(ts *testscript.TestScript, args []string) error {
 			return fmt.Errorf("%s does not answer: %w", args[0], err)
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// listening waits until something takes connections at HOST:PORT.
+func listening(_ *testscript.TestScript, args []string) error {
+	deadline := time.Now().Add(time.Minute)
+	for {
+		c, err := net.Dial("tcp", args[0])
+		if err == nil {
+			return c.Close()
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

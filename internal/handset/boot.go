@@ -3,7 +3,6 @@ package handset
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,23 +19,6 @@ type Started struct {
 	VBMetaDigest string   // ro.boot.vbmeta.digest, hex
 	State        string   // ro.boot.verifiedbootstate: yellow (key of its owner) or orange (unlocked)
 	Failures     []string // starts that failed on the way, oldest first
-}
-
-// Flash writes one partition of slot a, as fastboot would on a phone that is
-// set up for the first time, and makes that slot the active one.
-func (p *Phone) Flash(partition string, r io.Reader) error {
-	if !bootprofile.IsPartition(partition) {
-		return fmt.Errorf("cannot flash: %q is no partition name", partition)
-	}
-	if p.st.Running != "" {
-		return errors.New("cannot flash: the phone runs; its folder holds user data, so make a new handset instead")
-	}
-	if err := placeDurably(p.image("a", partition), r); err != nil {
-		return fmt.Errorf("cannot flash %s: %w", partition, err)
-	}
-	p.st.Active = "a"
-	p.st.Slots["a"] = slot{Bootable: true, Tries: triesForNewSlot}
-	return p.save()
 }
 
 // Boot switches the phone on. The boot loader picks a slot, verifies the chain

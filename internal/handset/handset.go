@@ -122,7 +122,7 @@ func (p *Phone) sweep() error {
 			return fmt.Errorf("cannot open handset: %w", err)
 		}
 		for _, path := range left {
-			if err := os.Remove(path); err != nil {
+			if err := os.RemoveAll(path); err != nil {
 				return fmt.Errorf("cannot open handset: %w", err)
 			}
 		}

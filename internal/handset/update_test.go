@@ -259,6 +259,21 @@ func TestUnlocked(t *testing.T) {
 	}
 }
 
+// TestLocked: once a phone has started with its owner's key, its boot loader
+// writes nothing.
+func TestLocked(t *testing.T) {
+	p := theirs(t).phone(t, customKey, theirs(t).build(t, week(1)))
+	zeros := bytes.NewReader(make([]byte, 4096))
+	for name, err := range map[string]error{
+		"flash": p.FlashSlot(ctx, "a", "boot", zeros, 4096), "erase": p.Erase("b", "boot"), "wipe": p.Erase("", "userdata"),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "the boot loader is locked") {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+	must(p.Boot(ctx))(t)
+}
+
 // TestDamagedSlot: a slot whose blocks went bad does not start.
 func TestDamagedSlot(t *testing.T) {
 	m, one := ours(t), week(1)

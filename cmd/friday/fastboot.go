@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fridayos/friday/android/fastboot"
+	"github.com/fridayos/friday/internal/handset/bootloader"
+)
+
+func newHandsetFastboot() *cobra.Command {
+	var listen string
+	c := &cobra.Command{
+		Use:     "fastboot PHONE",
+		Short:   "Hold a phone in its boot loader, for fastboot",
+		Long:    "Switches the phone on into its boot loader, which answers fastboot over TCP: getvar, flash (sparse too), erase, set_active, reboot. After a reboot the phone starts its system, unless the reboot leads back to the boot loader.",
+		Example: "  friday handset fastboot my-umi &\n  fastboot -s tcp:127.0.0.1:5554 getvar all",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, port, err := net.SplitHostPort(listen); err != nil || port == "" {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--listen is %q, expected HOST:PORT such as 127.0.0.1:5554", listen)}
+			}
+			p, err := openPhone(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			mode := &bootloader.Mode{Handset: p, Log: func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) }}
+			for {
+				l, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)
+				if err != nil {
+					return fmt.Errorf("cannot listen for fastboot: %w; choose another address with --listen", err)
+				}
+				fmt.Fprintf(cmd.ErrOrStderr(), "The boot loader waits: fastboot -s tcp:%s getvar all\n", l.Addr())
+				target, err := (&fastboot.Server{Phone: mode}).Serve(cmd.Context(), l)
+				if cmd.Context().Err() != nil {
+					return nil // told to end, which a boot loader bears
+				}
+				if err != nil {
+					return err
+				}
+				if *target == "bootloader" {
+					continue
+				}
+				started, err := p.Boot(cmd.Context())
+				if err != nil {
+					return err
+				}
+				printStarted(cmd, started)
+				return nil
+			}
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:"+fastboot.DefaultPort, "`HOST:PORT` to answer at; anyone who reaches it can flash the phone")
+	return c
+}

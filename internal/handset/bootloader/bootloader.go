@@ -1,0 +1,115 @@
+// Package bootloader is the fastboot mode of a virtual handset: what package
+// fastboot asks of a phone, answered from the handset's folder. The rules of
+// flashing are the handset's.
+package bootloader
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/internal/handset"
+)
+
+// Mode is a handset that was switched on into its boot loader.
+type Mode struct {
+	Handset *handset.Phone
+	Log     func(line string) // told what is done; nil: nobody
+}
+
+// Vars are the names that "getvar:all" lists.
+func (m *Mode) Vars() []string {
+	return []string{"version", "product", "variant", "current-slot", "slot-count", "unlocked", "secure", "is-userspace"}
+}
+
+// Var answers "getvar".
+func (m *Mode) Var(name string) (string, bool) {
+	yes := func(b bool) string {
+		if b {
+			return "yes"
+		}
+		return "no"
+	}
+	id := m.Handset.Identity()
+	name, arg, _ := strings.Cut(name, ":")
+	switch name {
+	case "version":
+		return "0.4", true
+	case "product":
+		return id.Device, true
+	case "variant":
+		return id.Variant, true
+	case "current-slot":
+		return m.Handset.Active(), true
+	case "slot-count":
+		return "2", true
+	case "has-slot":
+		_, slot := split(arg)
+		return yes(arg != "userdata" && slot == ""), bootprofile.IsPartition(arg)
+	case "is-logical":
+		return "no", true
+	case "is-userspace":
+		return "no", true
+	case "unlocked":
+		return yes(!m.Handset.Locked()), true
+	case "secure":
+		return yes(id.Profile.KeyEnforced()), true
+	}
+	return "", false
+}
+
+func (m *Mode) log(format string, a ...any) {
+	if m.Log != nil {
+		m.Log(fmt.Sprintf(format, a...))
+	}
+}
+
+// split takes the slot off a partition's name: "boot_a" is boot in slot a.
+func split(name string) (partition, slot string) {
+	for _, slot := range []string{"a", "b"} {
+		if p, ok := strings.CutSuffix(name, "_"+slot); ok {
+			return p, slot
+		}
+	}
+	return name, ""
+}
+
+// Flash writes an image to "boot_a" and the like.
+func (m *Mode) Flash(ctx context.Context, name string, image io.ReaderAt, size int64) error {
+	partition, slot := split(name)
+	if err := m.Handset.FlashSlot(ctx, slot, partition, image, size); err != nil {
+		return err
+	}
+	m.log("flashed %s, %d bytes", name, size)
+	return nil
+}
+
+// Erase empties a partition, or erases "userdata".
+func (m *Mode) Erase(_ context.Context, name string) error {
+	partition, slot := split(name)
+	if err := m.Handset.Erase(slot, partition); err != nil {
+		return err
+	}
+	m.log("erased %s", name)
+	return nil
+}
+
+// SetActive chooses the slot to start.
+func (m *Mode) SetActive(slot string) error {
+	if m.Handset.Locked() {
+		return fmt.Errorf("cannot set active slot: the boot loader is locked")
+	}
+	if err := m.Handset.SetActive(slot); err != nil {
+		return err
+	}
+	m.log("slot %s is active", slot)
+	return nil
+}
+
+// Reboot leaves the mode, or stays in it for another computer.
+func (m *Mode) Reboot(target string) error {
+	m.log("restarting %s", target)
+	return nil
+}

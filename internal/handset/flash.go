@@ -1,0 +1,143 @@
+package handset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/android/sparse"
+)
+
+// Flash writes one partition of slot a, as fastboot would on a phone that is set
+// up for the first time, and makes that slot the active one.
+func (p *Phone) Flash(partition string, r io.Reader) error {
+	if p.st.Running != "" {
+		return errors.New("cannot flash: the phone runs; its folder holds user data, so make a new handset instead")
+	}
+	if !bootprofile.IsPartition(partition) {
+		return fmt.Errorf("cannot flash: %q is no partition name", partition)
+	}
+	if err := placeDurably(p.image("a", partition), r); err != nil {
+		return fmt.Errorf("cannot flash %s: %w", partition, err)
+	}
+	return p.SetActive("a")
+}
+
+// Locked says whether the boot loader refuses to write: once the phone trusts a
+// key and has started with it.
+func (p *Phone) Locked() bool { return p.id.Profile.KeyEnforced() && p.st.Running != "" }
+
+var errLocked = errors.New("the boot loader is locked")
+
+// FlashSlot writes one partition of a slot from the boot loader. Of a sparse image
+// it writes what that cares about and leaves the rest as it was. Which slot
+// starts does not change, but what was flashed has to prove itself again.
+func (p *Phone) FlashSlot(ctx context.Context, slot, partition string, image io.ReaderAt, size int64) error {
+	if err := p.mayWrite(slot, partition); err != nil {
+		return fmt.Errorf("cannot flash: %w", err)
+	}
+	dst := p.image(slot, partition)
+	im, err := sparse.Open(image, size)
+	switch {
+	case errors.Is(err, sparse.ErrNotSparse):
+		err = placeDurably(dst, io.NewSectionReader(image, 0, size))
+	case err == nil:
+		err = overlay(ctx, dst, im)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot flash %s_%s: %w", partition, slot, err)
+	}
+	return p.renew(slot)
+}
+
+// overlay writes a sparse image over a partition, in a copy beside it.
+func overlay(ctx context.Context, dst string, im *sparse.Image) error {
+	dir, err := os.MkdirTemp(filepath.Dir(dst), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // opening the phone sweeps what is left
+	f, err := os.Create(filepath.Join(dir, "image"))
+	if err != nil {
+		return err
+	}
+	err = copyOld(f, dst)
+	if err == nil {
+		err = f.Truncate(im.Size())
+	}
+	if err == nil {
+		err = im.Flash(ctx, f)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), dst); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dst))
+}
+
+func copyOld(w io.Writer, path string) error {
+	old, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, old)
+	return errors.Join(err, old.Close())
+}
+
+// Erase empties a partition of a slot; "userdata" has none, and erases the
+// owner's data.
+func (p *Phone) Erase(slot, partition string) error {
+	if partition == "userdata" && slot == "" {
+		if p.Locked() {
+			return fmt.Errorf("cannot erase: %w", errLocked)
+		}
+		return p.wipe()
+	}
+	if err := p.mayWrite(slot, partition); err != nil {
+		return fmt.Errorf("cannot erase: %w", err)
+	}
+	if err := os.Remove(p.image(slot, partition)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot erase %s_%s: %w", partition, slot, err)
+	}
+	return p.renew(slot)
+}
+
+// SetActive makes the boot loader start a slot, which gets its tries anew.
+func (p *Phone) SetActive(slot string) error {
+	if slot != "a" && slot != "b" {
+		return fmt.Errorf("cannot set active slot: %q is none, expected a or b", slot)
+	}
+	p.st.Active = slot
+	return p.renew(slot)
+}
+
+func (p *Phone) renew(name string) error {
+	p.st.Slots[name] = slot{Bootable: true, Tries: triesForNewSlot}
+	return p.save()
+}
+
+func (p *Phone) mayWrite(slot, partition string) error {
+	switch {
+	case p.Locked():
+		return errLocked
+	case slot != "a" && slot != "b" || !bootprofile.IsPartition(partition):
+		return fmt.Errorf("there is no partition %q in slot %q", partition, slot)
+	}
+	return nil
+}
+
+// Active is the slot that the boot loader would start: "a" or "b".
+func (p *Phone) Active() string { return p.st.Active }
