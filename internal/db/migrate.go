@@ -21,9 +21,11 @@ import (
 )
 
 // One file a room, NNNNN_room.sql, run by goose. A file that has been shipped
-// is never changed; a later one changes what it made.
+// is never changed; a later one changes what it made. What the two databases
+// do each in its own way lies in migrations/sqlite and migrations/postgres, with
+// versions of its own, and runs after the others.
 //
-//go:embed migrations/*.sql
+//go:embed migrations/*.sql migrations/*/*.sql
 var migrations embed.FS
 
 // Migrations are the rooms' SQL files.
@@ -56,15 +58,31 @@ func (d *DB) Migrate(ctx context.Context) error {
 		}
 	}
 	defer pool.Close()
+	if err := apply(ctx, pool, dialect, Migrations(), goose.DefaultTablename); err != nil {
+		return err
+	}
+	own, err := fs.Sub(Migrations(), string(d.dialect))
+	if err == nil {
+		err = apply(ctx, pool, dialect, own, "goose_own_version")
+	}
+	if err != nil {
+		return err
+	}
+	return d.migrateRiver(ctx, pool)
+}
+
+// apply runs the files of a folder that the version table does not have yet.
+func apply(ctx context.Context, pool *sql.DB, dialect goose.Dialect, files fs.FS, versions string) error {
 	// Out of order: rooms number their files for themselves.
-	provider, err := goose.NewProvider(dialect, pool, Migrations(), goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(dialect, pool, files, goose.WithTableName(versions),
+		goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true))
+	if err == nil {
+		_, err = provider.Up(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot migrate: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("cannot migrate: %w", err)
-	}
-	return d.migrateRiver(ctx, pool)
+	return nil
 }
 
 func (d *DB) migrateRiver(ctx context.Context, pool *sql.DB) error {

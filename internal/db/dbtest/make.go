@@ -137,7 +137,13 @@ func makeTemplate(base string) (string, error) {
 func migrationsDigest() (string, error) {
 	sum := sha256.New()
 	files := db.Migrations()
-	names, err := fs.Glob(files, "*.sql")
+	var names []string
+	err := fs.WalkDir(files, ".", func(name string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			names = append(names, name)
+		}
+		return err
+	})
 	if err != nil {
 		return "", err
 	}

@@ -15,7 +15,8 @@
 //     and camera2.
 //   - A number with dots is one word: 26.11.27 and 4.1.46.
 //   - What the parts leave out comes as an extra word beside the first part: the
-//     name in one piece (cameraservice, com.android.camera2, wifi for Wi-Fi), a
+//     name in one piece (cameraservice, com.android.camera2, wifi for Wi-Fi) and
+//     the names in camel case within it, a
 //     name without the number at its end (camera for camera2), and the last
 //     character of a run of pairs, so that one character can be asked for.
 //
@@ -203,7 +204,7 @@ func (c *cutter) name(start int) (end int) {
 // parts gives the parts of a name, and after the first what they leave out.
 func (c *cutter) parts(pieces []piece) {
 	start, end := pieces[0].start, pieces[len(pieces)-1].end
-	var parts []piece
+	var parts, names []piece // names in camel case within the name
 	for i := 0; i < len(pieces); {
 		n := c.version(pieces[i:])
 		switch {
@@ -214,7 +215,10 @@ func (c *cutter) parts(pieces []piece) {
 				parts[len(parts)-1].end = pieces[i].end
 			}
 		default:
-			parts = c.camel(parts, pieces[i])
+			from := len(parts)
+			if parts = c.camel(parts, pieces[i]); len(parts) > from+1 && len(pieces) > 1 {
+				names = append(names, piece{pieces[i].start, pieces[i].end})
+			}
 		}
 		i += n
 	}
@@ -226,6 +230,10 @@ func (c *cutter) parts(pieces []piece) {
 		}
 		if i == 0 && len(parts) > 1 {
 			c.emit(fold(c.text[start:end]), start, end, true)
+		}
+		for len(names) > 0 && names[0].start == p.start {
+			c.emit(fold(c.text[names[0].start:names[0].end]), names[0].start, names[0].end, true)
+			names = names[1:]
 		}
 	}
 }
@@ -343,3 +351,6 @@ func short(s string) string {
 	}
 	return s
 }
+
+// Paired says whether a character is of a script that is cut into pairs.
+func Paired(r rune) bool { return classOf(r) == paired }

@@ -15,7 +15,7 @@ func TestWords(t *testing.T) {
 		{"capitals are small", "WIFI", "wifi"},
 		{"class", "CameraService", "camera +cameraservice service"},
 		{"package", "com.android.camera2", "com +com.android.camera2 android camera2 +camera"},
-		{"class in a package", "at org.example.HTTPServer$Worker.run(", "at org +org.example.httpserverworker.run example http server worker run"},
+		{"class in a package", "at org.example.HTTPServer$Worker.run(", "at org +org.example.httpserverworker.run example http +httpserver server worker run"},
 		{"abbreviation in front", "S3AInputStream", "s3a +s3ainputstream input stream"},
 		{"number in a name", "camera2Api", "camera2 +camera +camera2api api"},
 		{"plural of an abbreviation", "APIs", "apis"},
