@@ -128,6 +128,7 @@ type NewThread struct {
 	Devices  []string // none: AnyDevice
 	Private  bool     // a bug that others could use against people
 	Named    []int64  // maintainers who see a private one from the start; at least one
+	FromPost int64    // begins with this post of another thread instead of Body: for feedback/order
 }
 
 // Post is one message in a thread.

@@ -95,6 +95,23 @@ func (v Viewer) cover(posts []Post) {
 	}
 }
 
+// Recount counts anew what a thread keeps sums of, after posts, votes or members
+// who have it came or went by other ways than one by one: for the packages of
+// this room.
+func Recount(tx *db.Tx, threadID int64) error {
+	_, err := tx.Exec(`UPDATE threads SET votes = (SELECT COUNT(*) FROM thread_votes WHERE thread_id = $1),
+		posts = (SELECT COUNT(*) FROM posts WHERE thread_id = $1),
+		last_at = COALESCE((SELECT MAX(at) FROM posts WHERE thread_id = $1), created_at) WHERE id = $1`, threadID)
+	if err == nil {
+		_, err = tx.Exec(`UPDATE thread_devices SET affected = (SELECT COUNT(*) FROM thread_affected a
+			WHERE a.thread_id = thread_devices.thread_id AND a.device = thread_devices.device) WHERE thread_id = $1`, threadID)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot count thread %d: %w", threadID, err)
+	}
+	return Paginate(tx, threadID)
+}
+
 // Paginate gives a thread's posts their places anew, after one changed its
 // weight, came or went.
 func Paginate(tx *db.Tx, threadID int64) error {

@@ -150,7 +150,13 @@ func New(tx *db.Tx, n NewThread) (Thread, error) {
 		}
 	}
 	author := Viewer{Member: n.AuthorID}
-	p, err := addPost(tx, id, n.AuthorID, n.Body)
+	p := Post{ID: n.FromPost, ThreadID: id, AuthorID: n.AuthorID, Body: n.Body}
+	var err error
+	if n.FromPost == 0 {
+		p, err = addPost(tx, id, n.AuthorID, n.Body)
+	} else if _, err = tx.Exec(`UPDATE posts SET thread_id = $2 WHERE id = $1`, p.ID, id); err == nil {
+		err = Recount(tx, id)
+	}
 	if err != nil {
 		return Thread{}, err
 	}
