@@ -92,7 +92,9 @@ func TestMergeKeepsEverythingAndCanBeUndone(t *testing.T) {
 			}
 			return errors.Join(err, err2)
 		})
-		undo := func(actor int64) error { return s.Do(func(tx *db.Tx) error { return order.Unmerge(tx, actor, second) }) }
+		undo := func(actor int64) error {
+			return s.Do(func(tx *db.Tx) error { return order.Unmerge(tx, actor, second) })
+		}
 		if err := undo(8); err != nil {
 			t.Fatal(err)
 		}
