@@ -87,13 +87,17 @@ func (t *Train) Cut(ctx context.Context, rev string, o CutOptions) (catalog.Rele
 			}
 		}
 	}
-	if r.Notes == "" {
-		r.Notes = notes(snapshot, r.Fixes)
-	}
 	err = t.DB.Write(ctx, func(tx *db.Tx) error {
 		row, err := t.nextRow(tx, o)
 		if err != nil {
 			return err
+		}
+		if r.Notes = o.Notes; r.Notes == "" {
+			public, err := feedback.Public(tx, r.Fixes) // a security report is not told of before its fix is out
+			if err != nil {
+				return err
+			}
+			r.Notes = notes(snapshot, public)
 		}
 		r.Name, r.CutAt = row.release, tx.Now()
 		if err := catalog.PutRelease(tx, r); err != nil {

@@ -117,12 +117,52 @@ func (t *Train) tellReleased(tx *db.Tx, d *device) error {
 		return err
 	}
 	for _, id := range d.fixes {
-		err := feedback.FixInRelease(tx, id, d.release, feedback.Build{ID: b.ID, Device: b.Device, Version: b.Version, Timestamp: b.Timestamp})
+		err := feedback.FixInRelease(tx, id, d.release, inFeedback(b))
 		if err != nil && !errors.Is(err, feedback.ErrNotFound) {
 			return err
 		}
 	}
 	return nil
+}
+
+// tellPulled tells the threads whose fix the device got with this release that
+// it is in that release no more, and in which later one it is, if one left.
+func (t *Train) tellPulled(tx *db.Tx, d *device, reason string) error {
+	if d.build == "" {
+		return nil
+	}
+	b, err := catalog.BuildByID(tx, d.build)
+	if err != nil {
+		return err
+	}
+	var later, build string
+	err = tx.QueryRow(`SELECT d.release, d.build FROM train_devices d JOIN releases r ON r.name = d.release
+		WHERE d.device = $1 AND d.state = 'shipping' AND r.cut_at > (SELECT cut_at FROM releases WHERE name = $2) ORDER BY r.cut_at, r.name LIMIT 1`,
+		d.codename, d.release).Scan(&later, &build)
+	if err != nil && !errors.Is(err, db.ErrNoRows) {
+		return err
+	}
+	var next catalog.Build
+	if later != "" {
+		if next, err = catalog.BuildByID(tx, build); err != nil {
+			return err
+		}
+	}
+	for _, id := range d.fixes {
+		err := feedback.FixPulled(tx, id, d.release, inFeedback(b), reason)
+		if err == nil && later != "" {
+			err = feedback.FixInRelease(tx, id, later, inFeedback(next))
+		}
+		if err != nil && !errors.Is(err, feedback.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// inFeedback is a build as threads know it.
+func inFeedback(b catalog.Build) feedback.Build {
+	return feedback.Build{ID: b.ID, Device: b.Device, Version: b.Version, Timestamp: b.Timestamp}
 }
 
 // move changes a rollout and writes the step down.
@@ -244,7 +284,9 @@ func (t *Train) Pull(ctx context.Context, release string, devices []string, acto
 			}
 		}
 		if err == nil && d.state != Withdrawn {
-			did, err = true, d.setState(tx, Withdrawn, actor, reason)
+			if did, err = true, d.setState(tx, Withdrawn, actor, reason); err == nil {
+				err = t.tellPulled(tx, d, reason)
+			}
 		}
 		return did, err
 	}, func(tx *db.Tx, r *row) error {

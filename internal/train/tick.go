@@ -109,7 +109,7 @@ func (t *Train) Booted(tx *db.Tx, claim int64, build string) error {
 		t.log().Warn("a claimed handset says that it runs another device's build", "device", c.Device, "build", build)
 		return nil
 	}
-	_, err = feedback.HandsetRuns(tx, c.MemberID, feedback.Build{ID: b.ID, Device: b.Device, Version: b.Version, Timestamp: b.Timestamp})
+	_, err = feedback.HandsetRuns(tx, c.MemberID, inFeedback(b))
 	return err
 }
 

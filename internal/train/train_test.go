@@ -141,6 +141,10 @@ func TestTheWeek(t *testing.T) {
 		if err := y.train.Pull(t.Context(), r.Name, nil, "ana", "eats photos"); err != nil {
 			t.Fatal(err)
 		}
+		y.threadIs(threadID, feedback.Merged) // what was pulled carries no fix
+		if asked() != 0 {
+			t.Error("the member is asked about a release that was pulled")
+		}
 		if got := y.status(r.Name).State; got != train.Pulled {
 			t.Errorf("the release is %s", got)
 		}
