@@ -12,6 +12,10 @@ const MaxLine = 64 << 10
 // Writer scrubs what is written to it, line by line, and passes it on. It holds
 // at most MaxLine bytes. Close writes the rest.
 type Writer struct {
+	// Each, if set, is given every line as it came, before it is scrubbed; of a
+	// line that is too long, each piece. It must not keep the slice.
+	Each func(line []byte)
+
 	s    *Scrubber
 	w    io.Writer
 	rest []byte
@@ -34,7 +38,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 				w.rest = append(w.rest, line...)
 				line = w.rest
 			}
-			w.out = append(w.s.Line(w.out, line), '\n')
+			w.line(line)
+			w.out = append(w.out, '\n')
 			w.rest, p = w.rest[:0], p[i+1:]
 		default:
 			k := min(len(p), MaxLine-len(w.rest))
@@ -51,6 +56,13 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, w.err
 }
 
+func (w *Writer) line(line []byte) {
+	if w.Each != nil {
+		w.Each(line)
+	}
+	w.out = w.s.Line(w.out, line)
+}
+
 // cut passes on the greater part of a line that is too long, up to a place
 // where no value is likely to be cut in two.
 func (w *Writer) cut() {
@@ -60,7 +72,7 @@ func (w *Writer) cut() {
 	} else {
 		end += MaxLine/2 + 1
 	}
-	w.out = w.s.Line(w.out, w.rest[:end])
+	w.line(w.rest[:end])
 	w.rest = append(w.rest[:0], w.rest[end:]...)
 }
 
@@ -75,7 +87,7 @@ func (w *Writer) flush() {
 // not close what is below.
 func (w *Writer) Close() error {
 	if len(w.rest) > 0 && w.err == nil {
-		w.out = w.s.Line(w.out, w.rest)
+		w.line(w.rest)
 		w.rest = w.rest[:0]
 	}
 	w.flush()
