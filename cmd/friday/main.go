@@ -111,7 +111,7 @@ func newRoot() *cobra.Command {
 	}
 	add("make", "Make an OS", newInit(), newStock(), newBuild(), newOTA(), newAVB())
 	add("ship", "Ship it", newServe(), newWorker(), newTrain())
-	add("try", "Try it", newDemo(), newHandset(), newBench())
+	add("try", "Try it", newDemo(), newHandset(), newBugreport(), newBench())
 	root.SetHelpCommand(newHelp(root))
 	wrapUsage(root)
 	return root
