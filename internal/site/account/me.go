@@ -1,7 +1,6 @@
 package account
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +37,7 @@ type sessionView struct {
 func Me(c *page.Call) error { return showMe(c, "", "") }
 
 func showMe(c *page.Call, code, device string) error {
-	v := meView{Roles: page.RoleWords(c.Viewer.Member), Code: code}
+	v := meView{Roles: c.RoleWords(c.Viewer.Member), Code: code}
 	err := c.Read(func(tx *db.Tx) error {
 		cat, err := page.ReadCatalogue(tx)
 		if err != nil {
@@ -67,7 +66,7 @@ func showMe(c *page.Call, code, device string) error {
 		}
 		sessions, err := member.Sessions(tx, c.Viewer.ID)
 		for _, s := range sessions {
-			v.Sessions = append(v.Sessions, sessionView{s.ID, agentWords(s.Agent), s.SeenAt, s.ID == c.Viewer.Session.ID})
+			v.Sessions = append(v.Sessions, sessionView{s.ID, agentWords(c, s.Agent), s.SeenAt, s.ID == c.Viewer.Session.ID})
 		}
 		return err
 	})
@@ -141,11 +140,11 @@ func Member(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		v = memberView{Name: m.Name, Roles: page.RoleWords(m), Since: m.CreatedAt}
+		v = memberView{Name: m.Name, Roles: c.RoleWords(m), Since: m.CreatedAt}
 		threads, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Author: m.ID, Limit: 50})
 		v.Threads = c.Rows(threads)
 		if err == nil && c.Viewer.May(page.Admin) {
-			err = v.fillRoles(tx, m)
+			err = v.fillRoles(c, tx, m)
 		}
 		return err
 	})
@@ -156,8 +155,8 @@ func Member(c *page.Call) error {
 }
 
 // agentWords makes a browser's name of page.Itself readable.
-func agentWords(agent string) string {
-	browser, system := "A browser", ""
+func agentWords(c *page.Call, agent string) string {
+	browser, system := c.Text.T("me.browser"), ""
 	for _, b := range []struct{ in, name string }{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {
 		if strings.Contains(agent, b.in) {
 			browser = b.name
@@ -173,5 +172,5 @@ func agentWords(agent string) string {
 	if system == "" {
 		return browser
 	}
-	return fmt.Sprintf("%s on %s", browser, system)
+	return c.Text.T("me.browser-on", "Browser", browser, "System", system)
 }

@@ -16,9 +16,9 @@ import (
 var grantable = []member.Role{member.Tester, member.Moderator, member.Admin}
 
 // fillRoles offers an administrator the roles of a member.
-func (v *memberView) fillRoles(tx *db.Tx, m member.Member) error {
+func (v *memberView) fillRoles(c *page.Call, tx *db.Tx, m member.Member) error {
 	for _, r := range grantable {
-		v.Grants = append(v.Grants, page.Choice{Value: string(r), Word: string(r), On: m.Is(r)})
+		v.Grants = append(v.Grants, page.Choice{Value: string(r), Word: c.Text.T("role." + string(r)), On: m.Is(r)})
 	}
 	cat, err := page.ReadCatalogue(tx)
 	v.Maintains = cat.Choices(m.Devices...)
@@ -51,7 +51,7 @@ func SetRoles(c *page.Call) error {
 	})
 	var invalid *member.Invalid
 	if errors.As(err, &invalid) {
-		return &feedback.InputError{Field: "role", Message: "That cannot be: " + invalid.Reason + "."}
+		return &feedback.InputError{Field: "role", Message: c.Text.T("role.refused", "Reason", invalid.Reason)}
 	}
 	if err != nil {
 		return err

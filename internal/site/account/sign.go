@@ -24,9 +24,9 @@ func SignIn(c *page.Call) error {
 }
 
 func showSign(c *page.Call, status int, v signView) error {
-	v.Headline, v.Action, v.Button = "Sign in", "/signin", "Sign in"
-	v.Lead = "To report, to vote, and to be asked when your own phone has the fix."
-	return c.Render(status, "sign", page.Page{Title: "Sign in", Body: v})
+	v.Headline, v.Action, v.Button = c.Text.T("sign.in"), "/signin", c.Text.T("sign.in")
+	v.Lead = c.Text.T("sign.in-lead")
+	return c.Render(status, "sign", page.Page{Title: v.Headline, Body: v})
 }
 
 // DoSignIn takes it.
@@ -38,7 +38,7 @@ func DoSignIn(c *page.Call) error {
 	}
 	m, err := c.Site.Passwords.SignIn(c.R.Context(), c.Site.DB, name, f.Get("password"))
 	if errors.Is(err, member.ErrSignIn) {
-		return showSign(c, http.StatusUnprocessableEntity, signView{Name: name, Next: next, Error: "Name and password do not go together. Check both and try again."})
+		return showSign(c, http.StatusUnprocessableEntity, signView{Name: name, Next: next, Error: c.Text.T("sign.wrong")})
 	}
 	if err != nil {
 		return err
@@ -69,8 +69,8 @@ func Register(c *page.Call) error {
 }
 
 func showRegister(c *page.Call, status int, v signView) error {
-	v.Headline, v.Action, v.Button, v.Fresh = "Become a member", "/register", "Become a member", true
-	v.Lead = "A name and a password; nothing else is asked. Your name stands beside what you write."
+	v.Headline, v.Action, v.Button, v.Fresh = c.Text.T("sign.join"), "/register", c.Text.T("sign.join"), true
+	v.Lead = c.Text.T("sign.join-lead")
 	return c.Render(status, "sign", page.Page{Title: v.Headline, Body: v})
 }
 
@@ -81,7 +81,7 @@ func DoRegister(c *page.Call) error {
 		return page.ErrTooOften
 	}
 	m, err := c.Site.Passwords.Register(c.R.Context(), c.Site.DB, f.Get("name"), f.Get("password"))
-	if text, ok := inputText(err); ok {
+	if text, ok := inputText(c, err); ok {
 		return showRegister(c, http.StatusUnprocessableEntity, signView{Name: f.Get("name"), Error: text})
 	}
 	if err != nil {
@@ -110,8 +110,8 @@ func firstRunOpen(c *page.Call) error {
 }
 
 func showFirstRun(c *page.Call, status int, v signView) error {
-	v.Headline, v.Action, v.Button, v.Fresh, v.AskCode = "The first administrator", "/first-run", "Begin", true, true
-	v.Lead = "The terminal in which the server runs shows a code; it makes the first administrator, once."
+	v.Headline, v.Action, v.Button, v.Fresh, v.AskCode = c.Text.T("sign.first"), "/first-run", c.Text.T("sign.begin"), true, true
+	v.Lead = c.Text.T("sign.first-lead")
 	return c.Render(status, "sign", page.Page{Title: v.Headline, Body: v})
 }
 
@@ -125,7 +125,7 @@ func DoFirstRun(c *page.Call) error {
 		return err
 	}
 	m, err := c.Site.Passwords.RegisterAdmin(c.R.Context(), c.Site.DB, f.Get("code"), f.Get("name"), f.Get("password"))
-	if text, ok := inputText(err); ok {
+	if text, ok := inputText(c, err); ok {
 		return showFirstRun(c, http.StatusUnprocessableEntity, signView{Name: f.Get("name"), Code: f.Get("code"), Error: text})
 	}
 	if err != nil {
@@ -145,13 +145,13 @@ func SignOut(c *page.Call) error {
 }
 
 // inputText is what is wrong with what someone typed, for the form.
-func inputText(err error) (string, bool) {
+func inputText(c *page.Call, err error) (string, bool) {
 	var invalid *member.Invalid
 	switch {
 	case errors.As(err, &invalid):
-		return "This " + invalid.Field + " cannot be taken: " + invalid.Reason + ".", true
+		return c.Text.T("sign.refused", "Field", invalid.Field, "Reason", invalid.Reason), true
 	case errors.Is(err, member.ErrCode):
-		return "The code is wrong, was used, or has run out. Restart the server for a new one.", true
+		return c.Text.T("sign.code-wrong"), true
 	}
 	return "", false
 }

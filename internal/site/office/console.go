@@ -28,18 +28,18 @@ type consoleRelease struct {
 }
 
 type verb struct {
-	name, word    string
+	name          string
 	danger, admin bool
 	in            []train.State
 }
 
 // verbs are what moves a release, and in which of its states.
 var verbs = []verb{
-	{"ship", "Ship", false, false, []train.State{train.Frozen, train.Testing, train.Shipping}},
-	{"next", "Next stage", false, false, []train.State{train.Shipping}},
-	{"hold", "Hold", false, false, []train.State{train.Frozen, train.Testing, train.Shipping}},
-	{"halt", "Halt", true, false, []train.State{train.Shipping, train.Settled}},
-	{"pull", "Pull for good", true, true, []train.State{train.Frozen, train.Testing, train.Shipping, train.Settled}},
+	{"ship", false, false, []train.State{train.Frozen, train.Testing, train.Shipping}},
+	{"next", false, false, []train.State{train.Shipping}},
+	{"hold", false, false, []train.State{train.Frozen, train.Testing, train.Shipping}},
+	{"halt", true, false, []train.State{train.Shipping, train.Settled}},
+	{"pull", true, true, []train.State{train.Frozen, train.Testing, train.Shipping, train.Settled}},
 }
 
 // Console is the train: this week, its releases, and for those who may, what moves them.
@@ -56,7 +56,7 @@ func Console(c *page.Call) error {
 		}
 		week := c.Week(st)
 		v.Week, v.Next = week.Line, st.Week
-		v.Sentence = week.Headline + ". " + st.Week + " " + week.Sentence
+		v.Sentence = c.Text.T("train.sentence", "Headline", week.Headline, "Release", st.Week, "Sentence", week.Sentence)
 		v.CanCut = c.Viewer.May(page.Admin) && page.Find(st.Releases, st.Week) == nil
 		for _, r := range st.Releases {
 			w := tell.Train(c.Text, r.State)
@@ -69,7 +69,7 @@ func Console(c *page.Call) error {
 			}
 			for _, verb := range verbs {
 				if slices.Contains(verb.in, r.State) && len(cr.Mine) > 0 && (!verb.admin || c.Viewer.May(page.Admin)) {
-					cr.Verbs = append(cr.Verbs, page.Choice{Value: verb.name, Word: verb.word, On: verb.danger})
+					cr.Verbs = append(cr.Verbs, page.Choice{Value: verb.name, Word: c.Text.T("verb." + verb.name), On: verb.danger})
 				}
 			}
 			v.Releases = append(v.Releases, cr)
@@ -82,7 +82,7 @@ func Console(c *page.Call) error {
 	}
 	slices.SortStableFunc(v.Log, func(a, b train.Transition) int { return b.At.Compare(a.At) })
 	v.Log = v.Log[:min(len(v.Log), 12)]
-	return c.Show("train", page.Page{Title: "The train", Nav: "train", Script: false, Body: v})
+	return c.Show("train", page.Page{Title: c.Text.T("train.title"), Nav: "train", Script: false, Body: v})
 }
 
 // reason reads why something is done; members read it.
@@ -90,9 +90,9 @@ func reason(c *page.Call) (string, error) {
 	reason := strings.Join(strings.Fields(strings.ToValidUTF8(c.R.PostForm.Get("reason"), "")), " ")
 	switch {
 	case reason == "":
-		return "", page.Refuse("reason", "Say why: members read it.")
+		return "", page.Refuse("reason", c.Text.T("refuse.why"))
 	case len(reason) > 2000:
-		return "", page.Refuse("reason", "The reason is too long.")
+		return "", page.Refuse("reason", c.Text.T("refuse.long"))
 	}
 	return reason, nil
 }
@@ -102,10 +102,10 @@ func Cut(c *page.Call) error {
 	f := c.R.PostForm
 	rev, notes := strings.TrimSpace(f.Get("rev")), strings.TrimSpace(strings.ToValidUTF8(f.Get("notes"), ""))
 	if rev == "" || len(rev) > 128 || strings.ContainsFunc(rev, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return page.Refuse("rev", "Name a commit or a branch of the OS repository.")
+		return page.Refuse("rev", c.Text.T("refuse.rev"))
 	}
 	if c.Site.Train.Repo == nil {
-		return page.Refuse("rev", "This server has no OS repository; cut where it lies: friday train cut.")
+		return page.Refuse("rev", c.Text.T("refuse.no-repository"))
 	}
 	if _, err := c.Site.Train.Cut(c.R.Context(), rev, train.CutOptions{Notes: notes, Actor: c.Viewer.Name}); err != nil {
 		return explain(c, err)
@@ -132,7 +132,7 @@ func Move(c *page.Call) error {
 	release, devices := f.Get("release"), f["device"]
 	i := slices.IndexFunc(verbs, func(v verb) bool { return v.name == f.Get("verb") })
 	if i < 0 {
-		return page.Refuse("verb", "Ship, next stage, hold, halt or pull.")
+		return page.Refuse("verb", c.Text.T("refuse.verb"))
 	}
 	if !c.Viewer.May(page.Admin) {
 		if verbs[i].admin || len(devices) == 0 {

@@ -65,7 +65,7 @@ func Devices(c *page.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Show("devices", page.Page{Title: "Devices", Nav: "devices", Body: cards})
+	return c.Show("devices", page.Page{Title: c.Text.T("devices.title"), Nav: "devices", Body: cards})
 }
 
 type fact struct {
@@ -97,7 +97,7 @@ func Device(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		v.Codename, v.Name, v.Facts = codename, cat.Name(codename), bootFacts(d)
+		v.Codename, v.Name, v.Facts = codename, cat.Name(codename), bootFacts(c, d)
 		st, err := c.Site.Train.Status(tx, stations)
 		if err != nil {
 			return err
@@ -112,7 +112,7 @@ func Device(c *page.Call) error {
 		if err != nil || len(builds) == 0 {
 			return err
 		}
-		v.Facts = append(v.Facts, fact{"Newest build", builds[0].Version, true}, fact{"Patch level", builds[0].PatchLevel, true}, fact{"Fingerprint", builds[0].Fingerprint, true})
+		v.Facts = append(v.Facts, fact{c.Text.T("fact.newest"), builds[0].Version, true}, fact{c.Text.T("fact.patch"), builds[0].PatchLevel, true}, fact{c.Text.T("fact.fingerprint"), builds[0].Fingerprint, true})
 		packages, err := catalog.PackagesTo(tx, builds[0].ID)
 		if err != nil {
 			return err
@@ -127,16 +127,25 @@ func Device(c *page.Call) error {
 }
 
 // bootFacts says in words what a phone checks.
-func bootFacts(d device.Device) []fact {
-	trust := map[bootprofile.Trust]string{bootprofile.CustomKey: "Locked with our key: it boots nothing else", bootprofile.Unlocked: "Unlocked: it boots any system",
-		bootprofile.VerifiedBoot1: "Verified Boot 1", bootprofile.None: "Nothing at boot"}
-	slots := map[bootprofile.Slots]string{bootprofile.AB: "Two slots; an update never touches the running system", bootprofile.VirtualAB: "Virtual A/B",
-		bootprofile.VirtualABCompressed: "Virtual A/B, compressed", bootprofile.Single: "One slot; recovery writes the update"}
-	facts := []fact{{"Vendor", d.Vendor, false}, {"At boot", trust[d.Boot.Trust], false}, {"Updates", slots[d.Boot.Slots], false}, {"First install", string(d.Boot.Flash), true}}
+func bootFacts(c *page.Call, d device.Device) []fact {
+	trust := map[bootprofile.Trust]string{bootprofile.CustomKey: "custom", bootprofile.Unlocked: "unlocked",
+		bootprofile.VerifiedBoot1: "vb1", bootprofile.None: "none"}
+	slots := map[bootprofile.Slots]string{bootprofile.AB: "ab", bootprofile.VirtualAB: "virtual",
+		bootprofile.VirtualABCompressed: "compressed", bootprofile.Single: "single"}
+	facts := []fact{{c.Text.T("fact.vendor"), d.Vendor, false}, {c.Text.T("fact.boot"), said(c, "trust.", trust[d.Boot.Trust]), false},
+		{c.Text.T("fact.updates"), said(c, "slots.", slots[d.Boot.Slots]), false}, {c.Text.T("fact.install"), string(d.Boot.Flash), true}}
 	if d.Boot.Kernel != "" {
-		facts = append(facts, fact{"Kernel", d.Boot.Kernel, true})
+		facts = append(facts, fact{c.Text.T("fact.kernel"), d.Boot.Kernel, true})
 	}
 	return slices.DeleteFunc(facts, func(f fact) bool { return f.Value == "" })
+}
+
+// said is a message by its last word; nothing for no word.
+func said(c *page.Call, prefix, word string) string {
+	if word == "" {
+		return ""
+	}
+	return c.Text.T(prefix + word)
 }
 
 type packageView struct{ Device, File, Words, Href, Size, SHA256 string }
@@ -144,15 +153,15 @@ type packageView struct{ Device, File, Words, Href, Size, SHA256 string }
 func packageViews(c *page.Call, tx *db.Tx, packages []catalog.Package) ([]packageView, error) {
 	var all []packageView
 	for _, p := range packages {
-		v := packageView{Device: p.Device, File: p.File, Words: "the whole system", Size: tell.Size(c.Text, p.Size), SHA256: p.Digest.String(),
+		v := packageView{Device: p.Device, File: p.File, Words: c.Text.T("packages.whole"), Size: tell.Size(c.Text, p.Size), SHA256: p.Digest.String(),
 			Href: wire.PackagePath(p.Digest.String(), p.File)}
 		if p.From != "" {
 			from, err := catalog.BuildByID(tx, p.From)
 			if err != nil && !page.IsMissing(err) {
 				return nil, err
 			}
-			if v.Words = "from the build before"; from.Version != "" {
-				v.Words = "from " + from.Version
+			if v.Words = c.Text.T("packages.before"); from.Version != "" {
+				v.Words = c.Text.T("packages.from", "Version", from.Version)
 			}
 		}
 		all = append(all, v)
@@ -195,7 +204,7 @@ func Releases(c *page.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Show("releases", page.Page{Title: "Releases", Nav: "releases", Body: all})
+	return c.Show("releases", page.Page{Title: c.Text.T("releases.title"), Nav: "releases", Body: all})
 }
 
 type releaseView struct {
@@ -229,7 +238,7 @@ func tracks(c *page.Call, r *train.ReleaseStatus, cat page.Catalogue) []trackVie
 			v := trackView{Device: d.Device, Name: cat.Name(d.Device), Channel: ro.Channel, State: page.State{Mark: w.Mark, Word: w.Text},
 				Line: tell.TrackLine(c.Text, d, ro), Reason: ro.Reason, Counts: tell.Counts(c.Text, ro.Counts), Trouble: tell.Trouble(w.Mark)}
 			if ro.Region != "" {
-				v.Channel += " in " + ro.Region
+				v.Channel = c.Text.T("track.region", "Channel", ro.Channel, "Region", ro.Region)
 			}
 			if v.Trouble == "" {
 				v.Reason = ""

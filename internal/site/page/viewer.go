@@ -105,15 +105,15 @@ func (c *Call) identify(tx *db.Tx) error {
 }
 
 // RoleWords are the roles that others see.
-func RoleWords(m member.Member) []string {
+func (c *Call) RoleWords(m member.Member) []string {
 	var all []string
 	for _, r := range m.Roles {
 		switch r {
 		case member.Ordinary:
 		case member.Maintainer:
-			all = append(all, "maintains "+strings.Join(m.Devices, ", "))
+			all = append(all, c.Text.T("list.maintains", "Devices", strings.Join(m.Devices, ", ")))
 		default:
-			all = append(all, string(r))
+			all = append(all, c.Text.T("role."+string(r)))
 		}
 	}
 	return all
