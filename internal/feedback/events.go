@@ -37,6 +37,7 @@ const (
 	EventUnpinned EventKind = "unpinned"
 	EventHidden   EventKind = "hidden"
 	EventShown    EventKind = "shown"
+	EventPolled   EventKind = "polled" // a poll was put to the thread
 	EventOpened   EventKind = "opened" // a private thread: everyone may see it now
 )
 
