@@ -9,13 +9,22 @@ import (
 	"github.com/fridayos/friday/internal/feedback/way"
 )
 
-// HandsetRuns says that the member's own handset runs b. It returns the asks
-// that this opened: on threads whose fix b has and that the member reported,
-// has too, or watches. Saying it twice opens nothing twice.
+// HandsetRuns says that the member's own handset runs b, as the handset itself
+// reported. It returns the asks that this opened: on threads whose fix b has and that
+// the member reported, has too, or watches. Saying it twice opens nothing twice.
 func HandsetRuns(tx *db.Tx, memberID int64, b Build) ([]Ask, error) {
-	if _, err := tx.Exec(`INSERT INTO member_builds (member_id, device, build, version, built_at, at) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (member_id, device) DO UPDATE SET build = excluded.build, version = excluded.version, built_at = excluded.built_at, at = excluded.at`,
-		memberID, b.Device, b.ID, b.Version, b.Timestamp, tx.Now()); err != nil {
+	return runs(tx, memberID, b, false)
+}
+
+// Installed is the member's own word that their phone of b.Device runs b: for
+// those whose updater is another and reports nothing. It counts like the
+// handset's.
+func Installed(tx *db.Tx, memberID int64, b Build) ([]Ask, error) { return runs(tx, memberID, b, true) }
+
+func runs(tx *db.Tx, memberID int64, b Build, said bool) ([]Ask, error) {
+	if _, err := tx.Exec(`INSERT INTO member_builds (member_id, device, build, version, built_at, at, said) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (member_id, device) DO UPDATE SET build = excluded.build, version = excluded.version, built_at = excluded.built_at, at = excluded.at, said = excluded.said`,
+		memberID, b.Device, b.ID, b.Version, b.Timestamp, tx.Now(), said); err != nil {
 		return nil, fmt.Errorf("cannot note what a member's %s runs: %w", b.Device, err)
 	}
 	// Only where a release carries a fix to that device can there be anything to ask.

@@ -208,3 +208,26 @@ func TestLockedMutedPinned(t *testing.T) {
 		})
 	})
 }
+
+// Whose updater is another says what the phone runs, and is asked like others.
+func TestInstalledIt(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := New(t, d)
+		id := s.Bug("umi")
+		s.FixedIn(id, Umi2)
+		for _, c := range []struct {
+			b    feedback.Build
+			asks int
+		}{{Umi1, 0}, {Hlte2, 0}, {Umi3, 1}, {Umi3, 0}} {
+			s.Must(func(tx *db.Tx) error {
+				asks, err := feedback.Installed(tx, Ana, c.b)
+				if len(asks) != c.asks {
+					t.Errorf("on %s %d questions, expected %d", c.b.ID, len(asks), c.asks)
+				}
+				return err
+			})
+		}
+		s.Answer(id, Ana, "umi", feedback.Works)
+		s.Want(id, "umi", feedback.Confirmed)
+	})
+}
