@@ -24,8 +24,17 @@ func Advance(r *Rollout, n Counts, now time.Time) (change Change, ok bool) {
 	if tooBad(enrolled, HaltLeast) {
 		return Change{Halted, r.Stage, fmt.Sprintf("%s of the enrolled handsets %s; more than %d%% stop a rollout", share(enrolled), ended, BadPercent)}, true
 	}
+	crashes := n.Crashes
+	// What a human let pass counts again only when it has become more.
+	fresh := crashes.Clusters > r.Forgiven.Crashes.Clusters || crashes.Members > r.Forgiven.Crashes.Members
+	if fresh && crashes.Members >= HaltLeast && crashes.Members*100 > n.Enrolled.Booted*BadPercent {
+		return Change{Halted, r.Stage, fmt.Sprintf("%d enrolled members met a crash that is new in this build or grew, of %d enrolled handsets that booted; more than %d%% stop a rollout", crashes.Members, n.Enrolled.Booted, BadPercent)}, true
+	}
 	if r.State != Running {
 		return Change{}, false
+	}
+	if fresh && crashes.Clusters > 0 {
+		return Change{Held, r.Stage, fmt.Sprintf("crashes that are new in this build or grew: %d; a human has to look", crashes.Clusters)}, true
 	}
 	if tooBad(anonymous, HoldLeast) {
 		return Change{Held, r.Stage, fmt.Sprintf("%s of the anonymous handsets %s; a human has to look", share(anonymous), ended)}, true

@@ -41,6 +41,14 @@ func TestAdvance(t *testing.T) {
 			fleet.Counts{Enrolled: fleet.Group{Failed: 3}}, time.Hour, "", 0},
 		{"new ones after that do", fleet.Rollout{State: fleet.Running, Forgiven: fleet.Counts{Enrolled: fleet.Group{Failed: 2}}},
 			fleet.Counts{Enrolled: fleet.Group{Failed: 4}}, time.Hour, fleet.Halted, 0},
+		{"crashes hold", fleet.Rollout{State: fleet.Running}, fleet.Counts{Anonymous: good, Crashes: fleet.Crashes{Clusters: 1}}, time.Hour, fleet.Held, 0},
+		{"crashes of enrolled members halt", fleet.Rollout{State: fleet.Complete, Stage: 1}, fleet.Counts{Enrolled: fleet.Group{Booted: 39}, Crashes: fleet.Crashes{Clusters: 1, Members: 2}}, time.Hour, fleet.Halted, 1},
+		{"of one in twenty they hold", fleet.Rollout{State: fleet.Running}, fleet.Counts{Enrolled: fleet.Group{Booted: 40}, Crashes: fleet.Crashes{Clusters: 1, Members: 2}}, time.Hour, fleet.Held, 0},
+		{"one enrolled member's crash holds", fleet.Rollout{State: fleet.Running}, fleet.Counts{Crashes: fleet.Crashes{Clusters: 1, Members: 1}}, time.Hour, fleet.Held, 0},
+		{"forgiven crashes do not hold again", fleet.Rollout{State: fleet.Running, Forgiven: fleet.Counts{Crashes: fleet.Crashes{Clusters: 1, Members: 1}}},
+			fleet.Counts{Crashes: fleet.Crashes{Clusters: 1, Members: 1}}, time.Hour, "", 0},
+		{"another one after that does", fleet.Rollout{State: fleet.Running, Forgiven: fleet.Counts{Crashes: fleet.Crashes{Clusters: 1, Members: 1}}},
+			fleet.Counts{Crashes: fleet.Crashes{Clusters: 2, Members: 1}}, time.Hour, fleet.Held, 0},
 		{"pulled stays", fleet.Rollout{State: fleet.Pulled}, fleet.Counts{Enrolled: fleet.Group{Failed: 2}}, time.Hour, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

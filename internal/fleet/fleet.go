@@ -21,7 +21,10 @@
 // called, when at least HoldLeast anonymous handsets ended badly and they are
 // more than BadPercent of the anonymous ones: anyone can pretend to be many
 // phones, so they alone do not halt. A failed download says nothing about a
-// build and is not counted. The rule is a threshold, not a statistical test: it
+// build and is not counted. Crashes that are new in the build or grew (which that
+// is, others find out: Crashes are plain numbers) hold the rollout; they halt it
+// when at least HaltLeast enrolled members met one and they are more than
+// BadPercent of the enrolled handsets that booted. The rule is a threshold, not a statistical test: it
 // compares with no baseline, it looks at the sums each time they change, and of
 // a build that truly breaks one handset in fifty it sees nothing.
 package fleet
@@ -111,8 +114,15 @@ func (g Group) Bad() int64 { return g.RolledBack + g.Failed }
 
 // Counts are the outcomes of one rollout, summed.
 type Counts struct {
-	Enrolled  Group `json:"enrolled"` // with a member's claim or a canary's place
-	Anonymous Group `json:"anonymous"`
+	Enrolled  Group   `json:"enrolled"` // with a member's claim or a canary's place
+	Anonymous Group   `json:"anonymous"`
+	Crashes   Crashes `json:"crashes,omitzero"`
+}
+
+// Crashes are what members' reports say of a rollout's build.
+type Crashes struct {
+	Clusters int64 `json:"clusters,omitempty"` // crashes that are new in the build, or grew
+	Members  int64 `json:"members,omitempty"`  // enrolled members who met the most frequent of them
 }
 
 // Ended is how many handsets ended an update, enrolled or not.

@@ -206,7 +206,39 @@ func counts(tx *db.Tx, where string, args ...any) (map[int64]Counts, error) {
 		g.add(wire.Event(event), download == 1, n)
 		all[rollout] = c
 	}
-	return all, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return all, addCrashes(tx, all, where, args...)
+}
+
+// addCrashes adds what NoteCrashes noted of the same rollouts.
+func addCrashes(tx *db.Tx, all map[int64]Counts, where string, args ...any) error {
+	rows, err := tx.Query("SELECT rollout, clusters, members FROM rollout_crashes "+where, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var rollout int64
+		var c Crashes
+		if err := rows.Scan(&rollout, &c.Clusters, &c.Members); err != nil {
+			return err
+		}
+		n := all[rollout]
+		n.Crashes = c
+		all[rollout] = n
+	}
+	return rows.Err()
+}
+
+// NoteCrashes says what is known of the crashes on a rollout's build; Tick
+// takes it into account.
+func NoteCrashes(tx *db.Tx, rollout int64, c Crashes) error {
+	_, err := tx.Exec("INSERT INTO rollout_crashes (rollout, clusters, members, at) VALUES ($1, $2, $3, $4) "+
+		"ON CONFLICT (rollout) DO UPDATE SET clusters = excluded.clusters, members = excluded.members, at = excluded.at "+
+		"WHERE rollout_crashes.clusters <> excluded.clusters OR rollout_crashes.members <> excluded.members", rollout, c.Clusters, c.Members, tx.Now())
+	return err
 }
 
 func (g *Group) add(e wire.Event, download bool, n int64) {

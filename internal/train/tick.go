@@ -27,6 +27,9 @@ func (t *Train) Tick(ctx context.Context) error {
 		for _, r := range before {
 			was[r.ID] = r
 		}
+		if err := t.noteCrashes(tx, before); err != nil {
+			return err
+		}
 		changed, err := fleet.Tick(tx)
 		if err != nil {
 			return err
