@@ -290,12 +290,9 @@ func TestStrangers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(nc, say); err != nil {
-			t.Fatal(err)
-		}
-		if err := nc.(*net.TCPConn).CloseWrite(); err != nil {
-			t.Fatal(err)
-		}
+		// The phone may have let it go before it is done.
+		_, _ = io.WriteString(nc, say)
+		_ = nc.(*net.TCPConn).CloseWrite()
 		if _, err := io.Copy(io.Discard, nc); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("%s: %v", name, err)
 		}
