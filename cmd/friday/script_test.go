@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 //	friday-status N ARGS…   runs friday, which must end with exit status N
 //	prepared DIR [built]    a copy of an OS repository with stock; with builds
 //	make-stock FILE DEVICE [MIB]   small firmware of a vendor
+//	make-image FILE         firmware of many layers, to look into
 //	commit DIR MESSAGE      commits everything in a git repository
 //	cut FILE N              cuts a file to N bytes
 //	small-disk DIR KIB      mounts a small file system; ask [mount] first
@@ -63,6 +64,7 @@ func TestScripts(t *testing.T) {
 			"friday-status": plain(fridayStatus),
 			"prepared":      plain(shared.copyTo),
 			"make-stock":    plain(makeStock),
+			"make-image":    plain(makeImage),
 			"commit":        plain(commit),
 			"cut":           plain(cut),
 			"small-disk":    plain(smallDisk),
