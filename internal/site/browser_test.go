@@ -41,6 +41,16 @@ var browserPages = []struct{ name, as, path string }{
 	{"thread-long-last", "", "/t/8-the-camera-closes-when-the-zoom-is-past-five-on-a?page=3"},
 	{"way", "", "/t/8/way"},
 	{"post-whole", "", "/p/{first}/whole"},
+	{"post-edit", "ana", "/p/{first1}/edit"},
+	{"post-history", "", "/p/{second}/history"},
+	{"polls", "li", "/t/6/polls"},
+	{"polls-guest", "", "/t/6/polls"},
+	{"tools", "kim", "/t/2/tools"},
+	{"thread-question", "ana", "/t/5-how-do-i-go-back-to-last-week-s-build"},
+	{"thread-quote", "ben", "/t/1-camera-closes-at-5-zoom?quote={second}"},
+	{"thread-private", "mo", "/t/{private}"},
+	{"objections", "mo", "/objections"},
+	{"duplicates", "kim", "/duplicates"},
 	{"new", "ana", "/t/new"},
 	{"devices", "", "/d"},
 	{"device", "", "/d/umi"},
@@ -137,6 +147,7 @@ func TestBrowserPages(t *testing.T) {
 	browser := startBrowser(t)
 	w := whole(t, openSQLite(t))
 	first := w.firstPost(w.longThread(60, 0))
+	names := strings.NewReplacer("{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
 	srv := httptest.NewServer(w.handler)
 	defer srv.Close()
 	axe := ""
@@ -165,7 +176,7 @@ func TestBrowserPages(t *testing.T) {
 						callCDP(t, ctx, network.SetCookie, network.SetCookieParams{Name: "friday", Value: w.tokens[p.as], URL: srv.URL})
 					}
 					v.reset()
-					if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+strings.Replace(p.path, "{first}", first, 1))); err != nil {
+					if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+names.Replace(p.path))); err != nil {
 						t.Fatal(err)
 					}
 					found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](look))

@@ -27,43 +27,65 @@ var matrix = map[string]struct {
 	path string
 	may  string
 }{
-	"GET /{$}":                {"/", all},
-	"GET /t":                  {"/t", all},
-	"GET /t/new":              {"/t/new", members},
-	"POST /t/new":             {"/t/new", members},
-	"GET /t/{thread}":         {"/t/1-camera-closes-at-5-zoom", all},
-	"GET /t/{thread}/way":     {"/t/1/way", all},
-	"GET /p/{post}":           {"/p/{first}", all},
-	"GET /p/{post}/whole":     {"/p/{first}/whole", all},
-	"POST /t/{thread}/reply":  {"/t/1/reply", members},
-	"POST /t/{thread}/vote":   {"/t/1/vote", members},
-	"POST /t/{thread}/metoo":  {"/t/1/metoo", members},
-	"POST /t/{thread}/watch":  {"/t/1/watch", members},
-	"POST /t/{thread}/answer": {"/t/1/answer", members},
-	"POST /t/{thread}/object": {"/t/1/object", members},
-	"POST /t/{thread}/mark":   {"/t/3/mark", "mo ada"},
-	"POST /t/{thread}/hide":   {"/t/6/hide", "kim ada"},
-	"GET /d":                  {"/d", all},
-	"GET /d/{codename}":       {"/d/umi", all},
-	"GET /r":                  {"/r", all},
-	"GET /r/{release}":        {"/r/26.11.27", all},
-	"GET /train":              {"/train", all},
-	"POST /train/cut":         {"/train/cut", "ada"},
-	"POST /train/skip":        {"/train/skip", "ada"},
-	"POST /train/move":        {"/train/move", "ada"}, // naming no phone: all of them
-	"GET /m/{name}":           {"/m/mo", all},
-	"POST /m/{name}/roles":    {"/m/mo/roles", "ada"},
-	"GET /me":                 {"/me", members},
-	"POST /me/claim":          {"/me/claim", members},
-	"POST /me/sessions/end":   {"/me/sessions/end", members},
-	"GET /signin":             {"/signin", all},
-	"POST /signin":            {"/signin", all},
-	"GET /register":           {"/register", all},
-	"POST /register":          {"/register", all},
-	"POST /signout":           {"/signout", members},
-	"GET /first-run":          {"/first-run", all},
-	"POST /first-run":         {"/first-run", all},
-	"POST /language":          {"/language", all},
+	"GET /{$}":                          {"/", all},
+	"GET /t":                            {"/t", all},
+	"GET /t/new":                        {"/t/new", members},
+	"POST /t/new":                       {"/t/new", members},
+	"GET /t/{thread}":                   {"/t/1-camera-closes-at-5-zoom", all},
+	"GET /t/{thread}/way":               {"/t/1/way", all},
+	"GET /p/{post}":                     {"/p/{first}", all},
+	"GET /p/{post}/whole":               {"/p/{first}/whole", all},
+	"GET /p/{post}/edit":                {"/p/{first}/edit", "ana kim ada"},
+	"POST /p/{post}/edit":               {"/p/{first}/edit", "ana kim ada"},
+	"GET /p/{post}/history":             {"/p/{first}/history", all},
+	"POST /t/{thread}/accept":           {"/t/5/accept", members},
+	"POST /t/{thread}/mute":             {"/t/1/mute", members},
+	"POST /t/{thread}/installed":        {"/t/1/installed", members},
+	"GET /t/{thread}/polls":             {"/t/1/polls", all},
+	"POST /t/{thread}/polls":            {"/t/1/polls", members},
+	"POST /t/{thread}/polls/{poll}":     {"/t/1/polls/1", members},
+	"POST /t/{thread}/polls/{poll}/end": {"/t/1/polls/1/end", members},
+	"GET /t/{thread}/tools":             {"/t/1/tools", "kim ada"},
+	"POST /t/{thread}/lock":             {"/t/6/lock", "kim ada"},
+	"POST /t/{thread}/pin":              {"/t/6/pin", "kim ada"},
+	"POST /t/{thread}/move":             {"/t/6/move", "kim ada"},
+	"POST /t/{thread}/merge":            {"/t/6/merge", "kim ada"},
+	"POST /t/{thread}/unmerge":          {"/t/6/unmerge", "kim ada"},
+	"POST /t/{thread}/split":            {"/t/6/split", "kim ada"},
+	"POST /t/{thread}/duplicate":        {"/t/6/duplicate", members},
+	"POST /t/{thread}/name":             {"/t/{private}/name", "mo ada"},
+	"POST /t/{thread}/publish":          {"/t/{private}/publish", "mo ada"},
+	"GET /objections":                   {"/objections", "mo ada"},
+	"GET /duplicates":                   {"/duplicates", "kim ada"},
+	"POST /t/{thread}/reply":            {"/t/1/reply", members},
+	"POST /t/{thread}/vote":             {"/t/1/vote", members},
+	"POST /t/{thread}/metoo":            {"/t/1/metoo", members},
+	"POST /t/{thread}/watch":            {"/t/1/watch", members},
+	"POST /t/{thread}/answer":           {"/t/1/answer", members},
+	"POST /t/{thread}/object":           {"/t/1/object", members},
+	"POST /t/{thread}/mark":             {"/t/3/mark", "mo ada"},
+	"POST /t/{thread}/hide":             {"/t/6/hide", "kim ada"},
+	"GET /d":                            {"/d", all},
+	"GET /d/{codename}":                 {"/d/umi", all},
+	"GET /r":                            {"/r", all},
+	"GET /r/{release}":                  {"/r/26.11.27", all},
+	"GET /train":                        {"/train", all},
+	"POST /train/cut":                   {"/train/cut", "ada"},
+	"POST /train/skip":                  {"/train/skip", "ada"},
+	"POST /train/move":                  {"/train/move", "ada"}, // naming no phone: all of them
+	"GET /m/{name}":                     {"/m/mo", all},
+	"POST /m/{name}/roles":              {"/m/mo/roles", "ada"},
+	"GET /me":                           {"/me", members},
+	"POST /me/claim":                    {"/me/claim", members},
+	"POST /me/sessions/end":             {"/me/sessions/end", members},
+	"GET /signin":                       {"/signin", all},
+	"POST /signin":                      {"/signin", all},
+	"GET /register":                     {"/register", all},
+	"POST /register":                    {"/register", all},
+	"POST /signout":                     {"/signout", members},
+	"GET /first-run":                    {"/first-run", all},
+	"POST /first-run":                   {"/first-run", all},
+	"POST /language":                    {"/language", all},
 }
 
 const (
@@ -73,7 +95,7 @@ const (
 
 func TestPermissionMatrix(t *testing.T) {
 	w := whole(t, openSQLite(t))
-	first := w.firstPost(1)
+	first, private := w.firstPost(1), w.private("ana", "mo")
 	for _, r := range routes {
 		m, ok := matrix[r.Pattern]
 		if !ok {
@@ -82,7 +104,7 @@ func TestPermissionMatrix(t *testing.T) {
 		}
 		for _, who := range strings.Fields(all) {
 			fresh(w)
-			m.path = strings.Replace(m.path, "{first}", first, 1)
+			m.path = strings.NewReplacer("{first}", first, "{private}", private).Replace(m.path)
 			as := strings.TrimPrefix(who, "guest")
 			if as != "" && strings.Contains(r.Pattern, "out") { // it ends the session: not the one that others need
 				w.tokens["leaving"] = w.session(as)

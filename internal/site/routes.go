@@ -4,6 +4,7 @@ import (
 	"github.com/fridayos/friday/internal/site/account"
 	"github.com/fridayos/friday/internal/site/forum"
 	"github.com/fridayos/friday/internal/site/office"
+	"github.com/fridayos/friday/internal/site/order"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -23,6 +24,28 @@ var routes = []route{
 	{"GET /t/{thread}/way", page.Anyone, forum.Way},
 	{"GET /p/{post}", page.Anyone, forum.Post},
 	{"GET /p/{post}/whole", page.Anyone, forum.WholePost},
+	{"GET /p/{post}/edit", page.SignedIn, order.Edit},
+	{"POST /p/{post}/edit", page.SignedIn, order.DoEdit},
+	{"GET /p/{post}/history", page.Anyone, order.History},
+	{"POST /t/{thread}/accept", page.SignedIn, order.Accept},
+	{"POST /t/{thread}/mute", page.SignedIn, order.Mute},
+	{"POST /t/{thread}/installed", page.SignedIn, forum.Installed},
+	{"GET /t/{thread}/polls", page.Anyone, order.Polls},
+	{"POST /t/{thread}/polls", page.SignedIn, order.PutPoll},
+	{"POST /t/{thread}/polls/{poll}", page.SignedIn, order.VotePoll},
+	{"POST /t/{thread}/polls/{poll}/end", page.SignedIn, order.EndPoll},
+	{"GET /t/{thread}/tools", page.Moderator, order.Tools},
+	{"POST /t/{thread}/lock", page.Moderator, order.Lock},
+	{"POST /t/{thread}/pin", page.Moderator, order.Pin},
+	{"POST /t/{thread}/move", page.Moderator, order.Move},
+	{"POST /t/{thread}/merge", page.Moderator, order.Merge},
+	{"POST /t/{thread}/unmerge", page.Moderator, order.Unmerge},
+	{"POST /t/{thread}/split", page.Moderator, order.Split},
+	{"POST /t/{thread}/duplicate", page.SignedIn, order.Point},
+	{"POST /t/{thread}/name", page.Maintainer, order.Name},
+	{"POST /t/{thread}/publish", page.Maintainer, order.Publish},
+	{"GET /objections", page.Maintainer, order.Objections},
+	{"GET /duplicates", page.Moderator, order.Duplicates},
 	{"POST /t/{thread}/reply", page.SignedIn, forum.Reply},
 	{"POST /t/{thread}/vote", page.SignedIn, forum.Vote},
 	{"POST /t/{thread}/metoo", page.SignedIn, forum.MeToo},

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,9 @@ import (
 	"github.com/fridayos/friday/internal/db/dbtest"
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/order"
+	"github.com/fridayos/friday/internal/feedback/poll"
+	"github.com/fridayos/friday/internal/feedback/revision"
 	"github.com/fridayos/friday/internal/feedback/stake"
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/member"
@@ -255,6 +259,21 @@ func (w *world) threads() {
 	w.at(11, 21, 12)
 	w.write(func(tx *db.Tx) error {
 		return feedback.Answer(tx, feedback.Viewer{Member: w.ids["ana"]}, sound, "umi", feedback.Works)
+	})
+	w.write(func(tx *db.Tx) error { // ben says more
+		posts, err := feedback.Posts(tx, feedback.Everything(), zoom)
+		if err == nil {
+			_, err = revision.Edit(tx, feedback.Viewer{Member: w.ids["ben"]}, posts[1].ID, posts[1].Body+"\n\nThe front camera is fine too.")
+		}
+		return err
+	})
+	w.write(func(tx *db.Tx) error {
+		li := feedback.Viewer{Member: w.ids["li"]}
+		id, err := poll.New(tx, li, poll.NewPoll{ThreadID: 6, Question: "What did you like most?", Choices: []string{"The keyboard", "The camera", "The quiet nights"}, Release: "26.11.20"})
+		if err == nil {
+			err = poll.Vote(tx, li, id, 0)
+		}
+		return errors.Join(err, order.Point(tx, li, night, zoom))
 	})
 	for _, name := range []string{"ben", "li", "mo", "kim"} {
 		w.write(func(tx *db.Tx) error { return stake.Vote(tx, feedback.Viewer{Member: w.ids[name]}, zoom, true) })

@@ -9,6 +9,7 @@ import (
 	"github.com/fridayos/friday/internal/site/account"
 	"github.com/fridayos/friday/internal/site/forum"
 	"github.com/fridayos/friday/internal/site/office"
+	"github.com/fridayos/friday/internal/site/order"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -22,7 +23,7 @@ type server struct {
 
 // New makes the pages' handler.
 func New(o Options) (http.Handler, error) {
-	core, err := page.New(o, forum.Files, account.Files, office.Files)
+	core, err := page.New(o, forum.Files, account.Files, office.Files, order.Files)
 	if err != nil {
 		return nil, err
 	}

@@ -48,8 +48,12 @@ func Reply(c *page.Call) error {
 		return page.ErrTooOften
 	}
 	body := c.R.PostForm.Get("body")
+	var quotes []int64
+	if q, err := strconv.ParseInt(c.R.PostForm.Get("quote"), 10, 64); err == nil {
+		quotes = append(quotes, q)
+	}
 	err := onThreadTo(c, "", func(tx *db.Tx, t feedback.Thread) (string, error) {
-		p, err := feedback.Reply(tx, c.Viewer.InForum(), t.ID, body)
+		p, err := feedback.Reply(tx, c.Viewer.InForum(), t.ID, body, quotes...)
 		if err != nil {
 			return "", err
 		}
@@ -110,7 +114,14 @@ func Mark(c *page.Call) error {
 		if !c.Viewer.SpeaksForAll(t, d) {
 			return page.ErrForbidden
 		}
-		return feedback.Mark(tx, c.Viewer.ID, t.ID, feedback.Word{State: feedback.State(f.Get("state")), Device: d, Reason: f.Get("reason")})
+		w := feedback.Word{State: feedback.State(f.Get("state")), Device: d, Reason: f.Get("reason"), Fixed: f.Get("fixed") == "yes"}
+		if w.Fixed {
+			var err error
+			if w.Build, err = buildOf(c, tx, t, d, f.Get("build")); err != nil {
+				return err
+			}
+		}
+		return feedback.Mark(tx, c.Viewer.ID, t.ID, w)
 	})
 }
 

@@ -36,9 +36,21 @@ type entryView struct {
 	HTML       template.HTML
 	Cut, Stub  bool // a post: its beginning; not even that
 	Hidden     bool // a post: by a moderator
+	Edited     bool
+	Quotes     []quoteView
+	MayEdit    bool
+	MayQuote   bool
+	Accepted   bool // it answers the question
+	MayAccept  bool
 	Mark       line.Mark
 	Word, Text string
 	Reason     string
+}
+
+// quoteView is a post that another one quotes.
+type quoteView struct {
+	ID int64
+	By string
 }
 
 // weight is about how many bytes of HTML e is.
@@ -46,7 +58,13 @@ func (e entryView) weight() int {
 	if e.Event {
 		return 420 + len(template.HTMLEscapeString(e.Reason)) + len(e.Text)
 	}
-	return 420 + len(e.HTML)
+	n := 420 + len(e.HTML) + 120*len(e.Quotes)
+	for _, with := range []bool{e.Edited, e.MayEdit, e.MayQuote, e.Accepted, e.MayAccept, e.MayAccept} {
+		if with {
+			n += 90
+		}
+	}
+	return n
 }
 
 // entries are the posts of a page and what happened between its first post and
@@ -54,6 +72,11 @@ func (e entryView) weight() int {
 func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat page.Catalogue, steps []feedback.StateChange) ([]entryView, error) {
 	var all []entryView
 	who := page.Names{}
+	viewer := c.Viewer.InForum()
+	quoted, err := feedback.QuotesOf(tx, viewer, t.ID)
+	if err != nil {
+		return nil, err
+	}
 	var from time.Time
 	for i, post := range p.Posts {
 		if i == 0 && p.Number > 1 {
@@ -64,7 +87,21 @@ func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat pa
 			return nil, err
 		}
 		html, whole := c.Site.Markdown.Beginning(post.Body, postBudget)
-		all = append(all, entryView{ID: post.ID, By: name, At: post.At, HTML: html, Cut: !whole, Hidden: post.Hidden, Lang: tongue.Guess(post.Body)})
+		e := entryView{ID: post.ID, By: name, At: post.At, HTML: html, Cut: !whole, Hidden: post.Hidden, Lang: tongue.Guess(post.Body)}
+		e.Edited, e.Accepted = !post.EditedAt.IsZero(), t.AcceptedID == post.ID
+		e.MayEdit, e.MayQuote = viewer.MayEdit(t, post), c.Viewer.ID != 0 && !post.Hidden && (!t.Locked || viewer.Moderates)
+		e.MayAccept = t.Kind == feedback.Question && c.Viewer.ID != 0 && (t.AuthorID == c.Viewer.ID || viewer.Moderates) && (i > 0 || p.Number > 1) && !post.Hidden
+		for _, q := range quoted {
+			if q.PostID != post.ID {
+				continue
+			}
+			by, err := who.Of(tx, q.AuthorID)
+			if err != nil {
+				return nil, err
+			}
+			e.Quotes = append(e.Quotes, quoteView{q.QuotedID, by})
+		}
+		all = append(all, e)
 	}
 	for _, e := range stepEntries(c, t, cat, steps) {
 		if e.At.Before(from) || !p.Until.IsZero() && !e.At.Before(p.Until) {

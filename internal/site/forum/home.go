@@ -1,11 +1,12 @@
 package forum
 
 import (
-	"cmp"
-	"slices"
+	"time"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/measure"
+	"github.com/fridayos/friday/internal/feedback/survival"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/tell"
 )
@@ -13,8 +14,7 @@ import (
 type homeView struct {
 	page.Week
 	Hot, Done []page.ThreadRow // Done: the last ones, where none is open
-	Days      string
-	Confirmed int
+	Days      daysView
 }
 
 // Home is the front page: this week, what people feel most, how long fixes take.
@@ -38,7 +38,7 @@ func Home(c *page.Call) error {
 			}
 			v.Done = c.Rows(done)
 		}
-		v.Days, v.Confirmed, err = middleDays(c, tx)
+		v.Days, err = days(c, tx)
 		return err
 	})
 	if err != nil {
@@ -47,22 +47,32 @@ func Home(c *page.Call) error {
 	return c.Show("home", page.Page{Title: c.Site.Name, Nav: "home", Script: true, Body: v})
 }
 
-// middleDays is the median of days from report to confirmed fix of the last
-// threads that were confirmed.
-func middleDays(c *page.Call, tx *db.Tx) (string, int, error) {
-	threads, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{State: feedback.Confirmed, Limit: 100})
-	if err != nil {
-		return "", 0, err
+// daysView says how long fixes take. An empty Middle is not known yet.
+type daysView struct {
+	Reports        int
+	Middle         string // days by which half of the reports were fixed and confirmed
+	Low, High      string // 95% confidence interval of it; an empty High is not known
+	Quarter, Three string // the same of a quarter and of three quarters; empty: not known
+}
+
+// ageOfDays is how old the figure may be: counting reads every report.
+const ageOfDays = 10 * time.Minute
+
+// days tells what the curve over all reports says, open ones included.
+func days(c *page.Call, tx *db.Tx) (v daysView, err error) {
+	curve, err := page.Figure(&c.Site.Figures, "days", c.Now(), ageOfDays, func() (survival.Curve, error) { return measure.DaysToFix(tx, feedback.AnyDevice) })
+	if err != nil || curve.Happened == 0 {
+		return v, err
 	}
-	var all []float64
-	for _, t := range threads {
-		if d, ok := t.Days(); ok {
-			all = append(all, d)
+	v.Reports = curve.Count
+	say := func(reached bool, d float64) string {
+		if !reached {
+			return ""
 		}
+		return tell.Days(c.Text, d)
 	}
-	if len(all) == 0 {
-		return "", 0, nil
-	}
-	slices.SortFunc(all, cmp.Compare[float64])
-	return tell.Days(c.Text, all[len(all)/2]), len(all), nil
+	middle, quarter, three := curve.Quantile(.5), curve.Quantile(.25), curve.Quantile(.75)
+	v.Middle, v.Low, v.High = say(middle.Reached, middle.Time), say(middle.LowReached, middle.Low), say(middle.HighReached, middle.High)
+	v.Quarter, v.Three = say(quarter.Reached, quarter.Time), say(three.Reached, three.Time)
+	return v, nil
 }

@@ -5,10 +5,12 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
 type newView struct {
+	Private                          bool
 	Title, Build, Text, Field, Error string
 	Kinds, Parts, Devices            []page.Choice
 }
@@ -36,7 +38,7 @@ func New(c *page.Call) error {
 }
 
 func showNew(c *page.Call, status int, n feedback.NewThread, refused *feedback.InputError) error {
-	v := newView{Title: n.Title, Build: n.Build, Text: n.Body, Kinds: kindChoices(c, n.Kind), Parts: partChoices(c, n.Part)}
+	v := newView{Private: n.Private, Title: n.Title, Build: n.Build, Text: n.Body, Kinds: kindChoices(c, n.Kind), Parts: partChoices(c, n.Part)}
 	if refused != nil {
 		v.Field, v.Error = refused.Field, c.InputText(refused)
 	}
@@ -55,7 +57,8 @@ func showNew(c *page.Call, status int, n feedback.NewThread, refused *feedback.I
 func File(c *page.Call) error {
 	f := c.R.PostForm
 	n := feedback.NewThread{Kind: feedback.Kind(f.Get("kind")), Title: f.Get("title"), Body: f.Get("body"), AuthorID: c.Viewer.ID,
-		Part: f.Get("part"), Build: f.Get("build"), Devices: f["device"]}
+		Part: f.Get("part"), Build: f.Get("build"), Devices: f["device"],
+		Private: f.Get("private") == "yes"}
 	if !n.Kind.Tracked() && n.Part == "" {
 		n.Devices = nil
 	}
@@ -68,6 +71,11 @@ func File(c *page.Call) error {
 			return err
 		}
 		var err error
+		if n.Private {
+			if n.Named, err = member.MaintainersOf(tx, n.Part, n.Devices...); err != nil {
+				return err
+			}
+		}
 		t, err = feedback.New(tx, n)
 		return err
 	})

@@ -12,7 +12,6 @@ import (
 	"github.com/fridayos/friday/internal/feedback/stake"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/tell"
-	"github.com/fridayos/friday/internal/site/tongue"
 )
 
 type threadView struct {
@@ -33,6 +32,7 @@ type threadView struct {
 	Number, Pages                       int
 	First, Earlier, Later, Latest       string // addresses of pages; empty: there is none
 	Error, Draft                        string
+	threadState
 }
 
 // Thread is one page of a thread.
@@ -51,12 +51,16 @@ func showThread(c *page.Call, draft string, refused *feedback.InputError) error 
 			return err
 		}
 		v.ID, v.Path, v.Title, v.Kind, v.KindWord = t.ID, page.ThreadPath(t.ID, t.Title), t.Title, string(t.Kind), tell.Kind(c.Text, t.Kind)
-		v.Lang, v.Part, v.PartWord = tongue.Guess(t.Title), t.Part, tell.Part(c.Text, t.Part)
+		v.Lang, v.Part, v.PartWord = language(t), t.Part, tell.Part(c.Text, t.Part)
 		v.Build, v.CreatedAt, v.Hidden, v.Tracked, v.Votes = t.Build, t.CreatedAt, t.Hidden, t.Kind.Tracked(), t.Votes
 		if d, ok := t.Days(); ok {
 			v.Days = tell.Days(c.Text, d)
 		}
-		return fillThread(c, tx, t, &v)
+		if err := fillThread(c, tx, t, &v); err != nil {
+			return err
+		}
+		v.threadState, err = readState(c, tx, t, &v)
+		return err
 	})
 	if err != nil {
 		return err

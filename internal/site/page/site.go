@@ -53,6 +53,7 @@ type Site struct {
 	Book     *text.Book
 	Markdown *markdown.Renderer
 	Limits   Limits
+	Figures  Figures
 
 	secure bool
 	pages  map[string]pages // by language
