@@ -16,10 +16,11 @@ const (
 	inlineMax = block / 2
 )
 
-// Build lays a tree out as a plain image of 4 KiB blocks that any Linux with
-// EROFS mounts (4.19 and later). The same tree gives the same bytes, however it was made. Content
-// is not copied: the image points to it, so it must stay as it is for as long
-// as the image is used. Only content of up to half a block is read at once.
+// Build lays a tree out as an image of 4 KiB blocks: a plain one that any Linux
+// with EROFS mounts (4.19 and later), or one compressed as o.LZ4 says. The same
+// tree gives the same bytes, however it was made. Content that is not compressed
+// is not copied: the image points to it, so it must stay as it is for as long as
+// the image is used, and only content of up to half a block is read at once.
 func Build(root *tree.Node, o Options) (*tree.Image, error) {
 	b, err := build(root, o)
 	if err != nil {
@@ -40,6 +41,9 @@ func build(root *tree.Node, o Options) (*tree.Image, error) {
 		return nil, err
 	}
 	if err := b.collectXattrs(); err != nil {
+		return nil, err
+	}
+	if err := b.compress(); err != nil {
 		return nil, err
 	}
 	for _, it := range b.items {
@@ -69,6 +73,15 @@ type item struct {
 	blocks   int64 // blocks of its own
 	first    int64 // the first of them
 	dir      dirLayout
+	packed   *packedFile // nil: not compressed
+}
+
+// behind is how many bytes lie behind the inode and its xattrs, which end at pos.
+func (it *item) behind(pos int64) int64 {
+	if it.packed != nil {
+		return alignUp(pos, 8) - pos + zindexSize(it.size)
+	}
+	return it.inline
 }
 
 func (it *item) inodeSize() int64 {
@@ -166,7 +179,9 @@ func (b *builder) size(it *item) error {
 			it.inline = tail
 		}
 	}
-	if it.blocks = (it.size - it.inline + block - 1) / block; it.blocks > math.MaxUint32 {
+	if it.packed != nil {
+		it.inline, it.blocks = 0, it.packed.blocks
+	} else if it.blocks = (it.size - it.inline + block - 1) / block; it.blocks > math.MaxUint32 {
 		return fmt.Errorf("%d bytes; the format takes %d blocks of %d", it.size, uint32(math.MaxUint32), block)
 	}
 	return nil
@@ -196,12 +211,13 @@ func (b *builder) place() error {
 		pos = alignUp(pos, inodeUnit)
 		head := it.inodeSize() + int64(len(it.xattrs))
 		switch left := block - pos%block; {
+		case it.packed != nil && it.inodeSize() <= left: // an index may cross
 		case head+it.inline <= left:
 		case head+it.inline <= block, it.inodeSize() > left:
 			pos += left // a tail may not cross the end of a block, and an inode should not
 		}
 		it.nid = uint64(pos / inodeUnit)
-		pos += head + it.inline
+		pos += head + it.behind(pos+head)
 	}
 	b.meta = alignUp(pos, block)
 	b.blocks = next + b.meta/block
@@ -222,9 +238,13 @@ func (b *builder) write() (*tree.Image, error) {
 		if it.blocks == 0 || it.node.Type == tree.Directory {
 			continue
 		}
-		if it.node.Type == tree.Symlink {
+		switch {
+		case it.packed != nil:
+			im.AppendRange(b.o.LZ4.Scratch, it.packed.at, it.blocks*block)
+			continue
+		case it.node.Type == tree.Symlink:
 			im.AppendBytes([]byte(it.node.Target))
-		} else {
+		default:
 			im.AppendRange(it.node.Content, 0, it.size)
 		}
 		im.AppendZeros(it.blocks*block - it.size)
@@ -239,7 +259,12 @@ func (b *builder) write() (*tree.Image, error) {
 		b.inode(it, p)
 		p = p[it.inodeSize():]
 		p = p[copy(p, it.xattrs):]
-		if err := b.behind(it, p[:it.inline], dirs); err != nil {
+		if it.packed != nil {
+			end := int64(it.nid)*inodeUnit + it.inodeSize() + int64(len(it.xattrs))
+			b.zindex(it, p[alignUp(end, 8)-end:])
+			continue
+		}
+		if err := b.fillBehind(it, p[:it.inline], dirs); err != nil {
 			return nil, fmt.Errorf("%q: %w", it.path, err)
 		}
 	}
@@ -248,8 +273,8 @@ func (b *builder) write() (*tree.Image, error) {
 	return im, nil
 }
 
-// behind fills in what lies behind an inode, and the blocks of directories.
-func (b *builder) behind(it *item, p, dirs []byte) error {
+// fillBehind fills in what lies behind an inode, and the blocks of directories.
+func (b *builder) fillBehind(it *item, p, dirs []byte) error {
 	switch it.node.Type {
 	case tree.Symlink:
 		copy(p, it.node.Target)
@@ -282,6 +307,9 @@ func (b *builder) inode(it *item, p []byte) {
 		format = layoutInline << 1
 	}
 	u := uint32(it.first)
+	if it.packed != nil {
+		format, u = layoutCompressedFull<<1, uint32(it.blocks)
+	}
 	if n.Type == tree.CharDevice || n.Type == tree.BlockDevice {
 		u = n.Major<<8 | n.Minor&0xff | n.Minor&^0xff<<12
 	}
@@ -324,6 +352,7 @@ func (b *builder) superblock() []byte {
 	le.PutUint32(p[44:], uint32(b.xattrBlock))
 	copy(p[48:], b.o.UUID[:])
 	copy(p[64:], b.o.VolumeName)
+	b.zsuper(blk)
 	le.PutUint32(p[4:], superChecksum(p))
 	return blk
 }

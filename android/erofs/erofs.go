@@ -6,7 +6,7 @@
 // files compressed with LZ4 (full and compact indexes, big physical clusters,
 // tails packed into the metadata, fragments, shared clusters) and with DEFLATE
 // and Zstandard. What is left (LZMA, extra devices, the 48-bit layout) is named by an
-// error that wraps ErrNotSupported. Build writes plain images.
+// error that wraps ErrNotSupported. Build writes plain images, and with LZ4.
 //
 // It is no driver: it does not mount, does not repair, and does not look at what follows
 // the last block (a hash tree, a footer).
@@ -65,6 +65,7 @@ type Options struct {
 	UUID       [16]byte
 	BuildTime  int64  // files with this time get smaller inodes
 	VolumeName string // at most 16 bytes
+	LZ4        *LZ4   // nil: content is not compressed
 }
 
 const (
