@@ -68,7 +68,8 @@ type EventData struct {
 }
 
 // Record writes an event with the transaction's time and the next id, and so
-// belongs into the transaction that does what it tells.
+// belongs into the transaction that does what it tells, after it. The words of
+// the thread are kept for searching as the event asks.
 func Record(tx *db.Tx, e Event) error {
 	data, err := json.Marshal(e.EventData)
 	if err == nil {
@@ -81,7 +82,7 @@ func Record(tx *db.Tx, e Event) error {
 	if err != nil {
 		return fmt.Errorf("cannot write down that thread %d was %s: %w", e.ThreadID, e.Kind, err)
 	}
-	return nil
+	return index(tx, e)
 }
 
 // Events returns what happened after the event with id after (0: from the

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/search"
 )
 
 const threadColumns = `t.id, t.kind, t.title, t.author_id, t.part, t.build, t.created_at, t.last_at, t.closed_at, t.posts, t.votes, t.hidden,
@@ -51,8 +52,12 @@ type Filter struct {
 	Affected int64  // member who has it
 	Release  string // that carries the fix
 	Lang     string
-	Words    string // all of them in the title
-	Hidden   bool   // hidden threads too, for those who may see them
+	Build    string        // that the report names
+	Done     bool          // only threads with nothing left to do
+	Terms    []search.Term // all of them, each in the title, the build or a post
+	Without  []search.Term // none of them
+	And, Not []Filter      // that hold too, or must not; of these the fields above count
+	Hidden   bool          // hidden threads too, for those who may see them
 	Order    Order
 	Limit    int // 0: 50
 	Offset   int
@@ -64,15 +69,21 @@ func List(tx *db.Tx, v Viewer, f Filter) (threads []Thread, more bool, err error
 	if f.Limit <= 0 || f.Limit > 200 {
 		f.Limit = 50
 	}
-	where, args := f.where(v)
+	c := &conditions{tx: tx, args: []any{v.Member}}
+	where := f.where(v, c)
 	order := `t.pinned DESC, t.last_at DESC, t.id DESC`
+	if len(f.Terms) > 0 { // those whose title says it all come first
+		var titles []string
+		for _, term := range f.Terms {
+			titles = append(titles, c.term(term, true))
+		}
+		order = `CASE WHEN ` + strings.Join(titles, ` AND `) + ` THEN 0 ELSE 1 END, t.last_at DESC, t.id DESC`
+	}
 	if f.Order == Hot {
 		order = `t.votes DESC, t.last_at DESC, t.id DESC`
 	}
-	args = append(args, f.Limit+1, max(0, f.Offset))
-	n := len(args)
 	threads, err = query(tx, `SELECT `+threadColumns+` FROM threads t WHERE `+where+` ORDER BY `+order+
-		` LIMIT $`+strconv.Itoa(n-1)+` OFFSET $`+strconv.Itoa(n), args...)
+		` LIMIT `+c.arg(f.Limit+1)+` OFFSET `+c.arg(max(0, f.Offset)), c.args...)
 	if err != nil {
 		return nil, false, fmt.Errorf("cannot list threads: %w", err)
 	}
@@ -82,59 +93,82 @@ func List(tx *db.Tx, v Viewer, f Filter) (threads []Thread, more bool, err error
 	return threads, false, nil
 }
 
-func (f Filter) where(v Viewer) (string, []any) {
-	args := []any{v.Member}
-	terms := []string{v.clause("$1"), `t.merged_into = 0`}
-	add := func(term string, arg any) {
-		args = append(args, arg)
-		terms = append(terms, strings.ReplaceAll(term, "?", "$"+strconv.Itoa(len(args))))
-	}
-	if f.Kind != "" {
-		add(`t.kind = ?`, string(f.Kind))
-	}
-	if f.Part != "" {
-		add(`t.part = ?`, f.Part)
-	}
-	if f.Lang != "" {
-		add(`t.lang = ?`, f.Lang)
-	}
-	if f.Author != 0 {
-		add(`t.author_id = ?`, f.Author)
-	}
+// conditions gathers the arguments of a statement.
+type conditions struct {
+	tx   *db.Tx
+	args []any
+}
+
+// arg takes an argument and returns its placeholder.
+func (c *conditions) arg(a any) string {
+	c.args = append(c.args, a)
+	return `$` + strconv.Itoa(len(c.args))
+}
+
+// term is the condition that a thread, or its title alone, holds a term.
+func (c *conditions) term(t search.Term, title bool) string {
+	condition, arg := t.Where(c.tx, `t.id`, title)
+	return strings.Replace(condition, `?`, c.arg(arg), 1)
+}
+
+// where is the whole condition of a list; $1 is the viewer.
+func (f Filter) where(v Viewer, c *conditions) string {
+	terms := append([]string{v.clause("$1"), `t.merged_into = 0`}, f.fields(c)...)
 	if f.Affected != 0 {
-		add(`EXISTS (SELECT 1 FROM thread_affected a WHERE a.thread_id = t.id AND a.member_id = ?)`, f.Affected)
-	}
-	if f.Open {
-		terms = append(terms, `t.closed_at = 0`)
+		terms = append(terms, `EXISTS (SELECT 1 FROM thread_affected a WHERE a.thread_id = t.id AND a.member_id = `+c.arg(f.Affected)+`)`)
 	}
 	if !f.Hidden {
 		terms = append(terms, `NOT t.hidden`)
 	}
-	// Of one device together: a state there, a release there.
-	first := len(args)
-	var on []string
-	for _, term := range []struct{ column, value string }{{"device", f.Device}, {"state", string(f.State)}, {"release", f.Release}} {
-		if term.value != "" {
-			args = append(args, term.value)
-			on = append(on, `d.`+term.column+` = $`+strconv.Itoa(len(args)))
+	for _, and := range f.And {
+		terms = append(terms, and.fields(c)...)
+	}
+	for _, not := range f.Not {
+		if fields := not.fields(c); len(fields) > 0 {
+			terms = append(terms, `NOT (`+strings.Join(fields, ` AND `)+`)`)
 		}
 	}
+	for _, t := range f.Terms {
+		terms = append(terms, c.term(t, false))
+	}
+	for _, t := range f.Without {
+		terms = append(terms, `NOT (`+c.term(t, false)+`)`)
+	}
+	return strings.Join(terms, ` AND `)
+}
+
+// fields are the conditions of what the thread itself says.
+func (f Filter) fields(c *conditions) (terms []string) {
+	for _, is := range []struct{ column, value string }{{"kind", string(f.Kind)}, {"part", f.Part}, {"lang", f.Lang}, {"build", f.Build}} {
+		if is.value != "" {
+			terms = append(terms, `t.`+is.column+` = `+c.arg(is.value))
+		}
+	}
+	if f.Author != 0 {
+		terms = append(terms, `t.author_id = `+c.arg(f.Author))
+	}
+	if f.Open {
+		terms = append(terms, `t.closed_at = 0`)
+	}
+	if f.Done {
+		terms = append(terms, `t.closed_at <> 0`)
+	}
+	// Of one device together: a state there, a release there.
+	var on []string
 	if f.Device != "" { // a thread that names no device concerns each
-		on[0] = `(d.device = $` + strconv.Itoa(first+1) + ` OR d.device = '')`
+		on = append(on, `(d.device = `+c.arg(f.Device)+` OR d.device = '')`)
+	}
+	if f.State != "" {
+		on = append(on, `d.state = `+c.arg(string(f.State)))
+	}
+	if f.Release != "" {
+		on = append(on, `d.release = `+c.arg(f.Release))
 	}
 	if len(on) > 0 {
 		terms = append(terms, `EXISTS (SELECT 1 FROM thread_devices d WHERE d.thread_id = t.id AND `+strings.Join(on, ` AND `)+`)`)
 	}
-	for _, word := range strings.Fields(strings.ToLower(f.Words)) {
-		if len(args) > 20 {
-			break
-		}
-		add(`t.title_key LIKE ? ESCAPE '!'`, "%"+likeSafe.Replace(clean(word))+"%")
-	}
-	return strings.Join(terms, ` AND `), args
+	return terms
 }
-
-var likeSafe = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 
 // query reads threads and then, at once, their devices.
 func query(tx *db.Tx, sql string, args ...any) ([]Thread, error) {

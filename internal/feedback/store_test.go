@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/feedback"
 	. "github.com/fridayos/friday/internal/feedback/feedbacktest"
 	"github.com/fridayos/friday/internal/feedback/stake"
+	"github.com/fridayos/friday/internal/search"
 )
 
 func TestTheWholeWay(t *testing.T) {
@@ -299,9 +300,9 @@ func TestList(t *testing.T) {
 			{"in that state on that device", feedback.Filter{Device: "hlte", State: feedback.InRelease}, "[]"},
 			{"fixed in", feedback.Filter{Release: "26.11.27"}, "[1]"},
 			{"open", feedback.Filter{Open: true}, "[3 1]"},
-			{"words", feedback.Filter{Words: "CAMERA zoom"}, "[1]"},
-			{"a percent sign is a percent sign", feedback.Filter{Words: "100%"}, "[1]"},
-			{"and no wildcard", feedback.Filter{Words: "a%a"}, "[]"},
+			{"words", feedback.Filter{Terms: search.Words("CAMERA zoom")}, "[1]"},
+			{"a percent sign is a percent sign", feedback.Filter{Terms: search.Words("100%")}, "[1]"},
+			{"and no wildcard", feedback.Filter{Terms: search.Words("a%a")}, "[]"},
 			{"second page", feedback.Filter{Limit: 2, Offset: 2}, "[1]"},
 		} {
 			s.Must(func(tx *db.Tx) error {

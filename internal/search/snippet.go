@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -16,11 +17,7 @@ type Part struct {
 // Snippet cuts about width characters out of a text, around the place that holds
 // the most of the terms, on one line. It is nil when the text holds none.
 func Snippet(text string, terms []Term, width int) []Part {
-	var list []words.Word
-	for w := range words.All(text) {
-		list = append(list, w)
-	}
-	spans := find(list, terms)
+	spans := find(slices.Collect(words.All(text)), terms)
 	if len(spans) == 0 {
 		return nil
 	}
@@ -48,6 +45,18 @@ func Snippet(text string, terms []Term, width int) []Part {
 		add(" …", false)
 	}
 	return parts
+}
+
+// Count is how many of the terms a text holds.
+func Count(text string, terms []Term) int {
+	list := slices.Collect(words.All(text))
+	n := 0
+	for _, t := range terms {
+		if len(find(list, []Term{t})) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // oneLine makes each run of space one space.

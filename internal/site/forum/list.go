@@ -8,12 +8,14 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/search"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/tell"
 )
 
 type threadsView struct {
-	Q                             feedback.Filter
+	Question                      string
+	Problems                      []string // of the question
 	Threads                       []page.ThreadRow
 	Filtered                      bool
 	Kinds, States, Devices, Parts []page.Choice
@@ -28,23 +30,39 @@ func Threads(c *page.Call) error {
 	pageNo, _ := strconv.Atoi(q.Get("page")) // anything else is the first page
 	pageNo = min(max(pageNo, 0), 10_000)
 	f := feedback.Filter{Kind: feedback.Kind(q.Get("kind")), State: feedback.State(q.Get("state")), Device: q.Get("device"),
-		Part: q.Get("part"), Words: q.Get("q"), Limit: perPage, Offset: pageNo * perPage}
+		Part: q.Get("part"), Limit: perPage, Offset: pageNo * perPage}
 	if !slices.Contains(feedback.Kinds(), f.Kind) {
 		f.Kind = ""
 	}
 	if !slices.Contains(feedback.AllStates(), f.State) {
 		f.State = ""
 	}
-	if len(f.Words) > feedback.MaxTitle*4 || strings.ContainsRune(f.Device+f.Part, 0) {
+	question := strings.ToValidUTF8(q.Get("q"), " ")
+	if strings.ContainsRune(f.Device+f.Part, 0) {
 		return page.ErrNotFound
 	}
-	v := threadsView{Q: f, Filtered: f.Kind != "" || f.State != "" || f.Device != "" || f.Part != "" || f.Words != ""}
+	v := threadsView{Question: question, Filtered: f.Kind != "" || f.State != "" || f.Device != "" || f.Part != "" || question != ""}
+	device, part := f.Device, f.Part
 	err := c.Read(func(tx *db.Tx) error {
+		f, asked, err := feedback.Narrow(tx, question, f)
+		if err != nil {
+			return err
+		}
 		threads, more, err := feedback.List(tx, c.Viewer.InForum(), f)
 		if err != nil {
 			return err
 		}
+		hits, err := feedback.Hits(tx, threads, f.Terms)
+		if err != nil {
+			return err
+		}
+		v.Problems = problems(c, asked.Problems)
 		v.Threads = c.Rows(threads)
+		for i, r := range v.Threads {
+			if h := hits[r.ID]; len(h.Parts) > 0 {
+				v.Threads[i].Found, v.Threads[i].FoundAt = h.Parts, "/p/"+strconv.FormatInt(h.PostID, 10)
+			}
+		}
 		if more {
 			v.Later = pageLink(q, pageNo+1)
 		}
@@ -52,18 +70,26 @@ func Threads(c *page.Call) error {
 			v.Earlier = pageLink(q, pageNo-1)
 		}
 		cat, err := page.ReadCatalogue(tx)
-		v.Devices = cat.Choices(f.Device)
+		v.Devices = cat.Choices(device)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	v.Kinds = kindChoices(c, f.Kind)
-	v.Parts = partChoices(c, f.Part)
+	v.Parts = partChoices(c, part)
 	for _, s := range feedback.AllStates() {
 		v.States = append(v.States, page.Choice{Value: string(s), Word: tell.StateName(c.Text, s), On: s == f.State})
 	}
 	return c.Show("threads", page.Page{Title: c.Text.T("threads.title"), Nav: "threads", Body: v})
+}
+
+// problems says what a question could not mean.
+func problems(c *page.Call, all []search.Problem) (said []string) {
+	for _, p := range all {
+		said = append(said, c.Text.T("find."+string(p.Kind), "Text", p.Text, "Like", p.Like))
+	}
+	return said
 }
 
 func kindChoices(c *page.Call, on feedback.Kind) (all []page.Choice) {

@@ -11,6 +11,7 @@ import (
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/search"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/tell"
 )
@@ -35,6 +36,8 @@ type ThreadRow struct {
 	Hidden                   bool
 	States                   []State
 	LastAt                   time.Time
+	Found                    []search.Part // where a search found it, beside its title
+	FoundAt                  string        // the post's address
 }
 
 // About is a thread's kind, and the part of the system that it belongs to.

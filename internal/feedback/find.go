@@ -1,0 +1,211 @@
+package feedback
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/search"
+)
+
+// index keeps the words of a thread for searching as the events tell of changes,
+// in their transaction. A hidden post's are not kept.
+func index(tx *db.Tx, e Event) error {
+	switch e.Kind {
+	case EventFiled, EventMoved:
+		if err := indexThread(tx, e.ThreadID); err != nil {
+			return err
+		}
+	case EventMerged, EventUnmerged, EventSplit:
+		for _, id := range []int64{e.ThreadID, e.Other} {
+			if err := Index(tx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	switch e.Kind {
+	case EventFiled, EventPosted, EventEdited, EventHidden, EventShown:
+		return indexPosts(tx, `id = $1`, e.PostID)
+	}
+	return nil
+}
+
+// Index keeps all words of a thread that are not kept yet.
+func Index(tx *db.Tx, threadID int64) error {
+	if err := indexThread(tx, threadID); err != nil {
+		return err
+	}
+	return indexPosts(tx, `thread_id = $1 AND NOT EXISTS (SELECT 1 FROM search_texts s WHERE s.kind = 'post' AND s.ref = posts.id AND s.doc = posts.thread_id)`, threadID)
+}
+
+// indexThread keeps the words of a thread's title and of the build it names.
+func indexThread(tx *db.Tx, id int64) error {
+	var title, build string
+	err := tx.QueryRow(`SELECT title, build FROM threads WHERE id = $1`, id).Scan(&title, &build)
+	if errors.Is(err, db.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		err = search.Put(tx, search.Source{Doc: id, Kind: search.Title, Ref: id}, title)
+	}
+	if err == nil {
+		err = search.Put(tx, search.Source{Doc: id, Kind: search.Build, Ref: id}, build)
+	}
+	return err
+}
+
+func indexPosts(tx *db.Tx, where string, arg int64) error {
+	posts, err := db.All(tx, scanPost, `SELECT `+postColumns+` FROM posts WHERE `+where+` ORDER BY id`, arg)
+	for _, p := range posts {
+		if err != nil {
+			break
+		}
+		if p.Hidden {
+			p.Body = ""
+		}
+		err = search.Put(tx, search.Source{Doc: p.ThreadID, Kind: search.Post, Ref: p.ID}, p.Body)
+	}
+	return err
+}
+
+// Unindexed returns up to limit threads above a number whose titles cannot be
+// found yet, as those that were filed before there was an index.
+func Unindexed(tx *db.Tx, after int64, limit int) ([]int64, error) {
+	ids, err := db.All(tx, func(s db.Scanner) (id int64, err error) { err = s.Scan(&id); return id, err },
+		`SELECT t.id FROM threads t WHERE t.id > $1 AND NOT EXISTS (SELECT 1 FROM search_texts s WHERE s.kind IN ('title', 'post') AND s.doc = t.id)
+		ORDER BY t.id LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("cannot look for threads without an index: %w", err)
+	}
+	return ids, nil
+}
+
+// Keys are the filters of a question that is typed.
+func Keys() []string {
+	return []string{"device", "state", "app", "part", "fixed-in", "build", "kind", "by", "lang"}
+}
+
+// Narrow reads a question that is typed into the fields of f that it names. What it
+// could not mean stands in the question's Problems and does not narrow the list.
+func Narrow(tx *db.Tx, question string, f Filter) (Filter, search.Query, error) {
+	q := search.Parse(question, Keys()...)
+	f.Terms, f.Without = append(f.Terms, q.Terms...), append(f.Without, q.Without...)
+	var all Filter // what is said of a device holds of one together
+	said := map[string]bool{}
+	for _, one := range q.Filters {
+		var alone Filter
+		g := &alone
+		if !one.Not && !said[one.Key] {
+			g = &all
+		}
+		ok, err := g.set(tx, one)
+		if err != nil {
+			return f, q, fmt.Errorf("cannot read a question: %w", err)
+		}
+		switch {
+		case !ok:
+			q.Problems = append(q.Problems, search.Problem{Kind: search.BadValue, Text: one.Key + ":" + one.Value})
+		case one.Not:
+			f.Not = append(f.Not, alone)
+		case said[one.Key]:
+			f.And = append(f.And, alone)
+		default:
+			said[one.Key] = true
+		}
+	}
+	f.And = append(f.And, all)
+	return f, q, nil
+}
+
+// set sets the field that a filter names; false if its value is none.
+func (f *Filter) set(tx *db.Tx, one search.Filter) (ok bool, err error) {
+	value := clean(one.Value)
+	small := strings.ToLower(value)
+	switch one.Key {
+	case "device":
+		f.Device = small
+	case "fixed-in":
+		f.Release = small
+	case "build":
+		f.Build = value
+	case "state":
+		switch {
+		case small == "open":
+			f.Open = true
+		case small == "done":
+			f.Done = true
+		case !slices.Contains(AllStates(), State(small)):
+			return false, nil
+		default:
+			f.State = State(small)
+		}
+	case "app", "part":
+		i := slices.IndexFunc(Parts(), func(p string) bool { return strings.EqualFold(p, value) })
+		if i < 0 {
+			return false, nil
+		}
+		f.Part = Parts()[i]
+	case "kind":
+		if !slices.Contains(Kinds(), Kind(small)) {
+			return false, nil
+		}
+		f.Kind = Kind(small)
+	case "lang":
+		tag, err := checkLang(value)
+		if err != nil {
+			return false, nil
+		}
+		f.Lang = tag
+	case "by":
+		m, err := member.ByName(tx, strings.TrimPrefix(value, "@"))
+		if errors.Is(err, member.ErrNotFound) {
+			return false, nil
+		}
+		f.Author = m.ID
+		return err == nil, err
+	}
+	return value != "", nil
+}
+
+// Hit is where in a thread the words of a question stand, beside its title.
+type Hit struct {
+	PostID int64
+	Parts  []search.Part
+}
+
+// snippetWidth is how many characters of a post a hit shows.
+const snippetWidth = 180
+
+// Hits returns, by thread, where terms stand in the threads that List found.
+func Hits(tx *db.Tx, threads []Thread, terms []search.Term) (map[int64]Hit, error) {
+	hits := map[int64]Hit{}
+	if len(terms) == 0 {
+		return hits, nil
+	}
+	for _, t := range threads {
+		sources, err := search.Holding(tx, t.ID, terms, 4)
+		if err != nil {
+			return nil, err
+		}
+		most := 0
+		for _, s := range sources {
+			if s.Kind != search.Post {
+				continue
+			}
+			var body string
+			if err := tx.QueryRow(`SELECT body FROM posts WHERE id = $1 AND NOT hidden`, s.Ref).Scan(&body); errors.Is(err, db.ErrNoRows) {
+				continue
+			} else if err != nil {
+				return nil, fmt.Errorf("cannot read post %d: %w", s.Ref, err)
+			}
+			if n := search.Count(body, terms); n > most {
+				most, hits[t.ID] = n, Hit{s.Ref, search.Snippet(body, terms, snippetWidth)}
+			}
+		}
+	}
+	return hits, nil
+}
