@@ -15,8 +15,8 @@ func newHandsetFastboot() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "fastboot PHONE",
 		Short:   "Hold a phone in its boot loader, for fastboot",
-		Long:    "Switches the phone on into its boot loader, which answers fastboot over TCP: getvar, flash (sparse too), erase, set_active, reboot. After a reboot the phone starts its system, unless the reboot leads back to the boot loader.",
-		Example: "  friday handset fastboot my-umi &\n  fastboot -s tcp:127.0.0.1:5554 getvar all",
+		Long:    "Switches the phone on into its boot loader, which answers fastboot over TCP: getvar, flash (sparse too), erase, set_active, reboot. After a reboot the phone starts its system, unless the reboot leads back to the boot loader.\nFrom another terminal: fastboot -s tcp:127.0.0.1:5554 getvar all",
+		Example: "  friday handset fastboot my-umi",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, port, err := net.SplitHostPort(listen); err != nil || port == "" {
