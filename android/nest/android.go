@@ -36,7 +36,7 @@ func Formats() []Format {
 		{"cpio", isCPIO, openCPIO},
 		{"tar", isTar, openTar},
 	}
-	return append(out, compressions()...)
+	return append(append(out, vendors()...), compressions()...)
 }
 
 // openSparse is a wrapping. Parts that lie beside the first are taken with it.

@@ -17,8 +17,10 @@
 // with what is opened.
 //
 // It knows no format itself beyond the containers that have no package of their
-// own (zip, tar, cpio, compression): a table of openers, by magic, does. Who
-// knows more formats adds to it. It does not decide whether something is good:
+// own (zip, tar, cpio, compression): a table of openers, by magic, does, Samsung's,
+// Sony's, HTC's and OnePlus's among them. Who knows more formats adds to it.
+// What needs a phone's key (.ozip, HTC's encrypted zips) is named and stays
+// closed. It does not decide whether something is good:
 // Info and Verify say what is there and what is wrong.
 package nest
 

@@ -24,7 +24,7 @@ const maxDirectory = 16 << 20
 func isZip(_ File, head []byte) bool { return isOne(head, "PK\x03\x04", "PK\x05\x06") }
 
 // openZip reads a zip: a firmware, or an OTA package, which says more.
-func openZip(_ context.Context, n *Nest, f File) (*Opened, error) {
+func openZip(ctx context.Context, n *Nest, f File) (*Opened, error) {
 	if err := checkDirectory(f); err != nil {
 		return nil, fmt.Errorf("cannot read zip: %w", err)
 	}
@@ -44,6 +44,7 @@ func openZip(_ context.Context, n *Nest, f File) (*Opened, error) {
 		o.Facts["comment"] = z.Comment
 	}
 	o.Verify = func(ctx context.Context, report func(string, error)) error { return verifyZip(ctx, z, report) }
+	addBlockImages(ctx, n, o, f.depth+1)
 	if meta := b.root.Lookup("META-INF/com/android/metadata"); meta != nil {
 		openOTA(f, o)
 	}

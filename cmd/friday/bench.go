@@ -10,7 +10,7 @@ import (
 )
 
 func newBench() *cobra.Command {
-	return group("bench", "Measure Friday", newBenchDuplicates())
+	return group("bench", "Measure Friday", newBenchDuplicates(), newBenchImage())
 }
 
 func newBenchDuplicates() *cobra.Command {
