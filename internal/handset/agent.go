@@ -76,7 +76,7 @@ func daysSince(last int64, now time.Time) int {
 	if last == 0 {
 		return -1
 	}
-	return max(0, int(now.Sub(time.Unix(last, 0))/(24*time.Hour)))
+	return max(0, int(now.Unix()/86400-last/86400)) // UTC days: who asks every six hours is counted once a day
 }
 
 // Claim ties the phone to the member who read code from the site.

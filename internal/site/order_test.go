@@ -8,6 +8,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/fleet"
 )
 
 // private files a security report and returns its number.
@@ -181,4 +182,16 @@ func TestPrivateReportsAreNotThere(t *testing.T) {
 	w.says(t, "ada", path, "Swipe twice.")
 	w.walk(t, []step{{"mo", "/t/" + id + "/publish", nil, 303, "opened"}, {"mo", "/t/" + id + "/publish", nil, 422, "already"}})
 	w.says(t, "", path, "Swipe twice.")
+}
+
+// Beside who has it stands what part of the phones that is.
+func TestThreadsShowTheShareOfActiveHandsets(t *testing.T) {
+	w := whole(t, openSQLite(t))
+	w.says(t, "", "/t/1", "!active handsets")
+	w = whole(t, openSQLite(t))
+	w.write(func(tx *db.Tx) error {
+		return fleet.AddDays(tx, map[fleet.Day]int64{{Device: "umi", Day: w.now.Unix() / 86400, Gap: 28}: 40, {Device: "umi", Day: w.now.Unix()/86400 - 27, Gap: 28}: 160})
+	})
+	w.says(t, "", "/t/1", "0.5 % of its active handsets")
+	w.says(t, "", "/t/1/way", "0.5 % of its active handsets")
 }

@@ -32,6 +32,9 @@ func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	if d, ok := fleet.DayOf(&c, s.now()); ok {
+		s.days.add(d, 1, s.now())
+	}
 	ticket := s.readTicket(c.Ticket)
 	told := s.enrol(ticket, c.Device)
 	d := fleet.Decide(&c, ticket, s.snapshot.Load(), s.o.Clock())

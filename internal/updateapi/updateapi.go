@@ -86,6 +86,8 @@ type Server struct {
 	mu      sync.Mutex
 	pending []fleet.Report
 	flush   sync.Mutex // one at a time
+
+	days activeDays
 }
 
 // enrolments are the channels beyond the open ones, by claim.
@@ -94,11 +96,46 @@ type enrolments struct {
 	of       map[int64]member.Enrolment
 }
 
+// activeDays are check-ins that are not counted in the database yet.
+type activeDays struct {
+	mu     sync.Mutex
+	since  time.Time // of the oldest
+	counts map[fleet.Day]int64
+}
+
+// daysPatience is how long they wait: a write each second would turn over what
+// others keep until something is written.
+const daysPatience = time.Minute
+
+func (a *activeDays) add(d fleet.Day, n int64, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.counts == nil {
+		a.counts, a.since = map[fleet.Day]int64{}, now
+	}
+	if _, ok := a.counts[d]; ok || len(a.counts) < maxDays { // strangers can name many devices
+		a.counts[d] += n
+	}
+}
+
+// take returns them if the oldest is not younger than before.
+func (a *activeDays) take(before time.Time) map[fleet.Day]int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.since.After(before) {
+		return nil
+	}
+	counts := a.counts
+	a.counts = nil
+	return counts
+}
+
 // Bounds of what a node keeps in memory, and of what it writes at once.
 const (
 	maxPending = 100_000
 	maxFlush   = 5_000
 	maxBoots   = 200
+	maxDays    = 20_000
 )
 
 // How often one address may try a claim's code, and tell an outcome: each that
@@ -216,7 +253,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	every("refresh rollouts", s.Refresh)
-	every("flush outcomes", s.Flush)
+	every("flush outcomes", func(ctx context.Context) error { return s.write(ctx, daysPatience) })
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -268,9 +305,12 @@ func readEnrolments(tx *db.Tx, have *enrolments) (*enrolments, error) {
 	return &enrolments{revision, of}, err
 }
 
-// Flush writes the outcomes that wait, and hands on the boots of claimed
-// handsets.
-func (s *Server) Flush(ctx context.Context) error {
+// Flush writes the outcomes and counts that wait, and hands on the boots of
+// claimed handsets.
+func (s *Server) Flush(ctx context.Context) error { return s.write(ctx, 0) }
+
+// write is Flush, but for counts younger than wait.
+func (s *Server) write(ctx context.Context, wait time.Duration) error {
 	s.flush.Lock()
 	defer s.flush.Unlock()
 	for {
@@ -291,6 +331,14 @@ func (s *Server) Flush(ctx context.Context) error {
 		s.pending = append([]fleet.Report(nil), s.pending[len(batch):]...)
 		s.mu.Unlock()
 		s.metrics.counted.Add(float64(fresh))
+	}
+	if counts := s.days.take(s.now().Add(-wait)); len(counts) > 0 {
+		if err := s.o.DB.Write(ctx, func(tx *db.Tx) error { return fleet.AddDays(tx, counts) }); err != nil {
+			for d, n := range counts {
+				s.days.add(d, n, s.now())
+			}
+			return err
+		}
 	}
 	return s.handOn(ctx)
 }

@@ -54,7 +54,7 @@ type CheckIn struct {
 	Carrier       string   `json:"carrier,omitempty"`       // as the build names it
 	BaseVersion   string   `json:"base_version,omitempty"`  // Android version: ro.build.version.release
 	Bucket        int      `json:"bucket"`                  // 0 to Buckets-1
-	DaysSinceLast int      `json:"days_since_last"`         // since the last check-in; -1: the first one
+	DaysSinceLast int      `json:"days_since_last"`         // UTC days begun since the last check-in; 0: another today; -1: the first one
 	FailedHere    []string `json:"failed_here,omitempty"`   // SHA-256 of packages that failed on this handset
 	Modified      bool     `json:"modified,omitempty"`      // the owner changed the system: only full packages apply
 	Ticket        string   `json:"ticket,omitempty"`        // as the server gave it

@@ -123,7 +123,11 @@ func fillThread(c *page.Call, tx *db.Tx, t feedback.Thread, v *threadView) error
 		if err != nil {
 			return err
 		}
-		v.Ways = ways(c, t, v.Stake, cat, steps, status.Departure)
+		active, err := active(c, tx)
+		if err != nil {
+			return err
+		}
+		v.Ways = ways(c, t, v.Stake, cat, steps, status.Departure, active)
 		v.Ways, v.OtherWays, v.MoreWays = boundWays(v.Ways)
 	}
 	fillForms(c, t, v, cat)

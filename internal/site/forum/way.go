@@ -8,7 +8,9 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/measure"
 	"github.com/fridayos/friday/internal/feedback/stake"
+	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/tell"
@@ -18,6 +20,7 @@ import (
 type wayView struct {
 	Device, DeviceName, Reason string
 	Affected                   int
+	Share                      string // of the device's active handsets whose members have it; empty: not known
 	State                      page.State
 	Line                       line.Map
 }
@@ -31,8 +34,14 @@ func (w wayView) weight() int {
 	return n
 }
 
+// active is how many handsets of each device are active: minutes old at most,
+// since every thread asks for it.
+func active(c *page.Call, tx *db.Tx) (map[string]int64, error) {
+	return page.Figure(&c.Site.Figures, "active", c.Now(), ageOfDays, func() (map[string]int64, error) { return fleet.Active(tx) })
+}
+
 // ways are all of a thread's, the viewer's own devices first.
-func ways(c *page.Call, t feedback.Thread, own stake.Stake, cat page.Catalogue, steps []feedback.StateChange, departure time.Time) []wayView {
+func ways(c *page.Call, t feedback.Thread, own stake.Stake, cat page.Catalogue, steps []feedback.StateChange, departure time.Time, active map[string]int64) []wayView {
 	var all []wayView
 	by := map[string][]feedback.StateChange{}
 	for _, s := range steps {
@@ -45,7 +54,11 @@ func ways(c *page.Call, t feedback.Thread, own stake.Stake, cat page.Catalogue, 
 				m.Stops[i].At = m.Stops[i].At.In(c.Site.Zone)
 			}
 		}
-		all = append(all, wayView{Device: d.Device, DeviceName: cat.Name(d.Device), Reason: d.Reason, Affected: d.Affected, State: c.State(d), Line: m})
+		share := ""
+		if part, ok := measure.Share(d.Affected, active[d.Device]); ok && t.Kind == feedback.Bug {
+			share = c.Text.Decimal(100*part, 1)
+		}
+		all = append(all, wayView{Share: share, Device: d.Device, DeviceName: cat.Name(d.Device), Reason: d.Reason, Affected: d.Affected, State: c.State(d), Line: m})
 	}
 	rank := func(w wayView) int {
 		if slices.Contains(own.Devices, w.Device) {
@@ -112,7 +125,11 @@ func Way(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		v.fill(c, ways(c, t, own, cat, steps, status.Departure), stepEntries(c, t, cat, steps))
+		active, err := active(c, tx)
+		if err != nil {
+			return err
+		}
+		v.fill(c, ways(c, t, own, cat, steps, status.Departure, active), stepEntries(c, t, cat, steps))
 		who := page.Names{}
 		for i := range v.Steps {
 			if v.Steps[i].By, err = who.Of(tx, v.Steps[i].ID); err != nil {
