@@ -17,8 +17,8 @@ import (
 
 // Renderer renders Markdown: raw HTML is
 // left out, what remains passes a list of allowed elements, links go to http,
-// https and mailto alone, and pictures, which would tell others who reads, are
-// not shown.
+// https and mailto alone, and of pictures only the post's own are shown: others
+// would tell strangers who reads.
 //
 // Whoever writes chooses what reading costs, so it is bounded: a table that
 // would be far larger than its source stays text, and what was rendered is kept,
@@ -26,6 +26,7 @@ import (
 type Renderer struct {
 	tables, plain goldmark.Markdown
 	policy        *bluemonday.Policy
+	pictured      *bluemonday.Policy // with the post's own pictures
 	kept          kept
 }
 
@@ -38,6 +39,17 @@ const maxDepth = 100
 
 // New makes a renderer; it may be used by many at once.
 func New() *Renderer {
+	with := func(more ...goldmark.Extender) goldmark.Markdown {
+		more = append(more, extension.Strikethrough, extension.NewLinkify(extension.WithLinkifyAllowedProtocols([]string{"http:", "https:"})))
+		return goldmark.New(goldmark.WithExtensions(more...), goldmark.WithParserOptions(parser.WithASTTransformers(
+			util.Prioritized(quietHeadings{}, 100), util.Prioritized(placePictures{}, 200))))
+	}
+	pictured := policy()
+	allowPictures(pictured)
+	return &Renderer{tables: with(extension.Table), plain: with(), policy: policy(), pictured: pictured}
+}
+
+func policy() *bluemonday.Policy {
 	p := bluemonday.NewPolicy()
 	p.AllowElements("p", "br", "hr", "strong", "em", "del", "code", "pre", "blockquote", "ul", "li",
 		"h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td")
@@ -49,11 +61,7 @@ func New() *Renderer {
 	p.RequireParseableURLs(true)
 	p.RequireNoFollowOnLinks(true)
 	p.RequireNoReferrerOnLinks(true)
-	with := func(more ...goldmark.Extender) goldmark.Markdown {
-		more = append(more, extension.Strikethrough, extension.NewLinkify(extension.WithLinkifyAllowedProtocols([]string{"http:", "https:"})))
-		return goldmark.New(goldmark.WithExtensions(more...), goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(quietHeadings{}, 100))))
-	}
-	return &Renderer{tables: with(extension.Table), plain: with(), policy: p}
+	return p
 }
 
 // HTML renders source; what cannot be rendered is shown as it was written.

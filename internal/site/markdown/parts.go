@@ -12,8 +12,8 @@ const smallest = 2000
 
 // Beginning renders as much of source as fits into budget bytes of HTML (12,000
 // at least), cut where a paragraph or a line ends; whole says that it was all.
-func (m *Renderer) Beginning(source string, budget int) (html template.HTML, whole bool) {
-	html = m.HTML(source)
+func (m *Renderer) Beginning(source string, budget int, own ...Picture) (html template.HTML, whole bool) {
+	html = m.HTMLWith(source, own)
 	if len(html) <= budget {
 		return html, true
 	}
@@ -22,15 +22,15 @@ func (m *Renderer) Beginning(source string, budget int) (html template.HTML, who
 			return written(source), false
 		}
 		source, _ = halve(source)
-		html = m.HTML(source)
+		html = m.HTMLWith(source, own)
 	}
 	return html, false
 }
 
 // Parts renders all of source in parts of at most budget bytes of HTML (12,000 at
 // least).
-func (m *Renderer) Parts(source string, budget int) []template.HTML {
-	html := m.HTML(source)
+func (m *Renderer) Parts(source string, budget int, own ...Picture) []template.HTML {
+	html := m.HTMLWith(source, own)
 	switch {
 	case len(html) <= budget:
 		return []template.HTML{html}
@@ -38,7 +38,7 @@ func (m *Renderer) Parts(source string, budget int) []template.HTML {
 		return []template.HTML{written(source)}
 	}
 	a, b := halve(source)
-	return append(m.Parts(a, budget), m.Parts(b, budget)...)
+	return append(m.Parts(a, budget, own...), m.Parts(b, budget, own...)...)
 }
 
 func written(source string) template.HTML {
