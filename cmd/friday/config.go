@@ -22,6 +22,9 @@ type config struct {
 	// BaseURL is where people and handsets reach the server, without a slash at
 	// the end. https makes cookies Secure.
 	BaseURL string `yaml:"base_url"`
+	// UploadsURL is another address that reaches the same server, from which files
+	// of posts are served; empty: BaseURL.
+	UploadsURL string `yaml:"uploads_url"`
 	// Listen is the address of site and update API, HOST:PORT.
 	Listen string `yaml:"listen"`
 	// Metrics is the address of /metrics, /healthz and /readyz; empty: none.
@@ -42,6 +45,10 @@ const configText = `# This installation of Friday. The OS itself is described in
 # Where people and handsets reach the server.
 base_url: %q
 listen: 127.0.0.1:8017
+
+# Another host name that leads to this server, such as https://files.example.org,
+# from which pictures and attachments of posts are served; "" for base_url.
+uploads_url: ""
 
 # Prometheus metrics, /healthz and /readyz, on an address of their own; "" for none.
 metrics: 127.0.0.1:9017
@@ -101,6 +108,16 @@ func (c *config) check(doc *strict.Document) {
 		doc.Add("base_url", "", "base_url is %v", err)
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	if c.UploadsURL != "" {
+		base, _ := url.Parse(c.BaseURL)
+		other, _ := url.Parse(c.UploadsURL)
+		if err := checkURL(c.UploadsURL); err != nil {
+			doc.Add("uploads_url", "", "uploads_url is %v", err)
+		} else if base != nil && base.Host == other.Host || strings.Trim(other.Path, "/") != "" {
+			doc.Add("uploads_url", "", "uploads_url is %q, expected another host than base_url's, without a path", c.UploadsURL)
+		}
+		c.UploadsURL = strings.TrimRight(c.UploadsURL, "/")
+	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		doc.Add("listen", "", "listen is %q, expected HOST:PORT", c.Listen)
 	}

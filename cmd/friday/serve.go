@@ -103,6 +103,7 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 		return serveUntil(ctx, listener, handler, log)
 	})
 	group.Go(func() error { return api.Run(asked) })
+	group.Go(func() error { return s.tidy(ctx, s.files, log) })
 	if metrics != nil {
 		group.Go(func() error { return serveUntil(asked, metrics, s.metrics(ctx, api, registry), log) })
 	}
@@ -148,7 +149,10 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 	if err != nil {
 		return nil, nil, err
 	}
-	pages, err := site.New(site.Options{DB: s.db, Train: tr, Name: name, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log})
+	if s.files, err = s.uploads(); err != nil {
+		return nil, nil, err
+	}
+	pages, err := site.New(site.Options{DB: s.db, Train: tr, Name: name, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log, Uploads: s.files, UploadsURL: s.UploadsURL})
 	if err != nil {
 		return nil, nil, err
 	}

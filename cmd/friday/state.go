@@ -16,6 +16,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/upload"
 )
 
 // stateFlags say where an installation's state lies.
@@ -39,6 +40,7 @@ type installation struct {
 	dir   string
 	db    *db.DB
 	blobs *blob.Store
+	files *upload.Store // of posts; nil but where they are served
 }
 
 // open opens the state, which friday init has made.

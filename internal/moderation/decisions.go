@@ -260,6 +260,14 @@ func Of(tx *db.Tx, memberID int64) ([]Decision, error) {
 	return decisions(tx, `author_id = $1 ORDER BY id DESC LIMIT 200`, memberID)
 }
 
+// UpheldAgainst counts what a member wrote since a time that was hidden or taken
+// down, by decisions that stand, after others had flagged it.
+func UpheldAgainst(tx *db.Tx, memberID int64, since time.Time) (n int, err error) {
+	err = tx.QueryRow(`SELECT COUNT(*) FROM mod_decisions d WHERE d.author_id = $1 AND d.at > $2 AND d.lifted_at = 0 AND d.action IN ($3, $4)
+		AND EXISTS (SELECT 1 FROM mod_flags f WHERE f.case_id = d.case_id)`, memberID, since, string(Hide), string(Takedown)).Scan(&n)
+	return n, err
+}
+
 // Appeals lists decisions whose appeal nobody has answered, the oldest appeal first.
 func Appeals(tx *db.Tx) ([]Decision, error) {
 	return decisions(tx, `id IN (SELECT decision_id FROM mod_appeals WHERE answered_at = 0) ORDER BY id LIMIT 200`)

@@ -206,3 +206,20 @@ func record(tx *db.Tx, by Actor, action string, s Subject, about int64, detail m
 	}
 	return audit.Record(tx, audit.Event{ActorID: by.ID, Actor: by.Name, Action: action, Subject: s.String(), AboutID: about, Detail: string(text)})
 }
+
+// OpenCase reads the case of a subject that waits for a decision.
+func OpenCase(tx *db.Tx, s Subject) (Case, error) {
+	c, err := scanCase(tx.QueryRow(`SELECT `+caseColumns+` FROM mod_cases WHERE subject_kind = $1 AND subject_id = $2 AND decided_at = 0`, s.Kind, s.ID))
+	if errors.Is(err, db.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Case{}, fmt.Errorf("cannot read the case of %s: %w", s, err)
+	}
+	return c, nil
+}
+
+// WaitingOf lists what of a member's is out of sight until a moderator has looked.
+func WaitingOf(tx *db.Tx, memberID int64) ([]Case, error) {
+	return db.All(tx, scanCase, `SELECT `+caseColumns+` FROM mod_cases WHERE author_id = $1 AND decided_at = 0 AND (held OR auto_hidden) ORDER BY id DESC LIMIT 100`, memberID)
+}

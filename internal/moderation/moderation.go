@@ -61,7 +61,7 @@ const (
 	Private Reason = "private" // shows someone's private data
 	Illegal Reason = "illegal"
 	Harm    Reason = "harm" // breaks phones or loses data
-	Other   Reason = "other"
+	Other   Reason = "something"
 )
 
 // Reasons lists all reasons in the order in which pages show them.

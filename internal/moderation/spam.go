@@ -9,29 +9,19 @@ import (
 	"unicode/utf8"
 )
 
-// Allowance is what a level of trust may do: bounds that nobody who reports a bug
-// meets, and that make flooding dull.
+// Allowance is what a member's level of trust allows in one post and in a time;
+// package member/trust says how much.
 type Allowance struct {
-	Links    int // to other sites, in one post; -1: any number
+	Links    int // to other sites, in one post
 	Mentions int // in one post
 	Hourly   int // posts in an hour
 	Daily    int // threads in 24 hours
 }
 
-// AllowanceAt gives the allowance of a level: 0 is new, and from 3 on it stays.
-func AllowanceAt(level int) Allowance {
-	return [...]Allowance{
-		{Links: 3, Mentions: 3, Hourly: 12, Daily: 5},
-		{Links: 10, Mentions: 8, Hourly: 40, Daily: 15},
-		{Links: 30, Mentions: 15, Hourly: 90, Daily: 40},
-		{Links: -1, Mentions: 30, Hourly: 180, Daily: 80},
-	}[max(0, min(level, 3))]
-}
-
 // Check says which bound a text passes: "links", "mentions", or none. home is
 // the site's own host, to which links are free.
 func (a Allowance) Check(text, home string) (field string, most int) {
-	if n := len(Links(text, home)); a.Links >= 0 && n > a.Links {
+	if n := len(Links(text, home)); n > a.Links {
 		return "links", a.Links
 	}
 	if n := len(mention.FindAllString(text, -1)); n > a.Mentions {

@@ -63,17 +63,17 @@ func TestLinks(t *testing.T) {
 }
 
 func TestAllowance(t *testing.T) {
-	four := strings.Repeat("https://x.example/", 1) + "1 https://x.example/2 https://x.example/3 https://x.example/4"
+	links := "https://x.example/1 https://x.example/2 https://os.example/t/3"
 	for _, c := range []struct {
-		level int
+		a     Allowance
 		text  string
 		field string
 	}{
-		{0, four, "links"}, {1, four, ""}, {3, strings.Repeat(four+" ", 30), ""}, {0, "@a @b @c", ""}, {0, "@a @b @c, @d", "mentions"}, {0, "a@b.example c@d.example e@f.example g@h.example", ""},
-		{-5, four, "links"}, {99, four, ""},
+		{Allowance{Links: 2}, links, ""}, {Allowance{Links: 1}, links, "links"}, {Allowance{}, "no link", ""},
+		{Allowance{Mentions: 3}, "@a @b @c", ""}, {Allowance{Mentions: 3}, "@a @b @c, @d", "mentions"}, {Allowance{Mentions: 0}, "a@b.example c@d.example", ""},
 	} {
-		if field, _ := AllowanceAt(c.level).Check(c.text, ""); field != c.field {
-			t.Errorf("level %d, %q: %q, expected %q", c.level, c.text, field, c.field)
+		if field, _ := c.a.Check(c.text, "os.example"); field != c.field {
+			t.Errorf("%+v, %q: %q, expected %q", c.a, c.text, field, c.field)
 		}
 	}
 }
@@ -94,6 +94,6 @@ func FuzzJudge(f *testing.F) {
 		if hold != (sum >= holdAt) {
 			t.Errorf("held %v with %d points", hold, sum)
 		}
-		AllowanceAt(0).Check(body, "home")
+		Allowance{}.Check(body, "home")
 	})
 }

@@ -332,6 +332,14 @@ func TestTrail(t *testing.T) {
 		}
 		b.do(func(tx *db.Tx) error { return File(tx, Actor{ID: 9, Name: "ana"}, d.ID, "I was.") })
 		b.do(func(tx *db.Tx) error { _, err := Answer(tx, su, d.ID, false, "You were not."); return err })
+		b.do(func(tx *db.Tx) error {
+			for since, want := range map[time.Duration]int{time.Hour: 1, -time.Hour: 0} {
+				if n, err := UpheldAgainst(tx, 9, b.now.Add(-since)); err != nil || n != want {
+					t.Errorf("%d upheld since %s ago, %v; expected %d", n, since, err, want)
+				}
+			}
+			return nil
+		})
 		if got := b.standing(9).Warnings; got != 1 {
 			t.Errorf("%d warnings, expected 1", got)
 		}

@@ -61,6 +61,14 @@ var browserPages = []struct{ name, as, path string }{
 	{"member", "", "/m/mo"},
 	{"member-roles", "ada", "/m/mo"},
 	{"me", "ana", "/me"},
+	{"thread-pictures", "li", "/t/2-battery-loses-a-fifth-overnight-in-flight-mode"},
+	{"flag", "ben", "/flag/thread/2"},
+	{"desk", "kim", "/desk"},
+	{"desk-appeal", "ada", "/desk"},
+	{"desk-judge", "ada", "/desk/thread/3"},
+	{"desk-member", "kim", "MEMBER"},
+	{"desk-log", "kim", "/desk/log"},
+	{"record", "ben", "/me/record"},
 	{"signin", "", "/signin"},
 	{"register", "", "/register"},
 	{"not-found", "", "/t/999"},
@@ -147,6 +155,7 @@ func TestBrowserPages(t *testing.T) {
 	browser := startBrowser(t)
 	w := whole(t, openSQLite(t))
 	first := w.firstPost(w.longThread(60, 0))
+	w.moderated()
 	names := strings.NewReplacer("{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
 	srv := httptest.NewServer(w.handler)
 	defer srv.Close()

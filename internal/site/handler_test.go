@@ -86,6 +86,18 @@ var matrix = map[string]struct {
 	"GET /first-run":                    {"/first-run", all},
 	"POST /first-run":                   {"/first-run", all},
 	"POST /language":                    {"/language", all},
+
+	"GET /flag/{kind}/{id}":             {"/flag/thread/1", members},
+	"POST /flag/{kind}/{id}":            {"/flag/thread/1", members},
+	"GET /desk":                         {"/desk", "kim ada"},
+	"GET /desk/log":                     {"/desk/log", "kim ada"},
+	"GET /desk/{kind}/{id}":             {"/desk/thread/1", "kim ada"},
+	"POST /desk/{kind}/{id}":            {"/desk/thread/1", "kim ada"},
+	"POST /desk/lift/{decision}":        {"/desk/lift/1", "kim ada"},
+	"POST /desk/answer/{decision}":      {"/desk/answer/1", "kim ada"},
+	"GET /me/record":                    {"/me/record", members},
+	"POST /me/record/{decision}/appeal": {"/me/record/1/appeal", members},
+	"GET /u/{id}/{name}":                {"/u/1/a.png", all},
 }
 
 const (

@@ -2,6 +2,7 @@ package site
 
 import (
 	"github.com/fridayos/friday/internal/site/account"
+	"github.com/fridayos/friday/internal/site/desk"
 	"github.com/fridayos/friday/internal/site/forum"
 	"github.com/fridayos/friday/internal/site/office"
 	"github.com/fridayos/friday/internal/site/order"
@@ -74,5 +75,22 @@ var routes = []route{
 	{"POST /signout", page.SignedIn, account.SignOut},
 	{"GET /first-run", page.Anyone, account.FirstRun},
 	{"POST /first-run", page.Anyone, account.DoFirstRun},
+	{"GET /flag/{kind}/{id}", page.SignedIn, desk.Flag},
+	{"POST /flag/{kind}/{id}", page.SignedIn, desk.Raise},
+	{"GET /desk", page.Moderator, desk.Queue},
+	{"GET /desk/log", page.Moderator, desk.Log},
+	{"GET /desk/{kind}/{id}", page.Moderator, desk.Judge},
+	{"POST /desk/{kind}/{id}", page.Moderator, desk.Decide},
+	{"POST /desk/lift/{decision}", page.Moderator, desk.Lift},
+	{"POST /desk/answer/{decision}", page.Moderator, desk.Answer},
+	{"GET /me/record", page.SignedIn, desk.Record},
+	{"POST /me/record/{decision}/appeal", page.SignedIn, desk.Appeal},
+	{"GET /u/{id}/{name}", page.Anyone, desk.File},
 	{"POST /language", page.Anyone, page.ChooseLanguage},
+}
+
+// takesFiles are the forms that may carry pictures and attachments.
+var takesFiles = map[string]bool{
+	"POST /t/new":            true,
+	"POST /t/{thread}/reply": true,
 }

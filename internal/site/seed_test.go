@@ -26,6 +26,7 @@ import (
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/upload"
 )
 
 // world is a site with a community in it, some weeks old.
@@ -35,6 +36,7 @@ type world struct {
 	train   *train.Train
 	now     time.Time
 	handler http.Handler
+	files   *upload.Store
 	tokens  map[string]string // by member's name
 	ids     map[string]int64
 }
@@ -47,8 +49,12 @@ func newWorld(t testing.TB, d *db.DB) *world {
 	w := &world{t: t, d: d, now: time.Date(2026, 9, 1, 9, 0, 0, 0, time.UTC), tokens: map[string]string{}, ids: map[string]int64{}}
 	d.SetClock(func() time.Time { return w.now })
 	w.train = &train.Train{DB: d, Schedule: train.DefaultSchedule(time.UTC)}
-	var err error
-	w.handler, err = New(Options{DB: d, Train: w.train, BaseURL: "http://127.0.0.1", Passwords: cheap})
+	files, err := blob.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.files = upload.NewStore(files)
+	w.handler, err = New(Options{DB: d, Train: w.train, BaseURL: "http://127.0.0.1", Passwords: cheap, Uploads: w.files})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/fridayos/friday/internal/site/account"
+	"github.com/fridayos/friday/internal/site/desk"
 	"github.com/fridayos/friday/internal/site/forum"
 	"github.com/fridayos/friday/internal/site/office"
 	"github.com/fridayos/friday/internal/site/order"
@@ -23,18 +24,18 @@ type server struct {
 
 // New makes the pages' handler.
 func New(o Options) (http.Handler, error) {
-	core, err := page.New(o, forum.Files, account.Files, office.Files, order.Files)
+	core, err := page.New(o, forum.Files, account.Files, office.Files, order.Files, desk.Files)
 	if err != nil {
 		return nil, err
 	}
 	s := &server{core: core}
 	mux := http.NewServeMux()
 	for _, r := range routes {
-		mux.Handle(r.Pattern, core.Serve(page.Route(r)))
+		mux.Handle(r.Pattern, core.Serve(page.Route{Pattern: r.Pattern, Need: r.Need, Handle: r.Handle, Files: takesFiles[r.Pattern]}))
 	}
 	mux.HandleFunc("GET /static/{file}", core.ServeAsset)
 	mux.Handle("/", core.Serve(page.Route{Handle: func(*page.Call) error { return page.ErrNotFound }}))
-	s.handler = core.Guard(http.NewCrossOriginProtection().Handler(mux))
+	s.handler = core.Guard(core.FilesOnly(http.NewCrossOriginProtection().Handler(mux)))
 	return s, nil
 }
 

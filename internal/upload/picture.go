@@ -114,13 +114,19 @@ func encode(w io.Writer, m image.Image, photo bool) (mime string, err error) {
 // smaller makes the copy that pages show; nil where the picture is small enough.
 func smaller(m image.Image) image.Image {
 	w, h := m.Bounds().Dx(), m.Bounds().Dy()
-	long := max(w, h)
-	if long <= smallSide {
+	if max(w, h) <= smallSide {
 		return nil
 	}
-	small := image.NewNRGBA(image.Rect(0, 0, max(1, w*smallSide/long), max(1, h*smallSide/long)))
+	w, h = scaled(w, h)
+	small := image.NewNRGBA(image.Rect(0, 0, w, h))
 	draw.BiLinear.Scale(small, small.Bounds(), m, m.Bounds(), draw.Src, nil)
 	return small
+}
+
+// scaled is the size of the smaller copy of a picture that needs one.
+func scaled(w, h int) (int, int) {
+	long := max(w, h)
+	return max(1, w*smallSide/long), max(1, h*smallSide/long)
 }
 
 // opaque says whether a scaled picture can be a JPEG.

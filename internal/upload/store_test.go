@@ -26,7 +26,7 @@ func write(t *testing.T, d *db.DB, fn func(tx *db.Tx) error) {
 
 func put(t *testing.T, d *db.DB, s *Store, member int64, subject Ref, drafts ...Draft) (files []File) {
 	t.Helper()
-	write(t, d, func(tx *db.Tx) (err error) { files, err = s.Put(tx, member, subject, drafts, LimitsAt(0)); return err })
+	write(t, d, func(tx *db.Tx) (err error) { files, err = s.Put(tx, member, subject, drafts, usual); return err })
 	return files
 }
 
@@ -46,12 +46,12 @@ func TestPutAttachRemove(t *testing.T) {
 				got.Width != 1400 || got.Height != 40 || got.Subject != post || got.MemberID != 1 || !got.Picture() {
 				t.Errorf("read back %+v", got)
 			}
-			for _, err := range []error{Attach(tx, 2, post, []int64{loose.ID}, LimitsAt(0)), Attach(tx, 1, Ref{"post", 8}, []int64{got.ID}, LimitsAt(0)), Attach(tx, 1, post, []int64{99}, LimitsAt(0))} {
+			for _, err := range []error{Attach(tx, 2, post, []int64{loose.ID}, usual), Attach(tx, 1, Ref{"post", 8}, []int64{got.ID}, usual), Attach(tx, 1, post, []int64{99}, usual)} {
 				if !errors.Is(err, ErrNotFound) {
 					t.Errorf("attached another's file, one that is attached or none at all: %v", err)
 				}
 			}
-			if err := Attach(tx, 1, post, []int64{loose.ID}, LimitsAt(0)); err != nil {
+			if err := Attach(tx, 1, post, []int64{loose.ID}, usual); err != nil {
 				return err
 			}
 			all, err := Of(tx, post)
@@ -113,15 +113,6 @@ func TestAdmit(t *testing.T) {
 		if errors.As(err, &refused); (err == nil) != (c.want == "") || err != nil && refused.Reason != c.want {
 			t.Errorf("%+v: %v, expected %q", c, err, c.want)
 		}
-	}
-	for level := 0; level < 3; level++ {
-		low, high := LimitsAt(level), LimitsAt(level+1)
-		if high.FileBytes <= low.FileBytes || high.DayFiles <= low.DayFiles || high.AllBytes <= low.AllBytes {
-			t.Errorf("level %d may not send more than level %d", level+1, level)
-		}
-	}
-	if LimitsAt(-1) != LimitsAt(0) || LimitsAt(99) != LimitsAt(3) {
-		t.Error("levels beyond the ends have limits of their own")
 	}
 }
 
@@ -211,7 +202,7 @@ func TestSweep(t *testing.T) {
 				t.Errorf("the bytes of %q are there: %v", name, !c.there)
 			}
 		}
-		if err := d.Write(t.Context(), func(tx *db.Tx) error { _, err := s.Put(tx, 2, Ref{}, []Draft{lost}, LimitsAt(0)); return err }); !errors.Is(err, ErrSwept) {
+		if err := d.Write(t.Context(), func(tx *db.Tx) error { _, err := s.Put(tx, 2, Ref{}, []Draft{lost}, usual); return err }); !errors.Is(err, ErrSwept) {
 			t.Errorf("a draft whose bytes are gone: %v", err)
 		}
 		write(t, d, func(tx *db.Tx) error { return Remove(tx, files[0].ID, true) })

@@ -26,6 +26,9 @@ import (
 	"github.com/fridayos/friday/internal/judge"
 )
 
+// usual are limits that these tests do not meet.
+var usual = Limits{Files: 10, FileBytes: 32 << 20, DayFiles: 100, DayBytes: 1 << 30, AllBytes: 1 << 30}
+
 func testStore(t testing.TB) *Store {
 	t.Helper()
 	blobs, err := blob.Open(filepath.Join(t.TempDir(), "uploads"))
@@ -111,7 +114,7 @@ func (s *Store) bytes(t testing.TB, ref blob.Ref) []byte {
 
 func take(t testing.TB, s *Store, name string, content []byte) Draft {
 	t.Helper()
-	d, err := s.Take(t.Context(), name, bytes.NewReader(content), LimitsAt(0))
+	d, err := s.Take(t.Context(), name, bytes.NewReader(content), usual)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -153,7 +156,7 @@ func TestTypesByContent(t *testing.T) {
 		{name: "head.gif", content: []byte("GIF89a"), why: Damaged},
 		{name: "head.webp", content: []byte("RIFF\x00\x00\x00\x00WEBP"), why: Damaged},
 	} {
-		d, err := s.Take(t.Context(), c.name, bytes.NewReader(c.content), LimitsAt(0))
+		d, err := s.Take(t.Context(), c.name, bytes.NewReader(c.content), usual)
 		var refused *Refused
 		switch {
 		case c.why != "":
@@ -274,7 +277,7 @@ func TestBombs(t *testing.T) {
 	canvas := onePixel(t)
 	copy(canvas[21:], []byte{0xff, 0xff, 0xff, 0x0f}) // 14 bits of width, 14 of height
 	for name, content := range map[string][]byte{"a.png": wide, "a.jpg": large, "a.gif": screen, "a.webp": canvas} {
-		_, err := s.Take(t.Context(), name, bytes.NewReader(content), LimitsAt(3))
+		_, err := s.Take(t.Context(), name, bytes.NewReader(content), usual)
 		var refused *Refused
 		if !errors.As(err, &refused) || refused.Reason != TooWide {
 			t.Errorf("%s: %v, expected it to be refused as too wide", name, err)
@@ -288,7 +291,7 @@ func TestBombs(t *testing.T) {
 	for range maxScans + 1 {
 		many = append(many, scan...)
 	}
-	_, err := s.Take(t.Context(), "scans.jpg", bytes.NewReader(append(many, 0xff, 0xd9)), LimitsAt(0))
+	_, err := s.Take(t.Context(), "scans.jpg", bytes.NewReader(append(many, 0xff, 0xd9)), usual)
 	if !errors.Is(err, errScans) {
 		t.Errorf("a JPEG of %d scans: %v", maxScans+1, err)
 	}
@@ -330,7 +333,7 @@ func TestTakeLimitsAndFailuresLeaveNothing(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Take(ctx, "a.png", bytes.NewReader(pngOf(t, corners(4, 4))), LimitsAt(0)); !errors.Is(err, context.Canceled) {
+	if _, err := s.Take(ctx, "a.png", bytes.NewReader(pngOf(t, corners(4, 4))), usual); !errors.Is(err, context.Canceled) {
 		t.Errorf("a request that has ended: %v", err)
 	}
 	blobs := 0

@@ -66,17 +66,6 @@ type Limits struct {
 
 const mega = 1 << 20
 
-// LimitsAt gives the limits of a level of trust: 0 is new, and from 3 on they
-// stay. A screenshot has about 1 MB, a photo 5 MB, a packed log 10 MB.
-func LimitsAt(level int) Limits {
-	return [...]Limits{
-		{Files: 4, FileBytes: 12 * mega, DayFiles: 12, DayBytes: 40 * mega, AllBytes: 200 * mega},
-		{Files: 8, FileBytes: 16 * mega, DayFiles: 40, DayBytes: 120 * mega, AllBytes: 1000 * mega},
-		{Files: 10, FileBytes: 24 * mega, DayFiles: 100, DayBytes: 300 * mega, AllBytes: 4000 * mega},
-		{Files: 10, FileBytes: 32 * mega, DayFiles: 200, DayBytes: 600 * mega, AllBytes: 10_000 * mega},
-	}[max(0, min(level, 3))]
-}
-
 // Reason says why a file was not taken.
 type Reason string
 
@@ -119,4 +108,12 @@ func (e *Refused) Error() string {
 		why += ": " + e.Cause.Error()
 	}
 	return fmt.Sprintf("cannot take %q: %s", e.Name, why)
+}
+
+// SmallBounds is the size of the smaller copy, or of the picture where there is none.
+func (f File) SmallBounds() (width, height int) {
+	if f.Small.Digest.IsZero() {
+		return f.Width, f.Height
+	}
+	return scaled(f.Width, f.Height)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/stake"
+	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -53,9 +54,17 @@ func Reply(c *page.Call) error {
 		quotes = append(quotes, q)
 	}
 	err := onThreadTo(c, "", func(tx *db.Tx, t feedback.Thread) (string, error) {
+		past, err := c.Weigh(tx, "", body, false)
+		if err != nil {
+			return "", err
+		}
 		p, err := feedback.Reply(tx, c.Viewer.InForum(), t.ID, body, quotes...)
 		if err != nil {
 			return "", err
+		}
+		held, err := c.Published(tx, page.Written{Subject: moderation.Subject{Kind: moderation.Post, ID: p.ID}, Post: p.ID, Body: body}, past)
+		if held || err != nil {
+			return "/me/record?done=held", err
 		}
 		_, number, err := feedback.PostByID(tx, c.Viewer.InForum(), p.ID)
 		return postPath(page.ThreadPath(t.ID, t.Title), number, p.ID), err

@@ -9,10 +9,12 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/site/tongue"
+	"github.com/fridayos/friday/internal/upload"
 )
 
 // What a page may hold, in bytes of HTML. The rest of 60 kB is the frame, the
@@ -35,6 +37,8 @@ type entryView struct {
 	At         time.Time
 	HTML       template.HTML
 	Cut, Stub  bool // a post: its beginning; not even that
+	Files      []page.FileView
+	Mine       bool // a post: the viewer's own, which they do not flag
 	Hidden     bool // a post: by a moderator
 	Edited     bool
 	Quotes     []quoteView
@@ -58,7 +62,7 @@ func (e entryView) weight() int {
 	if e.Event {
 		return 420 + len(template.HTMLEscapeString(e.Reason)) + len(e.Text)
 	}
-	n := 420 + len(e.HTML) + 120*len(e.Quotes)
+	n := 470 + len(e.HTML) + 120*len(e.Quotes) + 320*len(e.Files)
 	for _, with := range []bool{e.Edited, e.MayEdit, e.MayQuote, e.Accepted, e.MayAccept, e.MayAccept} {
 		if with {
 			n += 90
@@ -78,6 +82,10 @@ func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat pa
 		return nil, err
 	}
 	var from time.Time
+	files, err := filesOf(tx, p.Posts)
+	if err != nil {
+		return nil, err
+	}
 	for i, post := range p.Posts {
 		if i == 0 && p.Number > 1 {
 			from = post.At
@@ -86,8 +94,9 @@ func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat pa
 		if err != nil {
 			return nil, err
 		}
-		html, whole := c.Site.Markdown.Beginning(post.Body, postBudget)
-		e := entryView{ID: post.ID, By: name, At: post.At, HTML: html, Cut: !whole, Hidden: post.Hidden, Lang: tongue.Guess(post.Body)}
+		html, whole, below := c.Shown(post.Body, files[post.ID], postBudget)
+		e := entryView{ID: post.ID, By: name, At: post.At, HTML: html, Cut: !whole, Hidden: post.Hidden, Lang: tongue.Guess(post.Body),
+			Files: below, Mine: post.AuthorID == c.Viewer.ID}
 		e.Edited, e.Accepted = !post.EditedAt.IsZero(), t.AcceptedID == post.ID
 		e.MayEdit, e.MayQuote = viewer.MayEdit(t, post), c.Viewer.ID != 0 && !post.Hidden && (!t.Locked || viewer.Moderates)
 		e.MayAccept = t.Kind == feedback.Question && c.Viewer.ID != 0 && (t.AuthorID == c.Viewer.ID || viewer.Moderates) && (i > 0 || p.Number > 1) && !post.Hidden
@@ -119,6 +128,28 @@ func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat pa
 	}
 	slices.SortStableFunc(all, func(a, b entryView) int { return a.At.Compare(b.At) })
 	return all, nil
+}
+
+// filesOf reads the files of posts, by post; those of a post whose text the
+// viewer may not read are not among them.
+func filesOf(tx *db.Tx, posts []feedback.Post) (map[int64][]upload.File, error) {
+	if len(posts) == 0 {
+		return nil, nil
+	}
+	first, last := posts[0].ID, posts[0].ID
+	readable := map[int64]bool{}
+	for _, p := range posts {
+		first, last = min(first, p.ID), max(last, p.ID)
+		readable[p.ID] = p.Body != ""
+	}
+	all, err := upload.OfRange(tx, moderation.Post, first, last)
+	by := map[int64][]upload.File{}
+	for _, f := range all {
+		if readable[f.Subject.ID] {
+			by[f.Subject.ID] = append(by[f.Subject.ID], f)
+		}
+	}
+	return by, err
 }
 
 // stepEntries are the steps of a thread's way, one for several phones that took
@@ -191,7 +222,7 @@ func bound(all []entryView, budget int) (kept []entryView, moreSteps int) {
 			moreSteps++
 			continue
 		default:
-			e.HTML, e.Cut, e.Stub = "", false, true
+			e.HTML, e.Files, e.Cut, e.Stub = "", nil, false, true
 		}
 		kept = append(kept, e)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -66,17 +67,28 @@ func File(c *page.Call) error {
 		return page.ErrTooOften
 	}
 	var t feedback.Thread
+	held := false
 	err := c.Write(func(tx *db.Tx) error {
 		if err := page.Known(tx, n.Devices...); err != nil {
 			return err
 		}
-		var err error
+		past, err := c.Weigh(tx, n.Title, n.Body, true)
+		if err != nil {
+			return err
+		}
 		if n.Private {
 			if n.Named, err = member.MaintainersOf(tx, n.Part, n.Devices...); err != nil {
 				return err
 			}
 		}
-		t, err = feedback.New(tx, n)
+		if t, err = feedback.New(tx, n); err != nil {
+			return err
+		}
+		first, err := feedback.PageAt(tx, c.Viewer.InForum(), t.ID, 1)
+		if err != nil {
+			return err
+		}
+		held, err = c.Published(tx, page.Written{Subject: moderation.Subject{Kind: moderation.Thread, ID: t.ID}, Post: first.Posts[0].ID, Title: n.Title, Body: n.Body}, past)
 		return err
 	})
 	var input *feedback.InputError
@@ -85,6 +97,9 @@ func File(c *page.Call) error {
 	}
 	if err != nil {
 		return err
+	}
+	if held {
+		return c.Redirect("/me/record", "held")
 	}
 	return c.Redirect(page.ThreadPath(t.ID, t.Title), "filed")
 }

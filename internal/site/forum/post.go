@@ -7,6 +7,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/site/markdown"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/tongue"
 )
@@ -58,6 +59,7 @@ type postView struct {
 func WholePost(c *page.Call) error {
 	var v postView
 	var body string
+	var own []markdown.Picture
 	err := c.Read(func(tx *db.Tx) error {
 		p, t, number, err := visiblePost(c, tx)
 		if err != nil {
@@ -65,13 +67,18 @@ func WholePost(c *page.Call) error {
 		}
 		v = postView{ID: p.ID, Path: postPath(page.ThreadPath(t.ID, t.Title), number, p.ID), Title: t.Title, At: p.At, Lang: tongue.Guess(p.Body)}
 		body = p.Body
+		files, err := filesOf(tx, []feedback.Post{p})
+		if err != nil {
+			return err
+		}
+		own = page.Pictures(files[p.ID])
 		v.By, err = page.Names{}.Of(tx, p.AuthorID)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	parts := c.Site.Markdown.Parts(body, partBudget)
+	parts := c.Site.Markdown.Parts(body, partBudget, own...)
 	asked, _ := strconv.Atoi(c.R.URL.Query().Get("page"))
 	v.Pages = len(parts)
 	v.Number = min(max(asked, 1), v.Pages)

@@ -15,6 +15,7 @@ import (
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/site/text"
+	"github.com/fridayos/friday/internal/upload"
 )
 
 // Call is one request on its way through a route.
@@ -25,11 +26,15 @@ type Call struct {
 	Viewer Viewer
 	Asks   []Ask
 	Text   *text.Text // in the reader's language
+
+	drafts  []upload.Draft  // files of the form
+	fileErr *upload.Refused // the first of them that cannot be taken
 }
 
 // Page is what a template gets. Whoever shows one gives Title, Nav, Script and Body.
 type Page struct {
 	Title  string // of the browser's tab
+	Began  int64  // when it was shown, in seconds: forms send it back
 	Nav    string // which part of the navigation it belongs to
 	Script bool   // it has a countdown
 	Body   any
@@ -53,7 +58,7 @@ func (c *Call) Write(fn func(tx *db.Tx) error) error { return c.Site.DB.Write(c.
 func (c *Call) Now() time.Time { return c.Site.DB.Now().In(c.Site.Zone) }
 
 // begin finds out who calls, and whether they may.
-func (c *Call) begin(n Need) error {
+func (c *Call) begin(r Route) error {
 	if c.R.Method == http.MethodPost {
 		if err := c.R.ParseForm(); err != nil {
 			return err
@@ -70,13 +75,28 @@ func (c *Call) begin(n Need) error {
 			return err
 		}
 	}
-	if n > Anyone && c.Viewer.ID == 0 {
+	if r.Need > Anyone && c.Viewer.ID == 0 {
 		return c.toSignIn()
 	}
-	if !c.Viewer.May(n) {
+	if !c.Viewer.May(r.Need) {
 		return ErrForbidden
 	}
+	if c.R.Method == http.MethodPost && r.Need > Anyone && c.Viewer.Standing.Suspended() && !ownAffair(c.R.URL.Path) {
+		return ErrSuspended
+	}
+	if multipartForm(c.R) {
+		if !r.Files {
+			return ErrNotText
+		}
+		return c.readFiles()
+	}
 	return nil
+}
+
+// ownAffair says whether an address is about one's own account: what a member who
+// is suspended may still do.
+func ownAffair(path string) bool {
+	return path == "/signout" || path == "/me" || strings.HasPrefix(path, "/me/")
 }
 
 // checkText refuses what no database can hold as text; browsers send none. There
@@ -113,6 +133,9 @@ func (c *Call) toSignIn() error {
 // path2 is the first two segments of a path: "/t/41" of "/t/41/vote".
 func path2(p string) string {
 	parts := strings.Split(p, "/")
+	if len(parts) == 4 && (parts[1] == "flag" || parts[1] == "desk") { // the form's own address
+		return p
+	}
 	return strings.Join(parts[:min(3, len(parts))], "/")
 }
 
@@ -139,6 +162,7 @@ func (c *Call) Show(name string, p Page) error { return c.Render(http.StatusOK, 
 // Render is Show with a status of one's own.
 func (c *Call) Render(status int, name string, p Page) error {
 	p.Site, p.Viewer, p.Asks = c.Site.Name, c.Viewer, c.Asks
+	p.Began = c.Now().Unix()
 	p.Lang, p.Dir, p.Here = c.Text.Lang, c.Text.Dir, c.R.URL.RequestURI()
 	if c.R.Method == http.MethodPost { // back to the page that the form stood on
 		p.Here = path2(c.R.URL.EscapedPath())

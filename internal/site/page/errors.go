@@ -10,8 +10,10 @@ import (
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/upload"
 )
 
 // What may be wrong with a call; each has a page of its own.
@@ -20,6 +22,7 @@ var (
 	ErrForbidden = errors.New("this is not yours to do")
 	ErrTooOften  = errors.New("too many requests")
 	ErrNotText   = errors.New("the form holds bytes that are no text")
+	ErrSuspended = errors.New("the member is suspended")
 	ErrAnswered  = errors.New("answered") // ends a call whose answer is written
 )
 
@@ -31,7 +34,8 @@ func Refuse(field, message string) error {
 // IsMissing says whether err is about something that is not there.
 func IsMissing(err error) bool {
 	return errors.Is(err, db.ErrNoRows) || errors.Is(err, feedback.ErrNotFound) || errors.Is(err, member.ErrNotFound) ||
-		errors.Is(err, catalog.ErrNotFound) || errors.Is(err, device.ErrNotFound) || errors.Is(err, train.ErrNotFound)
+		errors.Is(err, catalog.ErrNotFound) || errors.Is(err, device.ErrNotFound) || errors.Is(err, train.ErrNotFound) ||
+		errors.Is(err, upload.ErrNotFound) || errors.Is(err, moderation.ErrNotFound)
 }
 
 // errorView is an error as a page.
@@ -85,6 +89,9 @@ func (c *Call) explain(err error) errorView {
 		return c.errorView(http.StatusNotFound, "missing")
 	case errors.Is(err, ErrForbidden):
 		return c.errorView(http.StatusForbidden, "forbidden")
+	case errors.Is(err, ErrSuspended):
+		d := c.Viewer.Standing.Suspension
+		return c.errorView(http.StatusForbidden, "suspended", "Until", c.Text.Day(d.Until.In(c.Site.Zone), c.Now()), "Reason", d.Reason)
 	case errors.Is(err, ErrTooOften):
 		return c.errorView(http.StatusTooManyRequests, "often")
 	case errors.Is(err, ErrNotText):

@@ -19,13 +19,14 @@ type Route struct {
 	Pattern string
 	Need    Need
 	Handle  func(c *Call) error
+	Files   bool // its form may carry files
 }
 
 // Serve wraps a route: who calls, whether they may, and what errors look like.
 func (s *Site) Serve(r Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		c := &Call{Site: s, W: w, R: req, Text: s.Language(req)}
-		err := c.begin(r.Need)
+		err := c.begin(r)
 		if err == nil {
 			err = r.Handle(c)
 		}

@@ -24,6 +24,7 @@ import (
 	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/site/text"
 	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/upload"
 )
 
 //go:embed static text *.html
@@ -36,6 +37,8 @@ type Options struct {
 	BaseURL        string            // "https://os.example.org"; https makes cookies Secure and named __Host-
 	Name           string            // of the OS, on every page; "Friday" when empty
 	TrustedProxies []netip.Prefix    // whose X-Forwarded-For is believed
+	Uploads        *upload.Store     // pictures and attachments of posts; nil: none are taken
+	UploadsURL     string            // another origin that files are served from; empty: the site's own
 	Passwords      *member.Passwords // nil: at the default cost
 	Log            *slog.Logger      // nil: nothing is logged
 }
@@ -56,6 +59,8 @@ type Site struct {
 	Figures  Figures
 
 	secure bool
+	host   string           // the site's own
+	files  string           // the host that files are served from; empty: the site's own
 	pages  map[string]pages // by language
 	assets map[string]asset
 }
@@ -83,6 +88,10 @@ func New(o Options, parts ...fs.FS) (*Site, error) {
 	if s.Zone == nil {
 		s.Zone = time.UTC
 	}
+	s.host = base.Host
+	if s.files, err = filesHost(o.UploadsURL, base.Host); err != nil {
+		return nil, err
+	}
 	parts = append([]fs.FS{files}, parts...)
 	if s.Book, err = text.Read(append([]fs.FS{tell.Files}, parts...)...); err != nil {
 		return nil, err
@@ -97,7 +106,7 @@ func New(o Options, parts ...fs.FS) (*Site, error) {
 func (s *Site) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; "+
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'"+s.filesOrigin()+"; font-src 'self'; "+
 			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
@@ -108,7 +117,11 @@ func (s *Site) Guard(next http.Handler) http.Handler {
 		if s.secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		most := int64(MaxBody)
+		if multipartForm(r) { // read only where files are taken, and then bounded by who sends it
+			most = maxUpload
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		// Who does not read the answer does not hold the connection for ever. A
 		// recorder in a test has no deadlines.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxAnswer))

@@ -8,13 +8,17 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/member/trust"
+	"github.com/fridayos/friday/internal/moderation"
 )
 
 // Viewer is who looks at the page; ID 0 is someone who is not signed in.
 type Viewer struct {
 	member.Member
-	Session member.Session
-	Token   string
+	Session  member.Session
+	Token    string
+	Level    trust.Level         // in forms
+	Standing moderation.Standing // in forms: what their past means now
 }
 
 // May says whether the viewer has what a route needs. An administrator may all
@@ -92,6 +96,14 @@ func (c *Call) identify(tx *db.Tx) error {
 		return err
 	}
 	c.Viewer = Viewer{Member: m, Session: session, Token: k.Value}
+	if c.R.Method == http.MethodPost {
+		if c.Viewer.Standing, err = moderation.StandingOf(tx, m.ID); err != nil {
+			return err
+		}
+		if c.Viewer.Level, err = levelOf(tx, m); err != nil {
+			return err
+		}
+	}
 	asks, err := feedback.OpenAsks(tx, Viewer{Member: m}.InForum())
 	if err != nil || len(asks) == 0 {
 		return err

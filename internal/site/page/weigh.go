@@ -1,0 +1,116 @@
+package page
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/measure"
+	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/member/trust"
+	"github.com/fridayos/friday/internal/moderation"
+	"github.com/fridayos/friday/internal/upload"
+)
+
+// levelOf is how far a member is trusted: by what they led to. Whoever keeps
+// order or builds is trusted anyway.
+func levelOf(tx *db.Tx, m member.Member) (trust.Level, error) {
+	if m.Moderates() || m.Is(member.Maintainer) {
+		return trust.Trusted, nil
+	}
+	past, err := feedback.PastOf(tx, m.ID)
+	if err != nil {
+		return trust.New, err
+	}
+	upheld, err := moderation.UpheldAgainst(tx, m.ID, tx.Now().Add(-trust.FlagTime))
+	if err != nil {
+		return trust.New, err
+	}
+	earned, err := measure.EarnedBy(tx, m.ID)
+	return trust.LevelOf(trust.Counts{ConfirmedFixes: earned.ConfirmedFixes, DuplicatesFound: earned.Duplicates, AnswersAccepted: earned.Answers,
+		Posts: past.Posts, Days: int(tx.Now().Sub(m.CreatedAt).Hours() / 24), FlagsUpheld: upheld}), err
+}
+
+// FileLimits are what a member of a level may send. A screenshot has about 1 MB, a
+// photo 5 MB, a packed log 10 MB.
+func FileLimits(level trust.Level) upload.Limits {
+	l := trust.LimitsOf(level)
+	most := upload.Limits{Files: 10, FileBytes: l.UploadBytes, DayFiles: l.UploadsPerDay, DayBytes: int64(l.UploadsPerDay) * 8 << 20, AllBytes: 4 << 30}
+	if level == trust.New {
+		most.Files, most.AllBytes = 4, 400<<20
+	}
+	return most
+}
+
+// Weigh checks what the viewer is about to write against what their level of
+// trust allows: links, mentions and how often.
+func (c *Call) Weigh(tx *db.Tx, title, body string, thread bool) (feedback.Past, error) {
+	past, err := feedback.PastOf(tx, c.Viewer.ID)
+	if err != nil {
+		return past, err
+	}
+	l := trust.LimitsOf(c.Viewer.Level)
+	a := moderation.Allowance{Links: l.LinksPerPost, Mentions: l.MentionsInPost, Hourly: l.PostsPerHour, Daily: l.ThreadsPerDay}
+	if past.Hour >= a.Hourly || thread && past.Threads >= a.Daily {
+		return past, ErrTooOften
+	}
+	if field, most := a.Check(title+"\n"+body, c.Site.host); field != "" {
+		return past, Refuse("body", c.Text.N("moderation.too-many."+field, most))
+	}
+	return past, nil
+}
+
+// Written is what the viewer has just written.
+type Written struct {
+	Subject     moderation.Subject // the thread, if it begins one
+	Post        int64
+	Title, Body string
+}
+
+// Published attaches the form's files to what was just written and judges it:
+// where it looks like spam it is held for a moderator, and held says so.
+func (c *Call) Published(tx *db.Tx, w Written, past feedback.Past) (held bool, err error) {
+	if err := c.attach(tx, upload.Ref{Kind: moderation.Post, ID: w.Post}); err != nil {
+		return false, err
+	}
+	var took, last time.Duration
+	if began, err := strconv.ParseInt(c.R.PostForm.Get("began"), 10, 64); err == nil && began > 0 {
+		took = max(time.Second, tx.Now().Sub(time.Unix(began, 0)))
+	}
+	if !past.Last.IsZero() {
+		last = tx.Now().Sub(past.Last)
+	}
+	hold, signs := moderation.Judge(moderation.Writing{Title: w.Title, Body: w.Body, Home: c.Site.host, Took: took},
+		moderation.Writer{Name: c.Viewer.Name, Level: int(c.Viewer.Level), Age: tx.Now().Sub(c.Viewer.CreatedAt), Posts: past.Posts, Recent: past.Recent, Last: last})
+	if !hold {
+		return false, nil
+	}
+	effects, err := moderation.Hold(tx, moderation.About{Subject: w.Subject, AuthorID: c.Viewer.ID}, signs)
+	if err != nil {
+		return false, err
+	}
+	return true, Apply(tx, 0, effects)
+}
+
+// Apply does what a decision of the moderators says.
+func Apply(tx *db.Tx, actor int64, effects []moderation.Effect) error {
+	for _, e := range effects {
+		var err error
+		switch {
+		case e.Kind == moderation.Post && e.Hidden != nil:
+			err = feedback.HidePost(tx, actor, e.ID, *e.Hidden)
+		case e.Kind == moderation.Thread && e.Hidden != nil:
+			err = feedback.Hide(tx, e.ID, actor, *e.Hidden)
+		case e.Kind == moderation.Upload && e.Hidden != nil:
+			err = upload.Remove(tx, e.ID, *e.Hidden)
+		}
+		if err == nil && e.Kind == moderation.Thread && e.Locked != nil {
+			err = feedback.Lock(tx, e.ID, actor, *e.Locked)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
