@@ -368,6 +368,7 @@ type logView struct {
 type logRow struct {
 	At                          time.Time
 	Actor, Action, Subject, Why string
+	Path                        string
 }
 
 const logPage = 50
@@ -381,7 +382,7 @@ func Log(c *page.Call) error {
 		if err == nil && len(all) == logPage {
 			v.Earlier = "/desk/log?before=" + strconv.FormatInt(all[len(all)-1].ID, 10)
 		}
-		v.Entries = logRows(c, all)
+		v.Entries = logRows(c, all, deskPath)
 		return err
 	})
 	if err != nil {
@@ -390,10 +391,12 @@ func Log(c *page.Call) error {
 	return c.Show("log", page.Page{Title: c.Text.T("log.headline"), Nav: "desk", Body: v})
 }
 
-func logRows(c *page.Call, all []audit.Event) (rows []logRow) {
+// logRows are entries of the audit log; place says where a subject is found.
+func logRows(c *page.Call, all []audit.Event, place func(moderation.Subject) string) (rows []logRow) {
 	for _, e := range all {
-		kind, id, _ := strings.Cut(e.Subject, " ")
-		row := logRow{At: e.At, Actor: e.Actor, Action: c.Text.T("log.did." + strings.TrimPrefix(e.Action, "moderation.")), Subject: c.Text.T("moderation.kind."+kind) + " " + id}
+		kind, text, _ := strings.Cut(e.Subject, " ")
+		id, _ := strconv.ParseInt(text, 10, 64) // we wrote it
+		row := logRow{At: e.At, Actor: e.Actor, Action: c.Text.T("log.did." + strings.TrimPrefix(e.Action, "moderation.")), Subject: c.Text.T("moderation.kind." + kind), Path: place(moderation.Subject{Kind: kind, ID: id})}
 		var detail struct{ Reason, Answer string }
 		if unmarshal(e.Detail, &detail) == nil {
 			row.Why = detail.Reason + detail.Answer

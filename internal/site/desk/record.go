@@ -45,7 +45,7 @@ func Record(c *page.Call) error {
 			v.Waiting = append(v.Waiting, caseRow{Path: subjectPath(k.Subject), What: c.Text.T("moderation.kind." + k.Subject.Kind), Held: k.Held, Hidden: k.AutoHidden, At: k.OpenedAt})
 		}
 		trail, err := moderation.Trail(tx, c.Viewer.ID, 0, 100)
-		v.Trail = logRows(c, trail)
+		v.Trail = logRows(c, trail, subjectPath)
 		return err
 	})
 	if err != nil {

@@ -129,8 +129,9 @@ func (c *Call) refusedFile(e *upload.Refused) error {
 type FileView struct {
 	Name, Path, Small string
 	Size              string
-	Width, Height     int // of Small
 	Picture           bool
+	Width, Height     int // in the text
+	Wide, High        int // below it
 }
 
 // ViewFile is how a page shows a file.
@@ -142,8 +143,21 @@ func ViewFile(f upload.File) FileView {
 			v.Small += "?small=1"
 			v.Width, v.Height = f.SmallBounds()
 		}
+		v.Wide, v.High = lower(v.Width, v.Height, belowHeight)
+		v.Width, v.Height = lower(v.Width, v.Height, textHeight)
 	}
 	return v
+}
+
+// How high a picture stands on a page, in pixels: a screenshot of a phone is high.
+const textHeight, belowHeight = 640, 220
+
+// lower is the size of a picture that is at most so high.
+func lower(w, h, most int) (int, int) {
+	if h <= most {
+		return w, h
+	}
+	return max(1, w*most/h), most
 }
 
 func fileSize(n int64) string {
