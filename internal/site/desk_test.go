@@ -206,7 +206,7 @@ func TestSuspendedReadAndAppeal(t *testing.T) {
 				continue
 			}
 			fresh(w)
-			rec := w.post("ana", m.path, url.Values{"lang": {"en"}})
+			rec := w.post("ana", w.placed(r.Pattern), url.Values{"lang": {"en"}})
 			is := rec.Code == 403 && strings.Contains(rec.Body.String(), "Too loud.")
 			if want := refused && !own(r.Pattern); is != want {
 				t.Errorf("%s by a suspended member: %d, refused %v, expected %v", r.Pattern, rec.Code, is, want)
@@ -544,10 +544,29 @@ func TestFirstPostsAreLookedAt(t *testing.T) {
 	if rec := w.post("lena", "/t/1/reply", url.Values{"body": {"I have the same on my Mi 10 since the update of Friday, it closes each time."}}); rec.Code != 303 || strings.Contains(rec.Header().Get("Location"), "held") {
 		t.Errorf("a good first post: %d to %q", rec.Code, rec.Header().Get("Location"))
 	}
+	// A good post does not become spam unseen.
+	to, err := url.Parse(goodReply(w, "lena").Header().Get("Location"))
+	w.must(err)
+	edit := "/p/" + strings.TrimPrefix(to.Fragment, "p") + "/edit"
+	fresh(w)
+	if rec := w.post("lena", edit, url.Values{"body": {"https://bit.ly/a https://bit.ly/b"}}); rec.Code != 303 || rec.Header().Get("Location") != "/me/record?done=held" {
+		t.Errorf("an edit into spam: %d to %q", rec.Code, rec.Header().Get("Location"))
+	}
+	if strings.Contains(w.get("ben", "/t/1-camera-closes-at-5-zoom").Body.String(), "bit.ly") {
+		t.Error("an edit into spam is there for all")
+	}
+	fresh(w)
 	// Links beyond a newcomer's bound are told of, not held.
 	if rec := w.post("lena", "/t/1/reply", url.Values{"body": {"https://a.example/1 https://a.example/2 https://a.example/3"}}); rec.Code != 422 || !strings.Contains(rec.Body.String(), "links to other sites") {
 		t.Errorf("three links of a newcomer: %d", rec.Code)
 	}
+}
+
+// goodReply is a good reply.
+func goodReply(w *world, as string) *httptest.ResponseRecorder {
+	fresh(w)
+	w.now = w.now.Add(10 * time.Minute)
+	return w.post(as, "/t/1/reply", url.Values{"body": {"And with the camera of another app it does not happen, which is strange."}})
 }
 
 // moderated gives the pages of package desk something to show: pictures in a

@@ -70,7 +70,7 @@ func TestRoleActionState(t *testing.T) {
 	for _, r := range routes {
 		method, path, _ := strings.Cut(r.Pattern, " ")
 		place := func(id int64) string {
-			return strings.NewReplacer("{thread}", fmt.Sprint(id), "{post}", fmt.Sprint(w.postID(id, 0)), "{kind}/{id}", fmt.Sprintf("thread/%d", id)).Replace(path)
+			return strings.NewReplacer("{thread}", fmt.Sprint(id), "{post}", fmt.Sprint(w.postID(id, 0)), "{kind}/{id}", fmt.Sprintf("thread/%d", id), "{poll}", "1").Replace(path)
 		}
 		if place(all["open"]) == path {
 			continue
@@ -113,9 +113,10 @@ func (w *world) tryInState(t *testing.T, method, at, state, who, pattern, may st
 		want = "absent"
 	}
 	switch {
+	case want == "forbidden" && got == "absent" && !seen: // says even less
 	case want != "" && got != want:
 		t.Errorf("%s as %s of a thread that is %s: %s (%d), expected %s", pattern, who, state, got, rec.Code, want)
-	case want == "" && got != "done" && got != "refused" && !(who == "pat" && got == "forbidden") && !(who == "kim" && strings.Contains(pattern, "mark")):
+	case want == "" && got != "done" && got != "refused" && got != "forbidden" && !strings.Contains(pattern, "{poll}"): // 403: whose it is, is looked at closer
 		t.Errorf("%s as %s of a thread that is %s: %s (%d), expected it to be let through", pattern, who, state, got, rec.Code)
 	case who == "pat" && strings.Contains(pattern, "mark") && seen && got != "forbidden":
 		t.Errorf("a maintainer of another phone marks a thread that is %s: %s", state, got)
@@ -127,6 +128,15 @@ func (w *world) tryInState(t *testing.T, method, at, state, who, pattern, may st
 			t.Errorf("%s as %s of a thread that is %s answers %s and yet changes %s to %s", pattern, who, state, got, before, after)
 		}
 	}
+}
+
+// placed is where the matrix tries a route.
+func (w *world) placed(pattern string) string {
+	w.t.Helper()
+	if w.places == nil {
+		w.places = strings.NewReplacer("{first}", w.firstPost(1), "{private}", w.private("ana", "mo"))
+	}
+	return w.places.Replace(matrix[pattern].path)
 }
 
 func answer(rec *httptest.ResponseRecorder) string {
@@ -174,10 +184,11 @@ func TestNoOtherSiteActs(t *testing.T) {
 		for name, header := range map[string]http.Header{
 			"Sec-Fetch-Site": {"Sec-Fetch-Site": {"cross-site"}}, "same-site": {"Sec-Fetch-Site": {"same-site"}}, "Origin": {"Origin": {"https://evil.example"}}, "null": {"Origin": {"null"}},
 		} {
+			w.placed(r.Pattern)
 			before := w.count()
 			for _, kind := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"} {
 				fresh(w)
-				req := httptest.NewRequest(method, matrix[r.Pattern].path, strings.NewReader("on=yes&body=x&reason=spam&name=eve&password=a+long+password"))
+				req := httptest.NewRequest(method, w.placed(r.Pattern), strings.NewReader("on=yes&body=x&reason=spam&name=eve&password=a+long+password"))
 				for k, v := range header {
 					req.Header[k] = v
 				}
@@ -197,10 +208,11 @@ func TestNoOtherSiteActs(t *testing.T) {
 // cannot vote.
 func TestNothingIsDoneByGet(t *testing.T) {
 	w := whole(t, openSQLite(t))
+	w.placed("GET /t")
 	before := w.count()
 	for _, r := range routes {
 		method, _, _ := strings.Cut(r.Pattern, " ")
-		path := matrix[r.Pattern].path
+		path := w.placed(r.Pattern)
 		rec := w.get("ada", path+"?on=yes&body=x&reason=spam&state=recorded&device=umi&action=hide&case=0&verdict=works")
 		if method == http.MethodPost && rec.Code < 400 && !slices.ContainsFunc(routes, func(o route) bool { return o.Pattern == "GET"+strings.TrimPrefix(r.Pattern, "POST") }) && rec.Code != http.StatusSeeOther {
 			t.Errorf("GET of %s: %d", r.Pattern, rec.Code)
@@ -291,9 +303,9 @@ func TestRedirectsStay(t *testing.T) {
 			}
 			var rec *httptest.ResponseRecorder
 			if method == http.MethodGet {
-				rec = w.get(as, matrix[r.Pattern].path+"?"+form.Encode())
+				rec = w.get(as, w.placed(r.Pattern)+"?"+form.Encode())
 			} else {
-				rec = w.post(as, matrix[r.Pattern].path, form)
+				rec = w.post(as, w.placed(r.Pattern), form)
 			}
 			if to := rec.Header().Get("Location"); to != "" && !local(to) {
 				t.Errorf("%s with %q sends to %q", r.Pattern, next, to)

@@ -37,6 +37,7 @@ type world struct {
 	now     time.Time
 	handler http.Handler
 	files   *upload.Store
+	places  *strings.Replacer
 	tokens  map[string]string // by member's name
 	ids     map[string]int64
 }

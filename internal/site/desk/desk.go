@@ -85,7 +85,7 @@ func (s *subject) readPost(c *page.Call, tx *db.Tx) error {
 	if err != nil {
 		return err
 	}
-	if first(t, p) {
+	if page.Begins(t, p) {
 		s.Kind, s.ID = moderation.Thread, t.ID
 		return s.readThread(c, tx)
 	}
@@ -97,11 +97,6 @@ func (s *subject) readPost(c *page.Call, tx *db.Tx) error {
 	s.Path += "#p" + strconv.FormatInt(p.ID, 10)
 	s.Files, err = upload.Of(tx, upload.Ref{Kind: moderation.Post, ID: p.ID})
 	return err
-}
-
-// first says whether a post is what its thread began with.
-func first(t feedback.Thread, p feedback.Post) bool {
-	return p.At.Equal(t.CreatedAt) && p.AuthorID == t.AuthorID
 }
 
 func (s *subject) readThread(c *page.Call, tx *db.Tx) error {

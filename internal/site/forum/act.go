@@ -8,7 +8,6 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/stake"
-	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -62,7 +61,7 @@ func Reply(c *page.Call) error {
 		if err != nil {
 			return "", err
 		}
-		held, err := c.Published(tx, page.Written{Subject: moderation.Subject{Kind: moderation.Post, ID: p.ID}, Post: p.ID, Body: body}, past)
+		held, err := c.Published(tx, page.WrittenIn(t, p, body), past)
 		if held || err != nil {
 			return "/me/record?done=held", err
 		}

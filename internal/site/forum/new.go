@@ -6,7 +6,6 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
-	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -88,7 +87,7 @@ func File(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		held, err = c.Published(tx, page.Written{Subject: moderation.Subject{Kind: moderation.Thread, ID: t.ID}, Post: first.Posts[0].ID, Title: n.Title, Body: n.Body}, past)
+		held, err = c.Published(tx, page.WrittenIn(t, first.Posts[0], n.Body), past)
 		return err
 	})
 	var input *feedback.InputError

@@ -74,7 +74,18 @@ func DoEdit(c *page.Call) error {
 			}
 		}
 		to = "/p/" + number(p.ID)
-		_, err = revision.Edit(tx, c.Viewer.InForum(), p.ID, c.R.PostForm.Get("body"))
+		body := c.R.PostForm.Get("body")
+		past, err := c.WeighEdit(tx, body)
+		if err != nil {
+			return err
+		}
+		if _, err = revision.Edit(tx, c.Viewer.InForum(), p.ID, body); err != nil || p.AuthorID != c.Viewer.ID {
+			return err
+		}
+		held, err := c.Published(tx, page.WrittenIn(t, p, body), past)
+		if held {
+			to = "/me/record?done=held"
+		}
 		return err
 	})
 	if wrong := refused(err); wrong != nil {

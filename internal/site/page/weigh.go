@@ -55,10 +55,26 @@ func (c *Call) Weigh(tx *db.Tx, title, body string, thread bool) (feedback.Past,
 	if past.Hour >= a.Hourly || thread && past.Threads >= a.Daily {
 		return past, ErrTooOften
 	}
-	if field, most := a.Check(title+"\n"+body, c.Site.host); field != "" {
-		return past, Refuse("body", c.Text.N("moderation.too-many."+field, most))
+	return past, c.bound(a, title+"\n"+body)
+}
+
+func (c *Call) bound(a moderation.Allowance, text string) error {
+	if field, most := a.Check(text, c.Site.host); field != "" {
+		return Refuse("body", c.Text.N("moderation.too-many."+field, most))
 	}
-	return past, nil
+	return nil
+}
+
+// WeighEdit is Weigh for what changes a post: how often does not matter, nor
+// that it resembles what stands there.
+func (c *Call) WeighEdit(tx *db.Tx, body string) (feedback.Past, error) {
+	past, err := feedback.PastOf(tx, c.Viewer.ID)
+	if err != nil {
+		return past, err
+	}
+	past.Recent, past.Last = nil, time.Time{}
+	l := trust.LimitsOf(c.Viewer.Level)
+	return past, c.bound(moderation.Allowance{Links: l.LinksPerPost, Mentions: l.MentionsInPost}, body)
 }
 
 // Written is what the viewer has just written.
@@ -66,6 +82,22 @@ type Written struct {
 	Subject     moderation.Subject // the thread, if it begins one
 	Post        int64
 	Title, Body string
+	Private     bool // in a private thread: moderators could not look
+}
+
+// WrittenIn says what a post of a thread is to moderators: its first post is the
+// thread.
+func WrittenIn(t feedback.Thread, p feedback.Post, body string) Written {
+	w := Written{Subject: moderation.Subject{Kind: moderation.Post, ID: p.ID}, Post: p.ID, Body: body, Private: t.Private}
+	if Begins(t, p) {
+		w.Subject, w.Title = moderation.Subject{Kind: moderation.Thread, ID: t.ID}, t.Title
+	}
+	return w
+}
+
+// Begins says whether a post is what its thread began with.
+func Begins(t feedback.Thread, p feedback.Post) bool {
+	return p.At.Equal(t.CreatedAt) && p.AuthorID == t.AuthorID
 }
 
 // Published attaches the form's files to what was just written and judges it:
@@ -83,7 +115,7 @@ func (c *Call) Published(tx *db.Tx, w Written, past feedback.Past) (held bool, e
 	}
 	hold, signs := moderation.Judge(moderation.Writing{Title: w.Title, Body: w.Body, Home: c.Site.host, Took: took},
 		moderation.Writer{Name: c.Viewer.Name, Level: int(c.Viewer.Level), Age: tx.Now().Sub(c.Viewer.CreatedAt), Posts: past.Posts, Recent: past.Recent, Last: last})
-	if !hold {
+	if !hold || w.Private {
 		return false, nil
 	}
 	effects, err := moderation.Hold(tx, moderation.About{Subject: w.Subject, AuthorID: c.Viewer.ID}, signs)
