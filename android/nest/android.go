@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,7 @@ func openSparse(_ context.Context, _ *Nest, f File) (*Opened, error) {
 		o.Problems = append(o.Problems, fmt.Sprintf("byte %d: %d bytes follow the last chunk that nothing accounts for", f.Size-im.Info().Tail, i.Tail))
 	}
 	o.Verify = func(ctx context.Context, report func(string, error)) error {
+		report("sparse: the chunks account for every block", nil) // or Open had failed
 		for k, p := range parts {
 			n, err := p.Verify(ctx)
 			if ctx.Err() != nil {
@@ -105,6 +107,12 @@ func openSuper(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	if s.Empty {
 		o.Format = "super-empty"
 	}
+	o.Verify = func(_ context.Context, report func(string, error)) error {
+		if len(s.Problems) == 0 { // else each was reported as such
+			report("super: SHA-256 of every copy of the metadata, extents that do not overlap", nil)
+		}
+		return nil
+	}
 	first := -1
 	for slot, m := range s.Slots {
 		if m == nil {
@@ -132,6 +140,9 @@ func openSuper(_ context.Context, _ *Nest, f File) (*Opened, error) {
 			}
 			if n.Size > 0 {
 				if im, err := s.Contents(slot, p.Name); err != nil {
+					if elsewhere(p) {
+						err = fmt.Errorf("%w: %w", ErrAbsent, err)
+					}
 					n.Content = unreadable{err}
 				} else {
 					n.Content = im
@@ -141,6 +152,11 @@ func openSuper(_ context.Context, _ *Nest, f File) (*Opened, error) {
 		}
 	}
 	return o, nil
+}
+
+// elsewhere says whether a part of a partition lies on another block device.
+func elsewhere(p *super.Partition) bool {
+	return slices.ContainsFunc(p.Extents, func(e super.Extent) bool { return !e.Zero && e.Device > 0 })
 }
 
 func superFacts(facts map[string]any, m *super.Metadata) {

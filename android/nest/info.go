@@ -45,6 +45,9 @@ func (n *Nest) info(ctx context.Context, path string, f File, depth int) (*Info,
 	case errors.Is(err, ErrUnknown):
 		in.Facts["magic"] = err.Error()[len(ErrUnknown.Error())+2:]
 		return in, nil
+	case errors.Is(err, ErrAbsent):
+		in.Facts["absent"] = err.Error()
+		return in, nil
 	case err != nil:
 		in.Format = n.guess(f)
 		in.Problems = append(in.Problems, err.Error())
@@ -150,7 +153,7 @@ func (v *verifier) file(ctx context.Context, path string, f File) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errors.Is(err, ErrUnknown) {
+	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrAbsent) {
 		return nil
 	}
 	if err != nil {

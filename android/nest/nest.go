@@ -55,6 +55,10 @@ const (
 // ErrUnknown is wrapped by the errors for what no opener knows.
 var ErrUnknown = errors.New("unknown format")
 
+// ErrAbsent is wrapped by the errors of reading what an image describes and does
+// not hold: partitions of an incremental package, or on another device.
+var ErrAbsent = errors.New("its content is not here")
+
 // Options are a Nest's. The zero Options do.
 type Options struct {
 	Formats   []Format // nil: Formats()

@@ -292,7 +292,7 @@ func TestVerify(t *testing.T) {
 	if err != nil || failed > 0 {
 		t.Fatal(failed, err, whats)
 	}
-	for _, want := range []string{"zip: CRC-32 of AP_N9005.tar.md5", "tar.md5: MD5 of the archive", "lz4: unpacks to the end, with its checksums", "sparse: CRC-32 of file 0", "ext4: metadata is whole", "erofs: metadata is whole"} {
+	for _, want := range []string{"zip: CRC-32 of AP_N9005.tar.md5", "tar.md5: MD5 of the archive", "lz4: unpacks to the end, with its checksums", "sparse: CRC-32 of file 0", "super: SHA-256 of every copy of the metadata, extents that do not overlap", "ext4: metadata is whole", "erofs: metadata is whole"} {
 		if !slices.Contains(whats, want) {
 			t.Errorf("%q was not checked: %q", want, whats)
 		}
@@ -430,6 +430,39 @@ func TestBootAndPayload(t *testing.T) {
 		if failed, err := n.Verify(ctx, all, func(c nest.Check) { whats = append(whats, c.What) }); err != nil || failed > 0 || !slices.Contains(whats, "payload: SHA-256 of partition boot") {
 			t.Error(failed, err, whats)
 		}
+	}
+}
+
+// AOSP's samples, as a whole.
+func TestSamples(t *testing.T) {
+	const dir = "../../../shared/data/android-samples/"
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("needs ../shared/data/android-samples beside the checkout")
+	}
+	n := newNest(t, nest.Options{})
+	for name, want := range map[string]string{
+		"otasigned_v3.zip":       "ota: signature of the whole file, by the package's own certificate",
+		"pixel3_vbmeta.img":      "avb: signature of vbmeta, by its own key",
+		"sample_payloads.tar.xz": "payload: SHA-256 of partition kernel",
+		"super_empty.img":        "super: SHA-256 of every copy of the metadata, extents that do not overlap",
+		"test_file.bin.sparse":   "sparse: the chunks account for every block",
+	} {
+		o, err := n.Open(ctx, dir+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var whats []string
+		failed, err := n.Verify(ctx, o, func(c nest.Check) { whats = append(whats, c.What+c.Err) })
+		if err != nil || failed > 0 || !slices.Contains(whats, want) {
+			t.Errorf("%s: %d failed, %v, %q", name, failed, err, whats)
+		}
+		in, err := n.Info(ctx, o, -1)
+		if err != nil || len(in.Problems) > 0 {
+			t.Errorf("%s: %v %q", name, err, in.Problems)
+		}
+	}
+	if _, err := n.Open(ctx, dir+"sample_payloads.tar.xz//delta_payload.bin//root.img//"); !errors.Is(err, nest.ErrAbsent) {
+		t.Error(err)
 	}
 }
 

@@ -100,7 +100,7 @@ func newPartition(p *payload.Payload, part *payload.Partition, block int64) *par
 // index sorts what the operations make by where it goes.
 func (r *partition) index() {
 	if r.part.OldSHA256 != nil {
-		r.err = fmt.Errorf("partition %s: the payload is incremental and holds no whole partition; apply it to the old one ('friday ota verify --from')", r.part.Name)
+		r.err = fmt.Errorf("partition %s: %w: the payload is incremental and is applied to the old one ('friday ota verify --from' does)", r.part.Name, ErrAbsent)
 		return
 	}
 	if r.err = r.p.Check(r.part.Name); r.err != nil {

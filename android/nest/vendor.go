@@ -194,7 +194,7 @@ func addBlockImages(ctx context.Context, n *Nest, o *Opened, depth int) {
 // openBlocks finds the new data of a list.
 func openBlocks(ctx context.Context, n *Nest, root *tree.Node, stem string, l *blockota.List, depth int) (io.ReaderAt, error) {
 	if l.Incremental() {
-		return nil, errors.New("the package is incremental: it needs what the partition held before")
+		return nil, fmt.Errorf("%w: the package is incremental, and needs what the partition held before", ErrAbsent)
 	}
 	if data := root.Entry(stem + ".new.dat"); data != nil && data.Type == tree.Regular {
 		return l.Image(childFile(root, stem+".new.dat", data, depth).R, data.Size)

@@ -45,7 +45,7 @@ func openZip(ctx context.Context, n *Nest, f File) (*Opened, error) {
 	}
 	o.Verify = func(ctx context.Context, report func(string, error)) error { return verifyZip(ctx, z, report) }
 	addBlockImages(ctx, n, o, f.depth+1)
-	if meta := b.root.Lookup("META-INF/com/android/metadata"); meta != nil {
+	if b.root.Lookup(otazip.NameMetadata) != nil || b.root.Lookup(otazip.NameOTACert) != nil {
 		openOTA(f, o)
 	}
 	return o, nil
@@ -151,9 +151,10 @@ func openOTA(f File, o *Opened) {
 		return
 	}
 	m, err := z.Metadata()
-	if err != nil {
+	switch _, there := z.Lookup(otazip.NameMetadata); {
+	case err != nil && there:
 		o.Problems = append(o.Problems, err.Error())
-	} else {
+	case err == nil:
 		set(o.Facts, "type", m.OTAType)
 		set(o.Facts, "device", strings.Join(m.PreDevice, ", "))
 		set(o.Facts, "fingerprint", m.PostBuild)

@@ -97,7 +97,7 @@ func printInfo(w io.Writer, in *nest.Info, parent, indent string) {
 	fmt.Fprintf(w, "%s%s: %s, %s\n", indent, printable(name), in.Format, size(in.Size))
 	indent += "  "
 	for _, k := range slices.Sorted(maps.Keys(in.Facts)) {
-		printFact(w, k, in.Facts[k], indent)
+		printFact(w, strings.ReplaceAll(k, "_", " "), in.Facts[k], indent)
 	}
 	for _, p := range in.Problems {
 		fmt.Fprintf(w, "%sPROBLEM %s\n", indent, p)
@@ -108,7 +108,7 @@ func printInfo(w io.Writer, in *nest.Info, parent, indent string) {
 }
 
 func printFact(w io.Writer, key string, v any, indent string) {
-	key = strings.ReplaceAll(key, "_", " ")
+	key = printable(key)
 	switch v := v.(type) {
 	case map[string]any:
 		fmt.Fprintf(w, "%s%s\n", indent, key)

@@ -188,29 +188,41 @@ func (b *imageBench) writeImage(name string, im *tree.Image) error {
 	return errors.Join(err, f.Close())
 }
 
-// compare measures ours, then a program.
+// rounds is how often each side runs, in turn; its best counts, as what else the
+// machine does can only slow it.
+const rounds = 3
+
+// compare measures ours beside a program.
 func (b *imageBench) compare(name string, ours func() error, program string, args ...string) error {
 	f := Figure{Name: name, Peer: program}
-	var err error
-	before := processor()
-	if f.Seconds, err = wall(ours); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	f.Processor = processor() - before
-	if _, err := exec.LookPath(program); err != nil {
+	_, missing := exec.LookPath(program)
+	if missing != nil {
 		f.Note = program + " is not installed"
-	} else {
-		f.PeerSeconds, err = wall(func() error {
-			c := exec.CommandContext(b.ctx, program, args...)
-			if out, err := c.CombinedOutput(); err != nil {
-				return fmt.Errorf("%s: %w: %s", program, err, out)
-			}
-			f.PeerProcessor = (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds()
-			return nil
-		})
+	}
+	for i := range rounds {
+		before := processor()
+		seconds, err := wall(ours)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", name, err)
 		}
+		used := processor() - before
+		if i == 0 || seconds < f.Seconds {
+			f.Seconds, f.Processor = seconds, used
+		}
+		if missing != nil {
+			continue
+		}
+		c := exec.CommandContext(b.ctx, program, args...)
+		var said []byte
+		seconds, err = wall(func() (err error) { said, err = c.CombinedOutput(); return err })
+		if err != nil {
+			return fmt.Errorf("%s: %w: %s", program, err, said)
+		}
+		if i == 0 || seconds < f.PeerSeconds {
+			f.PeerSeconds, f.PeerProcessor = seconds, (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds()
+		}
+	}
+	if missing == nil {
 		f.Ratio = f.Seconds / f.PeerSeconds
 	}
 	b.figures = append(b.figures, f)
@@ -266,7 +278,7 @@ func (b *imageBench) readErofs() error {
 		}
 		_, err = nest.WriteTar(b.ctx, root, out, nil)
 		return errors.Join(err, out.Close())
-	}, "fsck.erofs", "--extract="+b.path("extracted"), image)
+	}, "fsck.erofs", "--extract="+b.path("extracted"), "--overwrite", image)
 }
 
 // payload extracts a full payload of one partition with one worker, with all,
