@@ -1,5 +1,7 @@
 package feedback
 
+import "github.com/fridayos/friday/internal/db"
+
 // For the tests of pages.
 const (
 	PageWeight = pageWeight
@@ -8,3 +10,6 @@ const (
 
 // Weigh is weigh.
 var Weigh = weigh
+
+// ListQuery is the statement of a list.
+func ListQuery(tx *db.Tx, v Viewer, f Filter) (string, []any) { return f.list(tx, v) }

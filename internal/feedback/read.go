@@ -69,6 +69,18 @@ func List(tx *db.Tx, v Viewer, f Filter) (threads []Thread, more bool, err error
 	if f.Limit <= 0 || f.Limit > 200 {
 		f.Limit = 50
 	}
+	sql, args := f.list(tx, v)
+	if threads, err = query(tx, sql, args...); err != nil {
+		return nil, false, fmt.Errorf("cannot list threads: %w", err)
+	}
+	if len(threads) > f.Limit {
+		return threads[:f.Limit], true, nil
+	}
+	return threads, false, nil
+}
+
+// list is the statement that reads one thread more than f.Limit.
+func (f Filter) list(tx *db.Tx, v Viewer) (sql string, args []any) {
 	c := &conditions{tx: tx, args: []any{v.Member}}
 	where := f.where(v, c)
 	order := `t.pinned DESC, t.last_at DESC, t.id DESC`
@@ -82,15 +94,9 @@ func List(tx *db.Tx, v Viewer, f Filter) (threads []Thread, more bool, err error
 	if f.Order == Hot {
 		order = `t.votes DESC, t.last_at DESC, t.id DESC`
 	}
-	threads, err = query(tx, `SELECT `+threadColumns+` FROM threads t WHERE `+where+` ORDER BY `+order+
-		` LIMIT `+c.arg(f.Limit+1)+` OFFSET `+c.arg(max(0, f.Offset)), c.args...)
-	if err != nil {
-		return nil, false, fmt.Errorf("cannot list threads: %w", err)
-	}
-	if len(threads) > f.Limit {
-		return threads[:f.Limit], true, nil
-	}
-	return threads, false, nil
+	sql = `SELECT ` + threadColumns + ` FROM threads t WHERE ` + where + ` ORDER BY ` + order +
+		` LIMIT ` + c.arg(f.Limit+1) + ` OFFSET ` + c.arg(max(0, f.Offset))
+	return sql, c.args
 }
 
 // conditions gathers the arguments of a statement.
