@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	forumapi "github.com/fridayos/friday/internal/api"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/member"
@@ -156,7 +157,15 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 	if err != nil {
 		return nil, nil, err
 	}
+	programs, err := forumapi.New(forumapi.Options{DB: s.db, Train: tr, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
 	return api, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, forumapi.Prefix+"/") {
+			programs.ServeHTTP(w, r)
+			return
+		}
 		for _, prefix := range updateapi.Patterns() {
 			if strings.HasPrefix(r.URL.Path, prefix) {
 				api.ServeHTTP(w, r)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/search"
@@ -39,7 +40,20 @@ type Order string
 const (
 	Newest Order = ""    // the last word first
 	Hot    Order = "hot" // the most votes first
+	Latest Order = "at"  // the last word first, pinned or not
+	Oldest Order = "id"  // as they were filed
 )
+
+// Place is where a thread stands in a list: what comes After it does not shift
+// when others are filed or answered, as an Offset does.
+type Place struct {
+	ID     int64
+	LastAt time.Time
+	Votes  int
+}
+
+// Place is where t stands.
+func (t *Thread) Place() *Place { return &Place{t.ID, t.LastAt, t.Votes} }
 
 // Filter narrows a list. Zero fields do not.
 type Filter struct {
@@ -61,6 +75,7 @@ type Filter struct {
 	Order    Order
 	Limit    int // 0: 50
 	Offset   int
+	After    *Place // nil: from the start; not with Newest, which has other things first
 }
 
 // List returns threads that v may see, and whether there are more behind them.
@@ -91,8 +106,13 @@ func (f Filter) list(tx *db.Tx, v Viewer) (sql string, args []any) {
 		}
 		order = `CASE WHEN ` + strings.Join(titles, ` AND `) + ` THEN 0 ELSE 1 END, t.last_at DESC, t.id DESC`
 	}
-	if f.Order == Hot {
+	switch f.Order {
+	case Hot:
 		order = `t.votes DESC, t.last_at DESC, t.id DESC`
+	case Latest:
+		order = `t.last_at DESC, t.id DESC`
+	case Oldest:
+		order = `t.id`
 	}
 	sql = `SELECT ` + threadColumns + ` FROM threads t WHERE ` + where + ` ORDER BY ` + order +
 		` LIMIT ` + c.arg(f.Limit+1) + ` OFFSET ` + c.arg(max(0, f.Offset))
@@ -140,7 +160,22 @@ func (f Filter) where(v Viewer, c *conditions) string {
 	for _, t := range f.Without {
 		terms = append(terms, `NOT (`+c.term(t, false)+`)`)
 	}
+	if f.After != nil {
+		terms = append(terms, f.after(c))
+	}
 	return strings.Join(terms, ` AND `)
+}
+
+// after is what makes a list begin behind f.After.
+func (f Filter) after(c *conditions) string {
+	p := f.After
+	switch f.Order {
+	case Oldest:
+		return `t.id > ` + c.arg(p.ID)
+	case Hot:
+		return `(t.votes, t.last_at, t.id) < (` + c.arg(p.Votes) + `, ` + c.arg(p.LastAt) + `, ` + c.arg(p.ID) + `)`
+	}
+	return `(t.last_at, t.id) < (` + c.arg(p.LastAt) + `, ` + c.arg(p.ID) + `)`
 }
 
 // fields are the conditions of what the thread itself says.

@@ -301,6 +301,8 @@ func TestList(t *testing.T) {
 			{"fixed in", feedback.Filter{Release: "26.11.27"}, "[1]"},
 			{"open", feedback.Filter{Open: true}, "[3 1]"},
 			{"words", feedback.Filter{Terms: search.Words("CAMERA zoom")}, "[1]"},
+			{"as filed", feedback.Filter{Order: feedback.Oldest}, "[1 2 3]"},
+			{"behind a place", feedback.Filter{Order: feedback.Oldest, After: &feedback.Place{ID: 1}}, "[2 3]"},
 			{"a percent sign is a percent sign", feedback.Filter{Terms: search.Words("100%")}, "[1]"},
 			{"and no wildcard", feedback.Filter{Terms: search.Words("a%a")}, "[]"},
 			{"second page", feedback.Filter{Limit: 2, Offset: 2}, "[1]"},

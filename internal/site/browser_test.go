@@ -69,6 +69,7 @@ var browserPages = []struct{ name, as, path string }{
 	{"desk-member", "kim", "MEMBER"},
 	{"desk-log", "kim", "/desk/log"},
 	{"record", "ben", "/me/record"},
+	{"tokens", "ana", "/me/tokens"},
 	{"signin", "", "/signin"},
 	{"register", "", "/register"},
 	{"not-found", "", "/t/999"},

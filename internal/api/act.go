@@ -1,0 +1,217 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/fridayos/friday/internal/audit"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/device"
+	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/stake"
+	"github.com/fridayos/friday/internal/member"
+)
+
+func (c *call) fileThread() error {
+	var in struct {
+		Kind    feedback.Kind `json:"kind"`
+		Title   string        `json:"title"`
+		Body    string        `json:"body"`
+		Part    string        `json:"part"`
+		Build   string        `json:"build"`
+		Lang    string        `json:"lang"`
+		Devices []string      `json:"devices"`
+	}
+	if err := c.body(&in); err != nil {
+		return err
+	}
+	var out threadJSON
+	err := c.write(func(tx *db.Tx) error {
+		if err := catalogued(tx, in.Devices...); err != nil {
+			return err
+		}
+		t, err := feedback.New(tx, feedback.NewThread{Kind: in.Kind, Title: in.Title, Body: in.Body, AuthorID: c.viewer.ID, Part: in.Part, Build: in.Build, Lang: in.Lang, Devices: in.Devices})
+		if err == nil {
+			out, err = c.toThread(tx, t)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Location", fmt.Sprintf("%s%s/threads/%d", c.BaseURL, Prefix, out.ID))
+	return c.send(http.StatusCreated, out)
+}
+
+// catalogued refuses devices that the catalogue does not have.
+func catalogued(tx *db.Tx, codenames ...string) error {
+	if len(codenames) == 0 {
+		return nil
+	}
+	all, err := device.List(tx)
+	if err != nil {
+		return err
+	}
+	for _, codename := range codenames {
+		if !slices.ContainsFunc(all, func(d device.Device) bool { return d.Codename == codename }) {
+			return &feedback.InputError{Field: "device", Message: "There is no such device in the catalogue."}
+		}
+	}
+	return nil
+}
+
+func (c *call) reply() error {
+	var in struct {
+		Body string `json:"body"`
+	}
+	if err := c.body(&in); err != nil {
+		return err
+	}
+	var out postJSON
+	err := c.write(func(tx *db.Tx) error {
+		t, err := c.visible(tx)
+		if err != nil {
+			return err
+		}
+		p, err := feedback.Reply(tx, c.inForum(), t.ID, in.Body)
+		if err == nil {
+			out, err = c.toPost(tx, p)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.send(http.StatusCreated, out)
+}
+
+// on does one thing to the thread of the address and answers that it is done.
+func (c *call) on(fn func(tx *db.Tx, t feedback.Thread) error) error {
+	err := c.write(func(tx *db.Tx) error {
+		t, err := c.visible(tx)
+		if err != nil {
+			return err
+		}
+		return fn(tx, t)
+	})
+	if err == nil {
+		c.w.WriteHeader(http.StatusNoContent)
+	}
+	return err
+}
+
+func (c *call) setVote(on bool) error {
+	return c.on(func(tx *db.Tx, t feedback.Thread) error { return stake.Vote(tx, c.inForum(), t.ID, on) })
+}
+
+func (c *call) setWatch(on bool) error {
+	return c.on(func(tx *db.Tx, t feedback.Thread) error { return stake.Watch(tx, c.inForum(), t.ID, on) })
+}
+
+func (c *call) vote() error    { return c.setVote(true) }
+func (c *call) unvote() error  { return c.setVote(false) }
+func (c *call) watch() error   { return c.setWatch(true) }
+func (c *call) unwatch() error { return c.setWatch(false) }
+
+func (c *call) meToo() error {
+	var in struct {
+		Device *string `json:"device"`
+	}
+	if err := c.body(&in); err != nil {
+		return err
+	}
+	return c.on(func(tx *db.Tx, t feedback.Thread) error {
+		on := feedback.AnyDevice
+		if in.Device != nil && *in.Device != "" {
+			on = *in.Device
+			if err := catalogued(tx, on); err != nil {
+				return err
+			}
+		}
+		return stake.MeToo(tx, c.inForum(), t.ID, on)
+	})
+}
+
+func (c *call) answer() error {
+	var in struct {
+		Device  string           `json:"device"`
+		Verdict feedback.Verdict `json:"verdict"`
+	}
+	if err := c.body(&in); err != nil {
+		return err
+	}
+	return c.on(func(tx *db.Tx, t feedback.Thread) error {
+		return feedback.Answer(tx, c.inForum(), t.ID, in.Device, in.Verdict)
+	})
+}
+
+func (c *call) object() error {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	if err := c.body(&in); err != nil {
+		return err
+	}
+	return c.on(func(tx *db.Tx, t feedback.Thread) error {
+		return feedback.Object(tx, c.inForum(), t.ID, in.Reason)
+	})
+}
+
+var errNotYours = &problem{Status: http.StatusForbidden, Detail: "This is not yours to do: your account lacks the role."}
+
+func (c *call) mark() error {
+	var in struct {
+		State  feedback.State `json:"state"`
+		Device *string        `json:"device"`
+		Reason string         `json:"reason"`
+	}
+	if err := c.body(&in); err != nil {
+		return err
+	}
+	if !c.viewer.Is(member.Maintainer) {
+		return errNotYours
+	}
+	return c.on(func(tx *db.Tx, t feedback.Thread) error {
+		on := feedback.AnyDevice
+		if in.Device != nil {
+			on = *in.Device
+		}
+		if !c.maintainsAll(t, on) {
+			return errNotYours
+		}
+		return feedback.Mark(tx, c.viewer.ID, t.ID, feedback.Word{State: in.State, Device: on, Reason: in.Reason})
+	})
+}
+
+// maintainsAll tells whether the member may speak for what a word on the thread
+// concerns: one of its devices, or all of them. For a thread that names no
+// device any maintainer does.
+func (c *call) maintainsAll(t feedback.Thread, on string) bool {
+	if on != feedback.AnyDevice {
+		return c.viewer.Maintains(on)
+	}
+	return !slices.ContainsFunc(t.Devices, func(d feedback.DeviceState) bool {
+		return d.Device != feedback.AnyDevice && !c.viewer.Maintains(d.Device)
+	})
+}
+
+func (c *call) setHidden(hidden bool) error {
+	if !c.viewer.Moderates() {
+		return errNotYours
+	}
+	action := "thread.show"
+	if hidden {
+		action = "thread.hide"
+	}
+	return c.on(func(tx *db.Tx, t feedback.Thread) error {
+		if err := feedback.Hide(tx, t.ID, c.viewer.ID, hidden); err != nil {
+			return err
+		}
+		return audit.Record(tx, audit.Event{ActorID: c.viewer.ID, Actor: c.viewer.Name, Action: action, Subject: "thread " + strconv.FormatInt(t.ID, 10)})
+	})
+}
+
+func (c *call) hide() error { return c.setHidden(true) }
+func (c *call) show() error { return c.setHidden(false) }
