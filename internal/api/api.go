@@ -119,6 +119,10 @@ var routes = []route{
 	{"GET", "/members/{name}", "", false, (*call).member},
 	{"GET", "/me", token.Read, false, (*call).me},
 	{"GET", "/me/asks", token.Read, false, (*call).asks},
+	{"GET", "/threads.atom", "", false, (*call).threadsFeed},
+	{"GET", "/threads/{thread}/posts.atom", "", false, (*call).threadFeed},
+	{"GET", "/releases.atom", "", false, (*call).releasesFeed},
+	{"GET", "/devices/{codename}/releases.atom", "", false, (*call).deviceFeed},
 	{"GET", "/export/{list}", "", false, (*call).export},
 }
 

@@ -182,7 +182,7 @@ func (w *world) ask(method, path, who string, body any, header http.Header) answ
 			}
 		}
 	}
-	if described := resp.StatusCode != 405 && (resp.StatusCode != 404 || strings.HasPrefix(path, "/threads/") && strings.Count(path, "/") < 4); described && resp.StatusCode != 304 && len(got) > 0 && resp.Header.Get("Content-Type") != "application/yaml" && !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/csv") {
+	if described := resp.StatusCode != 405 && (resp.StatusCode != 404 || strings.HasPrefix(path, "/threads/") && strings.Count(path, "/") < 4); described && resp.StatusCode != 304 && len(got) > 0 && resp.Header.Get("Content-Type") != "application/yaml" && !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/csv") && !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/atom") {
 		if ok, errs := w.judge.ValidateHttpResponse(make(), resp); !ok {
 			w.Errorf("%s %s answered %d %s; openapi.yaml says %v: %v", method, path, resp.StatusCode, got, errs[0].Message, errs[0].SchemaValidationErrors)
 		}
@@ -318,6 +318,9 @@ func TestEverythingOnce(t *testing.T) {
 			if len(rows) == 0 {
 				t.Errorf("%s.json is empty", list)
 			}
+		}
+		for _, path := range []string{"/threads.atom", "/threads.atom?part=Camera&device=umi", "/threads/1/posts.atom", "/releases.atom", "/devices/umi/releases.atom"} {
+			w.call("GET", path, "", nil).want(w, 200)
 		}
 		w.call("GET", "/threads?kind=bug&state=confirmed&open=false&device=umi&part=Camera&author=ana&release=26.11.27&q=zoom&order=votes&limit=1", "", nil).want(w, 200)
 		for _, r := range routes {

@@ -13,7 +13,6 @@ import (
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/stake"
 	"github.com/fridayos/friday/internal/member"
-	"github.com/fridayos/friday/internal/search"
 	"github.com/fridayos/friday/internal/token"
 )
 
@@ -156,7 +155,7 @@ func filter(tx *db.Tx, q url.Values) (f feedback.Filter, none bool, err error) {
 		return f, false, err
 	}
 	f.Open = open == "true"
-	f.Device, f.Part, f.Release, f.Terms = q.Get("device"), q.Get("part"), q.Get("release"), search.Words(q.Get("q"))
+	f.Device, f.Part, f.Release = q.Get("device"), q.Get("part"), q.Get("release")
 	if name := q.Get("author"); name != "" {
 		m, err := member.ByName(tx, name)
 		if errors.Is(err, member.ErrNotFound) {
@@ -167,7 +166,8 @@ func filter(tx *db.Tx, q url.Values) (f feedback.Filter, none bool, err error) {
 		}
 		f.Author = m.ID
 	}
-	return f, false, nil
+	f, _, err = feedback.Narrow(tx, q.Get("q"), f) // no text is refused, as on the pages
+	return f, false, err
 }
 
 // cursor is where the next part of a list begins. It is nobody's business what

@@ -44,7 +44,7 @@ func showThread(c *page.Call, draft string, refused *feedback.InputError) error 
 	if err != nil {
 		return err
 	}
-	v := threadView{Draft: draft}
+	v, private := threadView{Draft: draft}, false
 	err = c.Read(func(tx *db.Tx) error {
 		t, err := visible(c, tx, id)
 		if err != nil {
@@ -53,6 +53,7 @@ func showThread(c *page.Call, draft string, refused *feedback.InputError) error 
 		v.ID, v.Path, v.Title, v.Kind, v.KindWord = t.ID, page.ThreadPath(t.ID, t.Title), t.Title, string(t.Kind), tell.Kind(c.Text, t.Kind)
 		v.Lang, v.Part, v.PartWord = language(t), t.Part, tell.Part(c.Text, t.Part)
 		v.Build, v.CreatedAt, v.Hidden, v.Tracked, v.Votes = t.Build, t.CreatedAt, t.Hidden, t.Kind.Tracked(), t.Votes
+		private = t.Private
 		if d, ok := t.Days(); ok {
 			v.Days = tell.Days(c.Text, d)
 		}
@@ -66,6 +67,9 @@ func showThread(c *page.Call, draft string, refused *feedback.InputError) error 
 		return err
 	}
 	p := page.Page{Title: v.Title, Nav: "threads", Body: &v}
+	if !v.Hidden && !private {
+		p.Feed = "/api/forum/v1/threads/" + strconv.FormatInt(v.ID, 10) + "/posts.atom"
+	}
 	if v.Number > 1 {
 		p.Title = c.Text.T("thread.title-page", "Title", v.Title, "Page", v.Number)
 	}

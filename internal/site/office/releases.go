@@ -123,7 +123,7 @@ func Device(c *page.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Show("device", page.Page{Title: v.Name + " (" + v.Codename + ")", Nav: "devices", Body: v})
+	return c.Show("device", page.Page{Title: v.Name + " (" + v.Codename + ")", Nav: "devices", Feed: "/api/forum/v1/devices/" + v.Codename + "/releases.atom", Body: v})
 }
 
 // bootFacts says in words what a phone checks.
@@ -204,7 +204,7 @@ func Releases(c *page.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Show("releases", page.Page{Title: c.Text.T("releases.title"), Nav: "releases", Body: all})
+	return c.Show("releases", page.Page{Title: c.Text.T("releases.title"), Nav: "releases", Feed: "/api/forum/v1/releases.atom", Body: all})
 }
 
 type releaseView struct {

@@ -37,6 +37,7 @@ type Page struct {
 	Began  int64  // when it was shown, in seconds: forms send it back
 	Nav    string // which part of the navigation it belongs to
 	Script bool   // it has a countdown
+	Feed   string // address of its Atom feed; empty: that of all threads
 	Body   any
 
 	Site, Notice, Lang, Dir, Here string
