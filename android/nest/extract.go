@@ -47,7 +47,7 @@ func Extract(ctx context.Context, root *tree.Node, dir *os.Root, progress func(n
 			}
 			return nil
 		}
-		if err := x.write(p, n); err != nil {
+		if err := x.write(ctx, p, n); err != nil {
 			return fmt.Errorf("cannot extract %s: %w", p, err)
 		}
 		return nil
@@ -80,7 +80,7 @@ type extractor struct {
 	out Extracted
 }
 
-func (x *extractor) write(p string, n *tree.Node) error {
+func (x *extractor) write(ctx context.Context, p string, n *tree.Node) error {
 	switch n.Type {
 	case tree.Directory:
 		err := x.dir.Mkdir(p, 0o700)
@@ -114,7 +114,7 @@ func (x *extractor) write(p string, n *tree.Node) error {
 	if err != nil {
 		return err
 	}
-	k, err := io.CopyBuffer(struct{ io.Writer }{f}, counted{n.Open(), x.progress}, x.buf)
+	k, err := io.CopyBuffer(struct{ io.Writer }{f}, counted{&stoppable{ctx, n.Open()}, x.progress}, x.buf)
 	err = errors.Join(err, f.Close())
 	if err == nil && k != n.Size {
 		err = fmt.Errorf("expected %d bytes, found %d", n.Size, k)
@@ -176,7 +176,7 @@ func WriteTar(ctx context.Context, root *tree.Node, w io.Writer, progress func(n
 		out.Files++
 		if h.Typeflag == tar.TypeReg {
 			names[n] = h.Name
-			k, err := io.CopyBuffer(struct{ io.Writer }{t}, counted{n.Open(), progress}, buf)
+			k, err := io.CopyBuffer(struct{ io.Writer }{t}, counted{&stoppable{ctx, n.Open()}, progress}, buf)
 			out.Bytes += k
 			if err == nil && k != n.Size {
 				err = fmt.Errorf("expected %d bytes, found %d", n.Size, k)

@@ -514,6 +514,42 @@ func TestExtract(t *testing.T) {
 	}
 }
 
+// A large file is not written to its end first when the context ends, and
+// nothing is left of it.
+func TestExtractStops(t *testing.T) {
+	root := tree.NewDir(0o755, 0, 0)
+	root.Set("large", &tree.Node{Perm: 0o644, Size: 1 << 40, Content: endless{}})
+	for name, extract := range map[string]func(ctx context.Context, into *os.Root, stop func(int64)) error{
+		"files": func(ctx context.Context, into *os.Root, stop func(int64)) error {
+			_, err := nest.Extract(ctx, root, into, stop)
+			return err
+		},
+		"tar": func(ctx context.Context, _ *os.Root, stop func(int64)) error {
+			_, err := nest.WriteTar(ctx, root, io.Discard, stop)
+			return err
+		},
+	} {
+		dir := t.TempDir()
+		into, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stopped, stop := context.WithCancel(ctx)
+		if err := extract(stopped, into, func(int64) { stop() }); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+		into.Close()
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: left behind: %v %v", name, left, err)
+		}
+	}
+}
+
+// endless is zeros.
+type endless struct{}
+
+func (endless) ReadAt(p []byte, _ int64) (int, error) { clear(p); return len(p), nil }
+
 // Nothing is ever written outside of the folder.
 func TestNoEscape(t *testing.T) {
 	outside := t.TempDir()
@@ -629,6 +665,11 @@ func FuzzIdentify(f *testing.F) {
 	f.Add("ramdisk", cpio)
 	f.Add("boot.img", whole(f, must[*tree.Image](f)(bootimg.Build(&bootimg.Image{HeaderVersion: 2, PageSize: 2048, Kernel: []byte("k"), Ramdisk: cpio}))))
 	f.Add("a.img", sparseFiles(f, make([]byte, 8192), 0)[0])
+	f.Add("a.sin", append([]byte("\x03SIN"), make([]byte, 100)...))
+	f.Add("RUU.exe", []byte("MZ....Htc@egi$"))
+	f.Add("rom.zip", append([]byte("LaR@eZip"), make([]byte, 300)...))
+	f.Add("a.ops", make([]byte, 1024))
+	f.Add("b.zip", zipOf(f, zip.Store, entry{"s.transfer.list", []byte("4\n1\n0\n0\nnew 2,0,1\n")}, entry{"s.new.dat", make([]byte, 4096)}))
 	f.Fuzz(func(t *testing.T, name string, b []byte) {
 		if strings.ContainsAny(name, "/\x00") || len(name) > 200 || name == "" || name == "." || name == ".." {
 			name = "x"
