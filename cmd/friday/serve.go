@@ -23,6 +23,7 @@ import (
 
 	forumapi "github.com/fridayos/friday/internal/api"
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback/alike"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/site"
@@ -72,7 +73,8 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	api, handler, err := s.handlers(ctx, log, registry)
+	threads := alike.New(s.db)
+	api, handler, err := s.handlers(ctx, log, registry, threads)
 	if err != nil {
 		return err
 	}
@@ -105,6 +107,9 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	})
 	group.Go(func() error { return api.Run(asked) })
 	group.Go(func() error { return s.tidy(ctx, s.files, log) })
+	group.Go(func() error {
+		return threads.Run(ctx, func(err error) { log.Warn("suggestions of duplicates may be old", "error", err) })
+	})
 	if metrics != nil {
 		group.Go(func() error { return serveUntil(asked, metrics, s.metrics(ctx, api, registry), log) })
 	}
@@ -128,7 +133,7 @@ func listen(address, what, advice string) (net.Listener, error) {
 }
 
 // handlers puts site and update API behind one address.
-func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry *prometheus.Registry) (*updateapi.Server, http.Handler, error) {
+func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry *prometheus.Registry, threads *alike.Finder) (*updateapi.Server, http.Handler, error) {
 	tickets, err := keys.OpenTicket(filepath.Join(s.dir, "ticket.key"))
 	if err != nil {
 		return nil, nil, err
@@ -153,7 +158,7 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 	if s.files, err = s.uploads(); err != nil {
 		return nil, nil, err
 	}
-	pages, err := site.New(site.Options{DB: s.db, Train: tr, Name: name, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log, Uploads: s.files, UploadsURL: s.UploadsURL})
+	pages, err := site.New(site.Options{DB: s.db, Train: tr, Name: name, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log, Alike: threads.Like, Uploads: s.files, UploadsURL: s.UploadsURL})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fridayos/friday/internal/db"
@@ -72,16 +73,59 @@ func indexPosts(tx *db.Tx, where string, arg int64) error {
 	return err
 }
 
-// Unindexed returns up to limit threads above a number whose titles cannot be
-// found yet, as those that were filed before there was an index.
-func Unindexed(tx *db.Tx, after int64, limit int) ([]int64, error) {
-	ids, err := db.All(tx, func(s db.Scanner) (id int64, err error) { err = s.Scan(&id); return id, err },
-		`SELECT t.id FROM threads t WHERE t.id > $1 AND NOT EXISTS (SELECT 1 FROM search_texts s WHERE s.kind IN ('title', 'post') AND s.doc = t.id)
-		ORDER BY t.id LIMIT $2`, after, limit)
+// Unindexed returns those of the threads whose words are not kept: they were
+// filed before there was an index.
+func Unindexed(tx *db.Tx, ids []int64) ([]int64, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	missing, err := db.All(tx, scanID, `SELECT t.id FROM threads t WHERE t.id IN (`+join(ids)+`)
+		AND NOT EXISTS (SELECT 1 FROM search_texts s WHERE s.doc = t.id) ORDER BY t.id`)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look for threads without an index: %w", err)
 	}
+	return missing, nil
+}
+
+func scanID(s db.Scanner) (id int64, err error) { return id, s.Scan(&id) }
+
+func join(ids []int64) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(strconv.FormatInt(id, 10))
+	}
+	return b.String()
+}
+
+// IDs returns up to limit threads' numbers above one, whoever may see them: for
+// who reads all, one after the other.
+func IDs(tx *db.Tx, after int64, limit int) ([]int64, error) {
+	ids, err := db.All(tx, scanID, `SELECT id FROM threads WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list threads: %w", err)
+	}
 	return ids, nil
+}
+
+// Opening returns a thread, without its devices, and what its first post says
+// (nothing, if that is hidden). Like ByID it follows a merge.
+func Opening(tx *db.Tx, v Viewer, id int64) (Thread, string, error) {
+	t, err := v.find(tx, id)
+	if err != nil {
+		return Thread{}, "", fmt.Errorf("cannot read thread %d: %w", id, err)
+	}
+	posts, err := db.All(tx, scanPost, `SELECT `+postColumns+` FROM posts WHERE thread_id = $1 ORDER BY at, id LIMIT 1`, t.ID)
+	if err != nil {
+		return Thread{}, "", fmt.Errorf("cannot read thread %d: %w", id, err)
+	}
+	v.cover(posts)
+	if len(posts) == 0 {
+		return t, "", nil
+	}
+	return t, posts[0].Body, nil
 }
 
 // Keys are the filters of a question that is typed.

@@ -31,6 +31,7 @@ var matrix = map[string]struct {
 	"GET /t":                            {"/t", all},
 	"GET /t/new":                        {"/t/new", members},
 	"POST /t/new":                       {"/t/new", members},
+	"GET /t/alike":                      {"/t/alike?title=camera", members},
 	"GET /t/{thread}":                   {"/t/1-camera-closes-at-5-zoom", all},
 	"GET /t/{thread}/way":               {"/t/1/way", all},
 	"GET /p/{post}":                     {"/p/{first}", all},

@@ -21,6 +21,7 @@ var routes = []route{
 	{"GET /t", page.Anyone, forum.Threads},
 	{"GET /t/new", page.SignedIn, forum.New},
 	{"POST /t/new", page.SignedIn, forum.File},
+	{"GET /t/alike", page.SignedIn, forum.Alike},
 	{"GET /t/{thread}", page.Anyone, forum.Thread},
 	{"GET /t/{thread}/way", page.Anyone, forum.Way},
 	{"GET /p/{post}", page.Anyone, forum.Post},

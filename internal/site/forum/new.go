@@ -13,6 +13,7 @@ type newView struct {
 	Private                          bool
 	Title, Build, Text, Field, Error string
 	Kinds, Parts, Devices            []page.Choice
+	Alike                            []page.ThreadRow // that it may repeat: asked before it is filed
 }
 
 // New shows the form of a new thread.
@@ -34,11 +35,11 @@ func New(c *page.Call) error {
 			return err
 		}
 	}
-	return showNew(c, 200, n, nil)
+	return showNew(c, 200, n, nil, nil)
 }
 
-func showNew(c *page.Call, status int, n feedback.NewThread, refused *feedback.InputError) error {
-	v := newView{Private: n.Private, Title: n.Title, Build: n.Build, Text: n.Body, Kinds: kindChoices(c, n.Kind), Parts: partChoices(c, n.Part)}
+func showNew(c *page.Call, status int, n feedback.NewThread, refused *feedback.InputError, same []page.ThreadRow) error {
+	v := newView{Private: n.Private, Title: n.Title, Build: n.Build, Text: n.Body, Kinds: kindChoices(c, n.Kind), Parts: partChoices(c, n.Part), Alike: same}
 	if refused != nil {
 		v.Field, v.Error = refused.Field, c.InputText(refused)
 	}
@@ -50,7 +51,7 @@ func showNew(c *page.Call, status int, n feedback.NewThread, refused *feedback.I
 	if err != nil {
 		return err
 	}
-	return c.Render(status, "new", page.Page{Title: c.Text.T("new.title"), Nav: "new", Body: v})
+	return c.Render(status, "new", page.Page{Title: c.Text.T("new.title"), Nav: "new", Script: true, Body: v})
 }
 
 // File takes it.
@@ -62,12 +63,23 @@ func File(c *page.Call) error {
 	if !n.Kind.Tracked() && n.Part == "" {
 		n.Devices = nil
 	}
+	var t feedback.Thread
+	var same []page.ThreadRow
+	err := c.Read(func(tx *db.Tx) (err error) {
+		same, err = repeats(c, tx, n)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(same) > 0 {
+		return showNew(c, 409, n, nil, same)
+	}
 	if !c.Site.Limits.Post(c.Viewer.ID) {
 		return page.ErrTooOften
 	}
-	var t feedback.Thread
 	held := false
-	err := c.Write(func(tx *db.Tx) error {
+	err = c.Write(func(tx *db.Tx) error {
 		if err := page.Known(tx, n.Devices...); err != nil {
 			return err
 		}
@@ -92,7 +104,7 @@ func File(c *page.Call) error {
 	})
 	var input *feedback.InputError
 	if errors.As(err, &input) {
-		return showNew(c, 422, n, input)
+		return showNew(c, 422, n, input, nil)
 	}
 	if err != nil {
 		return err

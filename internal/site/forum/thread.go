@@ -32,6 +32,7 @@ type threadView struct {
 	Number, Pages                       int
 	First, Earlier, Later, Latest       string // addresses of pages; empty: there is none
 	Error, Draft                        string
+	Alike                               []page.ThreadRow // for moderators
 	threadState
 }
 
@@ -58,6 +59,9 @@ func showThread(c *page.Call, draft string, refused *feedback.InputError) error 
 			v.Days = tell.Days(c.Text, d)
 		}
 		if err := fillThread(c, tx, t, &v); err != nil {
+			return err
+		}
+		if v.Alike, err = others(c, tx, t); err != nil {
 			return err
 		}
 		v.threadState, err = readState(c, tx, t, &v)

@@ -160,6 +160,21 @@ func (c *Call) Redirect(to, done string) error {
 // Show answers with a page: its template by name.
 func (c *Call) Show(name string, p Page) error { return c.Render(http.StatusOK, name, p) }
 
+// Piece shows one template of a page alone, for its script to put in.
+func (c *Call) Piece(name, piece string, body any) error {
+	var out bytes.Buffer
+	if err := c.Site.pages[c.Text.Lang][name].ExecuteTemplate(&out, piece, body); err != nil {
+		return fmt.Errorf("cannot show a piece of page %s: %w", name, err)
+	}
+	h := c.W.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "private, no-store")
+	if _, err := c.W.Write(out.Bytes()); err != nil {
+		return ErrAnswered // the reader has gone
+	}
+	return nil
+}
+
 // Render is Show with a status of one's own.
 func (c *Call) Render(status int, name string, p Page) error {
 	p.Site, p.Viewer, p.Asks = c.Site.Name, c.Viewer, c.Asks

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback/duplicate"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/site/markdown"
 	"github.com/fridayos/friday/internal/site/tell"
@@ -41,6 +42,9 @@ type Options struct {
 	UploadsURL     string            // another origin that files are served from; empty: the site's own
 	Passwords      *member.Passwords // nil: at the default cost
 	Log            *slog.Logger      // nil: nothing is logged
+
+	// Alike finds threads that a new one may repeat; nil: none are suggested.
+	Alike func(duplicate.Query) []duplicate.Candidate
 }
 
 // MaxBody is the largest request body; a post of feedback.MaxBody characters fits well.
@@ -106,7 +110,7 @@ func New(o Options, parts ...fs.FS) (*Site, error) {
 func (s *Site) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'"+s.filesOrigin()+"; font-src 'self'; "+
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'"+s.filesOrigin()+"; font-src 'self'; connect-src 'self'; "+
 			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")

@@ -1,4 +1,5 @@
-// The countdown ticks. Everything else works without this file.
+// The countdown ticks, and what a report may repeat is shown while its title is
+// typed. Everything works without this file.
 "use strict";
 for (const el of document.querySelectorAll("[data-until]")) {
   const until = Date.parse(el.dataset.until);
@@ -12,4 +13,21 @@ for (const el of document.querySelectorAll("[data-until]")) {
   };
   tick();
   el.classList.add("ticking");
+}
+for (const el of document.querySelectorAll("[data-alike]")) {
+  const title = document.getElementById("title");
+  let timer = 0, asked = "";
+  title.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      const text = title.value.trim();
+      if (text === asked) return;
+      asked = text;
+      if ([...text].length < 2) { el.replaceChildren(); return; }
+      try {
+        const answer = await fetch(el.dataset.alike + "?title=" + encodeURIComponent(text));
+        if (answer.ok && !answer.redirected && text === asked) el.innerHTML = await answer.text();
+      } catch { } // suggestions are not worth a message
+    }, 250);
+  });
 }
