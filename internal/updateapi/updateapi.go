@@ -182,13 +182,23 @@ func New(o Options) (*Server, error) {
 	if s.metrics, err = newMetrics(o.Metrics, s); err != nil {
 		return nil, fmt.Errorf("cannot make update API: %w", err)
 	}
-	s.mux.HandleFunc("POST "+wire.PathCheckIn, s.checkIn)
-	s.mux.HandleFunc("POST "+wire.PathOutcome, s.outcome)
-	s.mux.HandleFunc("POST "+wire.PathClaim, s.claim)
-	s.mux.HandleFunc("GET "+wire.PathLineageV2, s.lineage)
-	s.mux.HandleFunc("GET "+wire.PathPackages+"{digest}/{file}", s.servePackage)
-	s.mux.HandleFunc("GET "+PathOpenAPI, serveOpenAPI)
+	for pattern, handle := range s.routes() {
+		s.mux.HandleFunc(pattern, handle)
+	}
 	return s, nil
+}
+
+// routes is all that is answered. None knows members or cookies: what a handset
+// may have stands in its signed ticket.
+func (s *Server) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"POST " + wire.PathCheckIn:                     s.checkIn,
+		"POST " + wire.PathOutcome:                     s.outcome,
+		"POST " + wire.PathClaim:                       s.claim,
+		"GET " + wire.PathLineageV2:                    s.lineage,
+		"GET " + wire.PathPackages + "{digest}/{file}": s.servePackage,
+		"GET " + PathOpenAPI:                           serveOpenAPI,
+	}
 }
 
 // Patterns are the addresses that the server answers, for the mux of a process
