@@ -10,7 +10,7 @@ import (
 )
 
 func newBench() *cobra.Command {
-	return group("bench", "Measure Friday", newBenchDuplicates(), newBenchImage())
+	return group("bench", "Measure Friday", newBenchDuplicates(), newBenchForum(), newBenchImage())
 }
 
 func newBenchDuplicates() *cobra.Command {

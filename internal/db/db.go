@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,11 @@ type DB struct {
 	path   string
 	writer *sql.DB
 	reader *sql.DB
+
+	watching  sync.Mutex // of what Revision uses
+	watchConn *sql.Conn
+	watcher   *sql.Stmt
+	watched   int64 // connections so far
 
 	pool *pgxpool.Pool // PostgreSQL
 }
@@ -95,6 +101,9 @@ func (d *DB) Close() error {
 		d.pool.Close()
 		return nil
 	}
+	d.watching.Lock()
+	d.unwatch()
+	d.watching.Unlock()
 	return errors.Join(d.reader.Close(), d.writer.Close())
 }
 

@@ -53,7 +53,7 @@ func (d *DB) openSQLite(ctx context.Context, path string) error {
 		return fmt.Errorf("cannot open database %s: %w", path, err)
 	}
 	readers := max(4, 2*runtime.NumCPU())
-	d.reader.SetMaxOpenConns(readers)
+	d.reader.SetMaxOpenConns(readers + 1) // Revision keeps one
 	d.reader.SetMaxIdleConns(readers)
 	return nil
 }

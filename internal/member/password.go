@@ -48,7 +48,19 @@ var base64Raw = base64.RawStdEncoding.Strict()
 func (c Cost) hash(password string) Hash {
 	salt := make([]byte, saltBytes)
 	rand.Read(salt) // never fails
-	key := argon2.IDKey(prepare(password), salt, c.Time, c.Memory, c.Threads, hashBytes)
+	return c.phc(salt, argon2.IDKey(prepare(password), salt, c.Time, c.Memory, c.Threads, hashBytes))
+}
+
+// decoy is no password's hash and takes as long to compare with as one. Nothing is
+// computed for it: a process would begin its life with Memory taken.
+func (c Cost) decoy() Hash {
+	salt, key := make([]byte, saltBytes), make([]byte, hashBytes)
+	rand.Read(salt)
+	rand.Read(key)
+	return c.phc(salt, key)
+}
+
+func (c Cost) phc(salt, key []byte) Hash {
 	return Hash{fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, c.Memory, c.Time, c.Threads,
 		base64Raw.EncodeToString(salt), base64Raw.EncodeToString(key))}
 }
@@ -90,7 +102,7 @@ func NewPasswords(c Cost) *Passwords {
 	if c == (Cost{}) {
 		c = DefaultCost()
 	}
-	return &Passwords{cost: c, slots: make(chan struct{}, max(2, runtime.NumCPU())), decoy: c.hash(rand.Text())}
+	return &Passwords{cost: c, slots: make(chan struct{}, max(2, runtime.NumCPU())), decoy: c.decoy()}
 }
 
 // Password lengths: NIST SP 800-63B asks for no rules but length and a list.

@@ -15,6 +15,7 @@ import (
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/stake"
+	"github.com/fridayos/friday/internal/train"
 )
 
 // firstPost is the first post of a thread.
@@ -36,20 +37,29 @@ var swelling = []string{
 	"```\n" + strings.Repeat("java.lang.IllegalStateException: \"x\" < y & z\n", 400) + "```", strings.Repeat("相机闪退。", 3999),
 }
 
-// longThread has posts of every size, more steps than anyone reads, and is had on
-// every one of very many phones, beside those that there are.
-func (w *world) longThread(posts, phoneCount int) (id int64) {
-	w.at(11, 28, 16)
-	phones := []string{"umi", "hlte"}
+// phones puts so many more into the catalogue.
+func (w *world) phones(n int) (all []string) {
 	w.write(func(tx *db.Tx) error {
-		for i := range phoneCount {
+		for i := range n {
 			codename := fmt.Sprintf("phone%03d", i)
-			phones = append(phones, codename)
+			all = append(all, codename)
 			if err := device.Put(tx, device.Device{Codename: codename, Vendor: "Maker", Name: fmt.Sprintf("Maker Phone %03d", i), Boot: bootprofile.Profile{Trust: bootprofile.None,
 				Slots: bootprofile.Single, Flash: bootprofile.Odin, UpdateCertificates: []string{"system:etc/security/otacerts.zip"}}}); err != nil {
 				return err
 			}
 		}
+		return nil
+	})
+	return all
+}
+
+// longThread has posts of every size, more steps than anyone reads, and is had on
+// every one of very many phones, beside those that there are.
+func (w *world) longThread(posts, phoneCount int) (id int64) {
+	w.at(11, 28, 16)
+	phones := []string{"umi", "hlte"}
+	phones = append(phones, w.phones(phoneCount)...)
+	w.write(func(tx *db.Tx) error {
 		t, err := feedback.New(tx, feedback.NewThread{Kind: feedback.Bug, Title: "The camera closes when the zoom is past five, on all of them", AuthorID: w.ids["ana"], Part: "Camera", Devices: phones[:min(20, len(phones))], Body: swelling[0]})
 		id = t.ID
 		return err
@@ -176,4 +186,57 @@ func (w *world) gzipped(path string) string {
 	r, _ := http.NewRequest(http.MethodGet, path, nil)
 	r.Header.Set("Accept-Encoding", "gzip")
 	return w.send("", r).Body.String()
+}
+
+// A catalogue of many devices, each on every release, makes more pages, not larger ones.
+func TestManyDevices(t *testing.T) {
+	w := newWorld(t, openSQLite(t))
+	w.at(11, 20, 9)
+	w.people()
+	w.devices()
+	w.phones(60)
+	builds, held, fixes := map[string]string{}, map[string]string{}, []int64{}
+	for i := range 60 {
+		codename := fmt.Sprintf("phone%03d", i)
+		if i%3 == 0 {
+			held[codename] = strings.Repeat("& why ", 80)
+		} else {
+			builds[codename] = w.built(codename, "26.11.27", "")
+		}
+		w.write(func(tx *db.Tx) error {
+			th, err := feedback.New(tx, feedback.NewThread{Kind: feedback.Bug, Title: strings.Repeat("<&>", 40), Body: "x", Part: "Camera", AuthorID: w.ids["ana"], Devices: []string{"umi", "hlte", codename}})
+			fixes = append(fixes, th.ID)
+			return err
+		})
+	}
+	w.board("26.11.27", fixes, builds, held)
+	w.at(11, 27, 17)
+	w.must(w.train.Ship(t.Context(), "26.11.27", train.ShipOptions{Actor: "ada"}))
+	css := len(w.gzipped("/static/site.css")) + len(w.gzipped("/static/icon.svg")) + len(w.gzipped("/static/site.js"))
+	seen := map[string]bool{}
+	for _, start := range []string{"/", "/t", "/d", "/d/phone001", "/r", "/r/26.11.27", "/train", "/m/ana"} {
+		for n := 1; n < 100; n++ {
+			path := start
+			if n > 1 {
+				path = fmt.Sprintf("%s?page=%d", start, n)
+			}
+			rec := w.get([]string{"", "ada"}[n%2], path)
+			if weight := rec.Body.Len() + css; rec.Code != 200 || weight > mostBytes-1500 {
+				t.Errorf("%s: %d, weighs %d bytes", path, rec.Code, weight)
+			}
+			for _, m := range regexp.MustCompile(`href="/d/(phone\d+)"`).FindAllStringSubmatch(rec.Body.String(), -1) {
+				seen[start+" "+m[1]] = true
+			}
+			if !strings.Contains(rec.Body.String(), fmt.Sprintf(`%s?page=%d"`, start, n+1)) {
+				break
+			}
+		}
+	}
+	for i := range 60 {
+		for _, start := range []string{"/d", "/r/26.11.27"} {
+			if key := fmt.Sprintf("%s phone%03d", start, i); !seen[key] {
+				t.Errorf("%s is on none of the pages", key)
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,7 +131,11 @@ type memberView struct {
 	Threads []page.ThreadRow
 	// For administrators: what the member may be given.
 	Grants, Maintains []page.Choice
+	Newer, Older      string // addresses of pages; empty: there is none
 }
+
+// threadsOfMember stand on one page.
+const threadsOfMember = 24
 
 // Member is a member as others see them.
 func Member(c *page.Call) error {
@@ -141,8 +146,17 @@ func Member(c *page.Call) error {
 			return err
 		}
 		v = memberView{Name: m.Name, Roles: c.RoleWords(m), Since: m.CreatedAt}
-		threads, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Author: m.ID, Limit: 50})
+		number, _ := strconv.Atoi(c.R.URL.Query().Get("page")) // anything else is the first
+		number = min(max(number, 1), 10_000)
+		threads, more, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Author: m.ID, Limit: threadsOfMember, Offset: (number - 1) * threadsOfMember})
 		v.Threads = c.Rows(threads)
+		path := "/m/" + url.PathEscape(m.Name) + "?page="
+		if number > 1 {
+			v.Newer = path + strconv.Itoa(number-1)
+		}
+		if more {
+			v.Older = path + strconv.Itoa(number+1)
+		}
 		if err == nil && c.Viewer.May(page.Admin) {
 			err = v.fillRoles(c, tx, m)
 		}
@@ -154,7 +168,7 @@ func Member(c *page.Call) error {
 	return c.Show("member", page.Page{Title: v.Name, Body: v})
 }
 
-// agentWords makes a browser's name of page.Itself readable.
+// agentWords makes a browser's name of itself readable.
 func agentWords(c *page.Call, agent string) string {
 	browser, system := c.Text.T("me.browser"), ""
 	for _, b := range []struct{ in, name string }{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {

@@ -3,6 +3,7 @@ package office
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/site/line"
@@ -23,6 +24,7 @@ type consoleRelease struct {
 	ID, Name, Reason string
 	State            page.State
 	Tracks           []trackView
+	More             int // tracks that are shown on the release's page
 	Mine, Verbs      []page.Choice
 	All              bool
 }
@@ -41,6 +43,13 @@ var verbs = []verb{
 	{"halt", true, false, []train.State{train.Shipping, train.Settled}},
 	{"pull", true, true, []train.State{train.Frozen, train.Testing, train.Shipping, train.Settled}},
 }
+
+// How much of each of the last releases the console shows: tracks, those in
+// trouble first, and the viewer's own devices to choose from.
+const (
+	tracksInConsole = 4
+	mineInConsole   = 24
+)
 
 // Console is the train: this week, its releases, and for those who may, what moves them.
 func Console(c *page.Call) error {
@@ -62,8 +71,10 @@ func Console(c *page.Call) error {
 			w := tell.Train(c.Text, r.State)
 			cr := consoleRelease{ID: strings.ReplaceAll(r.Name, ".", "-"), Name: r.Name, Reason: r.Reason,
 				State: page.State{Mark: w.Mark, Word: w.Text}, Tracks: tracks(c, &r, cat), All: c.Viewer.May(page.Admin)}
+			cr.More = max(0, len(cr.Tracks)-tracksInConsole)
+			cr.Tracks = cr.Tracks[:len(cr.Tracks)-cr.More]
 			for _, d := range r.Devices {
-				if c.Viewer.SpeaksFor(d.Device) {
+				if c.Viewer.SpeaksFor(d.Device) && len(cr.Mine) < mineInConsole {
 					cr.Mine = append(cr.Mine, page.Choice{Value: d.Device, Word: cat.Name(d.Device)})
 				}
 			}
@@ -85,13 +96,16 @@ func Console(c *page.Call) error {
 	return c.Show("train", page.Page{Title: c.Text.T("train.title"), Nav: "train", Script: false, Body: v})
 }
 
+// maxReason is in characters, as the forms have it.
+const maxReason = 500
+
 // reason reads why something is done; members read it.
 func reason(c *page.Call) (string, error) {
 	reason := strings.Join(strings.Fields(strings.ToValidUTF8(c.R.PostForm.Get("reason"), "")), " ")
 	switch {
 	case reason == "":
 		return "", page.Refuse("reason", c.Text.T("refuse.why"))
-	case len(reason) > 2000:
+	case utf8.RuneCountInString(reason) > maxReason:
 		return "", page.Refuse("reason", c.Text.T("refuse.long"))
 	}
 	return reason, nil

@@ -2,6 +2,7 @@ package office
 
 import (
 	"html/template"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -27,9 +28,25 @@ type deviceCard struct {
 	Line                 line.Map
 }
 
+// How much stands on one page; a page stays below 60 kB, whatever there is.
+const (
+	cardsOnPage    = 20 // devices
+	rowsOnPage     = 20 // releases
+	devicesInRow   = 8  // of a release
+	tracksOnPage   = 6
+	packagesOnPage = 24
+	fixesOnPage    = 12
+	notesBudget    = 10_000 // bytes of HTML
+)
+
+type devicesView struct {
+	page.Paging
+	Cards []deviceCard
+}
+
 // Devices is every device with its last stations.
 func Devices(c *page.Call) error {
-	var cards []deviceCard
+	var v devicesView
 	err := c.Read(func(tx *db.Tx) error {
 		cat, err := page.ReadCatalogue(tx)
 		if err != nil {
@@ -39,7 +56,8 @@ func Devices(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		for _, codename := range cat.Codenames {
+		v.Paging = c.Pages("/d", page.Needed(len(cat.Codenames), cardsOnPage))
+		for _, codename := range page.On(v.Paging, cat.Codenames, cardsOnPage) {
 			open, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Device: codename, Open: true, Limit: 200})
 			if err != nil {
 				return err
@@ -58,14 +76,14 @@ func Devices(c *page.Call) error {
 			if len(builds) > 0 {
 				card.Runs = builds[0].Version
 			}
-			cards = append(cards, card)
+			v.Cards = append(v.Cards, card)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return c.Show("devices", page.Page{Title: c.Text.T("devices.title"), Nav: "devices", Body: cards})
+	return c.Show("devices", page.Page{Title: c.Text.T("devices.title"), Nav: "devices", Body: v})
 }
 
 type fact struct {
@@ -173,6 +191,12 @@ type releaseRow struct {
 	Name, Reason, Fixes string
 	CutAt               time.Time
 	Devices             []releaseDevice
+	More                int // devices that are not named
+}
+
+type releasesView struct {
+	page.Paging
+	Releases []releaseRow
 }
 
 type releaseDevice struct {
@@ -182,32 +206,35 @@ type releaseDevice struct {
 
 // Releases is every release of a year.
 func Releases(c *page.Call) error {
-	var all []releaseRow
+	var v releasesView
 	err := c.Read(func(tx *db.Tx) error {
 		st, err := c.Site.Train.Status(tx, 52)
 		if err != nil {
 			return err
 		}
-		for _, r := range st.Releases {
+		v.Paging = c.Pages("/r", page.Needed(len(st.Releases), rowsOnPage))
+		for _, r := range page.On(v.Paging, st.Releases, rowsOnPage) {
 			row := releaseRow{Name: r.Name, Reason: r.Reason, CutAt: r.CutAt}
 			if len(r.Fixes) > 0 {
 				row.Fixes = c.Text.N("releases.fixes", len(r.Fixes))
 			}
-			for _, d := range r.Devices {
+			row.More = max(0, len(r.Devices)-devicesInRow)
+			for _, d := range r.Devices[:len(r.Devices)-row.More] {
 				mark, _ := tell.DeviceMark(c.Text, d)
 				row.Devices = append(row.Devices, releaseDevice{d.Device, page.State{Mark: mark, Word: tell.Device(c.Text, d)}})
 			}
-			all = append(all, row)
+			v.Releases = append(v.Releases, row)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return c.Show("releases", page.Page{Title: c.Text.T("releases.title"), Nav: "releases", Feed: "/api/forum/v1/releases.atom", Body: all})
+	return c.Show("releases", page.Page{Title: c.Text.T("releases.title"), Nav: "releases", Feed: "/api/forum/v1/releases.atom", Body: v})
 }
 
 type releaseView struct {
+	page.Paging
 	Name, Commit, Reason string
 	CutAt                time.Time
 	State                page.State
@@ -246,6 +273,10 @@ func tracks(c *page.Call, r *train.ReleaseStatus, cat page.Catalogue) []trackVie
 			all = append(all, v)
 		}
 	}
+	slices.SortStableFunc(all, func(a, b trackView) int { // those in trouble first
+		rank := map[string]int{string(line.Halted): 0, string(line.Held): 1, "": 2}
+		return rank[a.Trouble] - rank[b.Trouble]
+	})
 	return all
 }
 
@@ -266,11 +297,22 @@ func Release(c *page.Call) error {
 			return err
 		}
 		w := tell.Train(c.Text, r.State)
-		v = releaseView{Name: r.Name, Commit: r.Commit[:min(12, len(r.Commit))], Reason: r.Reason, CutAt: r.CutAt, State: page.State{Mark: w.Mark, Word: w.Text}, Tracks: tracks(c, &r, cat)}
+		v = releaseView{Name: r.Name, Commit: r.Commit[:min(12, len(r.Commit))], Reason: r.Reason, CutAt: r.CutAt, State: page.State{Mark: w.Mark, Word: w.Text}}
+		var notes []template.HTML
 		if strings.TrimSpace(r.Notes) != "" {
-			v.Notes = c.Site.Markdown.HTML(r.Notes)
+			notes = c.Site.Markdown.Parts(r.Notes, notesBudget)
 		}
-		for _, id := range r.Fixes {
+		var packages []catalog.Package
+		for _, d := range r.Devices {
+			packages = append(packages, d.Packages...)
+		}
+		all := tracks(c, &r, cat)
+		v.Paging = c.Pages("/r/"+url.PathEscape(r.Name), max(len(notes), page.Needed(len(all), tracksOnPage), page.Needed(len(packages), packagesOnPage), page.Needed(len(r.Fixes), fixesOnPage)))
+		v.Tracks = page.On(v.Paging, all, tracksOnPage)
+		for _, part := range page.On(v.Paging, notes, 1) {
+			v.Notes = part
+		}
+		for _, id := range page.On(v.Paging, r.Fixes, fixesOnPage) {
 			t, err := feedback.ByID(tx, c.Viewer.InForum(), id)
 			if page.IsMissing(err) || err == nil && t.Hidden {
 				continue
@@ -280,12 +322,9 @@ func Release(c *page.Call) error {
 			}
 			v.Fixes = append(v.Fixes, c.Rows([]feedback.Thread{t})...)
 		}
-		for _, d := range r.Devices {
-			views, err := packageViews(c, tx, d.Packages)
-			if err != nil {
-				return err
-			}
-			v.Packages = append(v.Packages, views...)
+		v.Packages, err = packageViews(c, tx, page.On(v.Paging, packages, packagesOnPage))
+		if err != nil {
+			return err
 		}
 		return nil
 	})

@@ -27,8 +27,9 @@ type Call struct {
 	Asks   []Ask
 	Text   *text.Text // in the reader's language
 
-	drafts  []upload.Draft  // files of the form
-	fileErr *upload.Refused // the first of them that cannot be taken
+	drafts  []upload.Draft    // files of the form
+	fileErr *upload.Refused   // the first of them that cannot be taken
+	keep    func(body []byte) // takes a page that is the same for all; nil: it is not
 }
 
 // Page is what a template gets. Whoever shows one gives Title, Nav, Script and Body.
@@ -68,8 +69,10 @@ func (c *Call) begin(r Route) error {
 	if err := c.checkText(); err != nil {
 		return err
 	}
-	if err := c.Read(c.identify); err != nil {
-		return err
+	if k, err := c.R.Cookie(c.Site.cookieName()); err == nil && k.Value != "" {
+		if err := c.Read(c.identify); err != nil {
+			return err
+		}
 	}
 	if c.Viewer.Session.Stale {
 		if err := c.Write(func(tx *db.Tx) error { return member.Touch(tx, c.Viewer.Session) }); err != nil {
@@ -190,6 +193,15 @@ func (c *Call) Render(status int, name string, p Page) error {
 	if err := c.Site.pages[c.Text.Lang][name].ExecuteTemplate(&out, "layout.html", p); err != nil {
 		return fmt.Errorf("cannot show page %s: %w", name, err)
 	}
+	if c.keep != nil && status == http.StatusOK {
+		c.keep(out.Bytes())
+	}
+	c.answer(status, out.Bytes())
+	return nil
+}
+
+// answer writes a page.
+func (c *Call) answer(status int, body []byte) {
 	h := c.W.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "private, no-cache")
@@ -198,12 +210,11 @@ func (c *Call) Render(status int, name string, p Page) error {
 	if c.Viewer.ID != 0 {
 		h.Set("Cache-Control", "private, no-store")
 	}
-	h.Set("Content-Length", strconv.Itoa(out.Len()))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.W.WriteHeader(status)
 	if c.R.Method != http.MethodHead {
-		_, _ = c.W.Write(out.Bytes()) // the reader may have left
+		_, _ = c.W.Write(body) // the reader may have left
 	}
-	return nil
 }
 
 // SafeNext is where to go after signing in: a path on this site, or home.

@@ -63,8 +63,9 @@ type Site struct {
 	Figures  Figures
 
 	secure bool
-	host   string           // the site's own
-	files  string           // the host that files are served from; empty: the site's own
+	host   string // the site's own
+	files  string // the host that files are served from; empty: the site's own
+	kept   kept
 	pages  map[string]pages // by language
 	assets map[string]asset
 }
