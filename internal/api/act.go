@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/stake"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/moderation"
 )
 
 func (c *call) fileThread() error {
@@ -32,10 +33,14 @@ func (c *call) fileThread() error {
 		if err := catalogued(tx, in.Devices...); err != nil {
 			return err
 		}
-		t, err := feedback.New(tx, feedback.NewThread{Kind: in.Kind, Title: in.Title, Body: in.Body, AuthorID: c.viewer.ID, Part: in.Part, Build: in.Build, Lang: in.Lang, Devices: in.Devices})
-		if err == nil {
-			out, err = c.toThread(tx, t)
-		}
+		held, err := c.writing(tx, in.Title, in.Body, func() (moderation.Subject, bool, error) {
+			t, err := feedback.New(tx, feedback.NewThread{Kind: in.Kind, Title: in.Title, Body: in.Body, AuthorID: c.viewer.ID, Part: in.Part, Build: in.Build, Lang: in.Lang, Devices: in.Devices})
+			if err == nil {
+				out, err = c.toThread(tx, t)
+			}
+			return moderation.Subject{Kind: moderation.Thread, ID: t.ID}, false, err
+		})
+		out.Hidden = held
 		return err
 	})
 	if err != nil {
@@ -75,10 +80,14 @@ func (c *call) reply() error {
 		if err != nil {
 			return err
 		}
-		p, err := feedback.Reply(tx, c.inForum(), t.ID, in.Body)
-		if err == nil {
-			out, err = c.toPost(tx, p)
-		}
+		held, err := c.writing(tx, "", in.Body, func() (moderation.Subject, bool, error) {
+			p, err := feedback.Reply(tx, c.inForum(), t.ID, in.Body)
+			if err == nil {
+				out, err = c.toPost(tx, p)
+			}
+			return moderation.Subject{Kind: moderation.Post, ID: p.ID}, t.Private, err
+		})
+		out.Hidden = held
 		return err
 	})
 	if err != nil {
