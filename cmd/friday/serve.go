@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	forumapi "github.com/fridayos/friday/internal/api"
+	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback/alike"
 	"github.com/fridayos/friday/internal/keys"
@@ -110,6 +111,7 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	group.Go(func() error {
 		return threads.Run(ctx, func(err error) { log.Warn("suggestions of duplicates may be old", "error", err) })
 	})
+	group.Go(func() error { s.sweepReports(ctx, log); return nil })
 	if metrics != nil {
 		group.Go(func() error { return serveUntil(asked, metrics, s.metrics(ctx, api, registry), log) })
 	}
@@ -158,7 +160,7 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 	if s.files, err = s.uploads(); err != nil {
 		return nil, nil, err
 	}
-	pages, err := site.New(site.Options{DB: s.db, Train: tr, Name: name, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log, Alike: threads.Like, Uploads: s.files, UploadsURL: s.UploadsURL})
+	pages, err := site.New(site.Options{DB: s.db, Train: tr, Reports: s.reports, Name: name, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log, Alike: threads.Like, Uploads: s.files, UploadsURL: s.UploadsURL})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -179,6 +181,25 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 		}
 		pages.ServeHTTP(w, r)
 	}), nil
+}
+
+// sweepReports removes members' logs when their time is over: now, and then
+// every hour. Several processes may do it.
+func (s *installation) sweepReports(ctx context.Context, log *slog.Logger) {
+	every := time.NewTicker(time.Hour)
+	defer every.Stop()
+	for {
+		if n, err := crash.Sweep(ctx, s.db, s.reports); err != nil && ctx.Err() == nil {
+			log.Error("old logs were not removed; they will be in an hour", "error", err)
+		} else if n > 0 {
+			log.Info("old logs were removed", "logs", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+	}
 }
 
 // firstRun prints the one-time code that makes the first administrator.

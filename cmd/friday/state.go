@@ -37,10 +37,11 @@ func (f *stateFlags) register(c *cobra.Command) {
 // installation is an opened state folder.
 type installation struct {
 	config
-	dir   string
-	db    *db.DB
-	blobs *blob.Store
-	files *upload.Store // of posts; nil but where they are served
+	dir     string
+	db      *db.DB
+	blobs   *blob.Store
+	reports *blob.Store   // members' scrubbed logs, which are kept for a time
+	files   *upload.Store // of posts; nil but where they are served
 }
 
 // open opens the state, which friday init has made.
@@ -60,6 +61,10 @@ func (f *stateFlags) open(ctx context.Context) (_ *installation, err error) {
 		blobs = filepath.Join(f.dir, "blobs")
 	}
 	if s.blobs, err = blob.Open(blobs); err != nil {
+		return nil, err
+	}
+	// A store of its own: what is no longer wanted there is swept away.
+	if s.reports, err = blob.Open(filepath.Join(blobs, "reports")); err != nil {
 		return nil, err
 	}
 	address := f.db

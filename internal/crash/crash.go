@@ -35,6 +35,7 @@ const (
 var (
 	ErrNotFound = errors.New("there is no such report")
 	ErrTooMany  = errors.New("too many reports in a day")
+	ErrUnread   = errors.New("the file is no report that can be read")
 	ErrTaken    = errors.New("the report belongs to a thread already")
 )
 

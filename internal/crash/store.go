@@ -81,9 +81,21 @@ func ByID(tx *db.Tx, id int64) (Report, error) {
 	return r, err
 }
 
-// Of returns the reports of a thread, the oldest first, 100 at most.
-func Of(tx *db.Tx, threadID int64) ([]Report, error) {
-	return db.All(tx, scan, "SELECT "+columns+" FROM crash_reports WHERE thread_id = $1 ORDER BY id LIMIT 100", threadID)
+// Of returns the reports of a thread, and of those merged into it, the oldest
+// first, 100 at most.
+func Of(tx *db.Tx, threads ...int64) ([]Report, error) {
+	in, args := oneOf(threads)
+	return db.All(tx, scan, "SELECT "+columns+" FROM crash_reports WHERE thread_id "+in+" ORDER BY id LIMIT 100", args...)
+}
+
+// oneOf is a condition that a column is one of some numbers, a hundred at most.
+func oneOf(ids []int64) (in string, args []any) {
+	in = "IN (0"
+	for i, id := range ids[:min(len(ids), 100)] {
+		in += fmt.Sprintf(", $%d", i+1)
+		args = append(args, max(id, -1))
+	}
+	return in + ") AND thread_id <> 0", args
 }
 
 const clusterColumns = "c.fingerprint, c.kind, c.process, c.cause, c.top, c.first_at, c.last_at"
@@ -98,10 +110,12 @@ func In(tx *db.Tx, report int64) ([]Cluster, error) {
 	return db.All(tx, scanCluster, "SELECT "+clusterColumns+" FROM crash_clusters c JOIN crash_seen s ON s.fingerprint = c.fingerprint WHERE s.report_id = $1 ORDER BY s.place", report)
 }
 
-// ClustersOf returns the crashes of a thread's reports, the most reported first.
-func ClustersOf(tx *db.Tx, threadID int64) ([]Cluster, error) {
+// ClustersOf returns the crashes of the reports of a thread, and of those merged
+// into it, the most reported first.
+func ClustersOf(tx *db.Tx, threads ...int64) ([]Cluster, error) {
+	in, args := oneOf(threads)
 	return db.All(tx, scanCluster, "SELECT "+clusterColumns+" FROM crash_clusters c JOIN crash_seen s ON s.fingerprint = c.fingerprint JOIN crash_reports r ON r.id = s.report_id "+
-		"WHERE r.thread_id = $1 GROUP BY "+clusterColumns+" ORDER BY COUNT(*) DESC, MIN(s.place), c.fingerprint LIMIT 20", threadID)
+		"WHERE r.thread_id "+in+" GROUP BY "+clusterColumns+" ORDER BY COUNT(*) DESC, MIN(s.place), c.fingerprint LIMIT 20", args...)
 }
 
 // ByFingerprint returns one cluster; ErrNotFound, wrapped, if there is none.
@@ -175,12 +189,6 @@ func Numbers(counts []Count, build string, earlier []string) []Number {
 		list = append(list, *by[f])
 	}
 	return list
-}
-
-// Move gives the reports of a thread to the one that it was merged into.
-func Move(tx *db.Tx, from, to int64) error {
-	_, err := tx.Exec("UPDATE crash_reports SET thread_id = $2 WHERE thread_id = $1", from, to)
-	return err
 }
 
 // Withdraw ends the keeping of a report's text now, for its member or for a

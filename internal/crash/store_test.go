@@ -115,19 +115,9 @@ func TestCounts(t *testing.T) {
 		if len(n) != 2 || n[0].Here != 2 || n[0].Before != 1 || n[0].Enrolled != 1 || n[1].Here+n[1].Before != 1 {
 			r.Errorf("numbers %+v", n)
 		}
-		r.must(func(tx *db.Tx) (err error) {
-			if err := crash.Move(tx, 42, 41); err != nil {
-				return err
-			}
-			threads, err = crash.Threads(tx, clusters[0].Fingerprint, 10)
-			return err
-		})
-		if !slices.Equal(threads, []int64{41}) {
-			r.Errorf("after merging: threads %v", threads)
-		}
-		r.must(func(tx *db.Tx) (err error) { clusters, err = crash.ClustersOf(tx, 41); return err })
-		if len(clusters) != 1 {
-			r.Errorf("clusters of the thread: %+v", clusters)
+		r.must(func(tx *db.Tx) (err error) { clusters, err = crash.ClustersOf(tx, 41, 43); return err })
+		if len(clusters) != 2 || clusters[0].Top != "com.example.camera.A.run" {
+			r.Errorf("clusters of the thread and one merged into it: %+v", clusters)
 		}
 		r.must(func(tx *db.Tx) error {
 			if devices, err := crash.Devices(tx, r.now.Add(-time.Hour)); err != nil || !slices.Equal(devices, []string{"umi"}) {

@@ -19,8 +19,9 @@ type Taken struct {
 }
 
 // Take reads a bugreport of size bytes, scrubs it and stores the scrubbed text,
-// the only thing that is stored. Text beyond MaxText is refused. Put keeps it;
-// if that fails, Drop removes the text.
+// the only thing that is stored. What cannot be read is ErrUnread, wrapped, and
+// bugreport.ErrTooLarge too when the text is longer than MaxText. Put keeps what
+// was taken; if that fails, Drop removes the text.
 func Take(ctx context.Context, blobs *blob.Store, r io.ReaderAt, size int64) (Taken, error) {
 	w, err := blobs.Create(ctx)
 	if err != nil {
@@ -30,9 +31,16 @@ func Take(ctx context.Context, blobs *blob.Store, r io.ReaderAt, size int64) (Ta
 	if _, err := io.WriteString(w, Heading()); err != nil {
 		return Taken{}, err
 	}
-	read, err := bugreport.Read(contextReaderAt{ctx, r}, size, bugreport.Options{Scrubbed: w, MaxText: MaxText})
-	if err != nil {
-		return Taken{}, err
+	out := &noting{w: w}
+	read, err := bugreport.Read(contextReaderAt{ctx, r}, size, bugreport.Options{Scrubbed: out, MaxText: MaxText})
+	switch {
+	case err == nil:
+	case out.err != nil:
+		return Taken{}, out.err
+	case ctx.Err() != nil:
+		return Taken{}, ctx.Err()
+	default:
+		return Taken{}, fmt.Errorf("%w: %w", ErrUnread, err)
 	}
 	ref, err := w.Commit()
 	if err != nil {
@@ -70,6 +78,21 @@ func bound(s string) string {
 		return s[:longest]
 	}
 	return s
+}
+
+// noting notes what went wrong with writing, so that it is not taken for a
+// mistake in what was read.
+type noting struct {
+	w   io.Writer
+	err error
+}
+
+func (n *noting) Write(p []byte) (int, error) {
+	k, err := n.w.Write(p)
+	if err != nil {
+		n.err = err
+	}
+	return k, err
 }
 
 // contextReaderAt stops reading when its context has ended.

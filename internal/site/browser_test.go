@@ -52,6 +52,9 @@ var browserPages = []struct{ name, as, path string }{
 	{"objections", "mo", "/objections"},
 	{"duplicates", "kim", "/duplicates"},
 	{"new", "ana", "/t/new"},
+	{"send", "ana", "/report"},
+	{"report", "ana", "{report}"},
+	{"crash", "", "{crash}"},
 	{"devices", "", "/d"},
 	{"device", "", "/d/umi"},
 	{"releases", "", "/r"},
@@ -157,7 +160,9 @@ func TestBrowserPages(t *testing.T) {
 	w := whole(t, openSQLite(t))
 	first := w.firstPost(w.longThread(60, 0))
 	w.moderated()
-	names := strings.NewReplacer("{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
+	report := w.log("ana", sampleLog("com.android.camera2", "Open.run"), "1")
+	w.log("ben", sampleLog("com.android.camera2", "Open.run"), "")
+	names := strings.NewReplacer("{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
 	srv := httptest.NewServer(w.handler)
 	defer srv.Close()
 	axe := ""

@@ -7,6 +7,7 @@ import (
 	"github.com/fridayos/friday/internal/site/office"
 	"github.com/fridayos/friday/internal/site/order"
 	"github.com/fridayos/friday/internal/site/page"
+	"github.com/fridayos/friday/internal/site/report"
 )
 
 type route struct {
@@ -14,6 +15,9 @@ type route struct {
 	Need    page.Need
 	Handle  func(c *page.Call) error
 }
+
+// bodies are the requests that may be larger than page.MaxBody, in bytes.
+var bodies = map[string]int64{"POST /report": report.MaxUpload + 1<<20}
 
 // routes is every page and form. The test of the permission matrix walks it.
 var routes = []route{
@@ -56,6 +60,13 @@ var routes = []route{
 	{"POST /t/{thread}/object", page.SignedIn, forum.Object},
 	{"POST /t/{thread}/mark", page.Maintainer, forum.Mark},
 	{"POST /t/{thread}/hide", page.Moderator, forum.Hide},
+	{"GET /report", page.SignedIn, report.Send},
+	{"POST /report", page.SignedIn, report.Take},
+	{"GET /report/{report}", page.Anyone, report.Show},
+	{"GET /report/{report}/text", page.Anyone, report.Text},
+	{"POST /report/{report}/publish", page.SignedIn, report.Publish},
+	{"POST /report/{report}/withdraw", page.SignedIn, report.Withdraw},
+	{"GET /crash/{fingerprint}", page.Anyone, report.Cluster},
 	{"GET /d", page.Anyone, page.Kept(office.Devices)},
 	{"GET /d/{codename}", page.Anyone, page.Kept(office.Device)},
 	{"GET /r", page.Anyone, page.Kept(office.Releases)},

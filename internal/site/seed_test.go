@@ -37,6 +37,7 @@ type world struct {
 	now     time.Time
 	handler http.Handler
 	files   *upload.Store
+	reports *blob.Store
 	places  *strings.Replacer
 	tokens  map[string]string // by member's name
 	ids     map[string]int64
@@ -55,7 +56,10 @@ func newWorld(t testing.TB, d *db.DB) *world {
 		t.Fatal(err)
 	}
 	w.files = upload.NewStore(files)
-	w.handler, err = New(Options{DB: d, Train: w.train, BaseURL: "http://127.0.0.1", Passwords: cheap, Uploads: w.files})
+	if w.reports, err = blob.Open(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	w.handler, err = New(Options{DB: d, Train: w.train, Reports: w.reports, BaseURL: "http://127.0.0.1", Passwords: cheap, Uploads: w.files})
 	if err != nil {
 		t.Fatal(err)
 	}

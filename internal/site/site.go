@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/site/office"
 	"github.com/fridayos/friday/internal/site/order"
 	"github.com/fridayos/friday/internal/site/page"
+	"github.com/fridayos/friday/internal/site/report"
 )
 
 // Options are what the pages need.
@@ -24,14 +25,14 @@ type server struct {
 
 // New makes the pages' handler.
 func New(o Options) (http.Handler, error) {
-	core, err := page.New(o, forum.Files, account.Files, office.Files, order.Files, desk.Files)
+	core, err := page.New(o, forum.Files, account.Files, office.Files, order.Files, desk.Files, report.Files)
 	if err != nil {
 		return nil, err
 	}
 	s := &server{core: core}
 	mux := http.NewServeMux()
 	for _, r := range routes {
-		mux.Handle(r.Pattern, core.Serve(page.Route{Pattern: r.Pattern, Need: r.Need, Handle: r.Handle, Files: takesFiles[r.Pattern]}))
+		mux.Handle(r.Pattern, core.Serve(page.Route{Pattern: r.Pattern, Need: r.Need, Handle: r.Handle, Files: takesFiles[r.Pattern], MaxBody: bodies[r.Pattern]}))
 	}
 	mux.HandleFunc("GET /static/{file}", core.ServeAsset)
 	mux.Handle("/", core.Serve(page.Route{Handle: func(*page.Call) error { return page.ErrNotFound }}))

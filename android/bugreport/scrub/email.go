@@ -51,8 +51,19 @@ func (s *Scrubber) addressee(i int) {
 		}
 		from += max(s.from, to-64) + 1
 	} else {
-		for from > s.from && to-from < 64 && (letter(b[from-1]) || b[from-1] >= 0x80 || b[from-1] == ' ' || b[from-1] == '.' || b[from-1] == '-') {
-			from--
+		// Words that begin as names do, and no others.
+		for k := to; k > s.from && to-k < 64; {
+			start := k
+			for start > s.from && (letter(b[start-1]) || b[start-1] >= 0x80 || b[start-1] == '.' || b[start-1] == '-') {
+				start--
+			}
+			if start == k || b[start] >= 'a' && b[start] <= 'z' {
+				break
+			}
+			if from = start; start == s.from || b[start-1] != ' ' {
+				break
+			}
+			k = start - 1
 		}
 	}
 	s.add(Contact, from, to)

@@ -51,7 +51,7 @@ var table = func() map[string]label {
 		"recipientaddress", "voicemailnumber", "vmnumber", "voicenumber", "normalizednumber", "formattednumber", "contactnumber", "forwardingnumber", "redirectingnumber", "postdialstring",
 		"recipientnumber", "sendernumber", "subscribernumber", "mdn", "simnumber", "callbacknumber", "faxnumber", "mobileno", "phoneno", "mobilephone", "homephone", "workphone",
 		"cellphone", "cellnumber", "conferenceuri", "remoteaddressnumber", "emergencycontact", "canonicaladdress", "callid number", "e164", "msisdn1", "numbertext", "participantaddress", "whatsappnumber", "ownnumber", "mynumber")
-	put(aPhone, true, "number", "phone", "mobile", "tel", "telprompt", "sms", "smsto", "mms", "mmsto", "callto", "sip", "sips", "handle", "dial", "dialing", "caller", "callerid", "recipient", "recipients",
+	put(aPhone, true, "number", "phone", "mobile", "tel", "telprompt", "sms", "smsto", "mms", "mmsto", "callto", "sip", "sips", "handle", "dial", "dialing", "caller", "callee", "callerid", "recipient", "recipients",
 		"sender", "from", "to", "voicemail", "fax", "cell", "clip", "cnum", "atd", "matchednumber", "num")
 	put(anIMEI, false, "imei", "imeisv", "meid", "esn", "deviceimei", "imeinumber", "pseudoesn")
 	put(anIMSI, false, "imsi", "subscriberid", "simimsi")
@@ -78,7 +78,7 @@ var table = func() map[string]label {
 	put(aPair, true, "ll", "q", "daddr", "saddr", "center", "geo", "position", "location", "point", "loc", "sll", "cbll")
 	put(aCell, false, "ci", "cid", "lac", "tac", "nci", "eci", "cellid", "basestationid", "networkid", "systemid", "cellidentity", "longcid", "ecgi")
 	put(aContact, false, "displayname", "contactname", "callername", "cnapname", "cnap", "givenname", "familyname", "firstname", "lastname", "middlename", "fullname", "realname", "nickname", "sendername", "fromname",
-		"recipientname", "persondisplayname", "conversationtitle", "selfdisplayname", "cachedname", "participantname", "attendeename", "organizer", "profilename", "ownername", "peername", "phoneticname", "displaynamealt", "callerdisplayname", "contactdisplayname", "lookupname", "displaynameprimary", "displaynamealternative", "sortkey", "usernameforcontact", "personname", "customername", "cardholder", "buddyname", "friendname", "eventtitle", "eventlocation", "chatname", "groupsubject", "pushname")
+		"recipientname", "persondisplayname", "conversationtitle", "selfdisplayname", "cachedname", "participantname", "attendeename", "organizer", "profilename", "ownername", "peername", "phoneticname", "displaynamealt", "callerdisplayname", "contactdisplayname", "lookupname", "displaynameprimary", "lookupkey", "displaynamealternative", "sortkey", "usernameforcontact", "personname", "customername", "cardholder", "buddyname", "friendname", "eventtitle", "eventlocation", "chatname", "groupsubject", "pushname")
 	put(aName, true, "name", "n", "fn", "contact", "caller name", "from", "sender", "recipient", "participant", "person", "remotename")
 	put(aText, false, "messagebody", "smsbody", "msgbody", "tickertext", "androidtext", "androidtitle", "androidbigtext", "androidsubtext", "androidsummarytext", "androidinfotext", "androidtitlebig", "androidmessages", "androidtextlines", "contenttitle", "contenttext", "messagetext", "clipboardtext", "cliptext", "searchquery", "smstext", "notificationtitle", "notificationtext", "androidconversationtitle", "androidhiddenconversationtitle", "composingtext", "plaintext", "mailsubject")
 	put(aText, true, "text", "body", "ticker", "subject", "snippet")
@@ -88,7 +88,7 @@ var table = func() map[string]label {
 	put(aHost, true, "domains", "domain")
 	put(aSerial, false, "serialno", "serialnumber", "serialnum", "deviceserial", "hardwareserial", "hwserial", "boardserial")
 	put(aSerial, true, "serial")
-	put(aDeviceID, false, "androidid", "ssaid", "advertisingid", "adid", "gaid", "idfa", "oaid", "vaid", "aaid", "gsfid", "deviceuniqueid", "uniquedeviceid", "udid", "installationid", "instanceid", "firebaseinstanceid", "deviceid", "clientid", "googleadid", "advertid", "openudid", "imid", "uniquepsuedoid", "gsfandroidid", "drmdeviceid", "widevineid")
+	put(aDeviceID, false, "androidid", "ssaid", "gaiaid", "advertisingid", "adid", "gaid", "idfa", "oaid", "vaid", "aaid", "gsfid", "deviceuniqueid", "uniquedeviceid", "udid", "installationid", "instanceid", "firebaseinstanceid", "deviceid", "clientid", "googleadid", "advertid", "openudid", "imid", "uniquepsuedoid", "gsfandroidid", "drmdeviceid", "widevineid")
 	return t
 }()
 
@@ -198,6 +198,12 @@ func (s *Scrubber) labels() {
 		}
 		value, _ := s.separator(w.to)
 		if value < 0 {
+			if q := at(b, w.to+1); at(b, w.to) == ' ' && (q == '"' || q == '\'') { // host-name "x"
+				switch c := w.find(); c {
+				case anAccount, aSecret, aContact, aHost, aSerial, aDeviceID:
+					i = max(i, s.labelled(c, &w, w.to+1))
+				}
+			}
 			continue
 		}
 		c := none
@@ -337,13 +343,14 @@ func (s *Scrubber) named(value int) int {
 }
 
 // value measures the value at i: within its quotes or brackets, or up to what
-// ends a field. For free text, blanks are part of it.
-func (s *Scrubber) value(i int, free bool) (from, to, end int) {
+// ends a field. A free value may hold blanks, a text colons too.
+func (s *Scrubber) value(i int, free, text bool) (from, to, end int) {
 	b := s.b
 	const longest = 1024
 	limit := min(len(b), i+longest)
+	equals := text && at(b, i-1) == '=' // then a colon behind a word is the text's own
 	// Bundles print the class of a value: key=String (value)
-	if k := bytes.IndexByte(b[i:min(limit, i+32)], '('); k > 0 && b[i+k-1] == ' ' && onlyLetters(b[i:i+k-1]) && bytes.HasSuffix(b[i:i+k-1], []byte("String")) {
+	if k := bytes.IndexByte(b[i:min(limit, i+32)], '('); k > 0 && b[i+k-1] == ' ' && onlyLetters(b[i:i+k-1]) && (bytes.HasSuffix(b[i:i+k-1], []byte("String")) || bytes.HasSuffix(b[i:i+k-1], []byte("CharSequence"))) {
 		i += k + 1
 		if n := closing(b[i:limit], '(', ')'); n >= 0 {
 			return i, i + n, i + n
@@ -380,7 +387,7 @@ func (s *Scrubber) value(i int, free bool) (from, to, end int) {
 		if c != ' ' {
 			continue
 		}
-		if !free || at(b, to+1) == ' ' || nextLabel(b[to+1:min(len(b), to+40)]) {
+		if !free || at(b, to+1) == ' ' || nextLabel(b[to+1:min(len(b), to+40)], equals) {
 			break
 		}
 	}
@@ -414,10 +421,10 @@ func closing(b []byte, open, shut byte) int {
 }
 
 // nextLabel tells whether b begins with a label and its sign: "type=", "mac:".
-func nextLabel(b []byte) bool {
+func nextLabel(b []byte, equals bool) bool {
 	n := 0
 	for n < len(b) && (alnum(b[n]) || b[n] == '_' || b[n] == '.') {
 		n++
 	}
-	return n > 0 && n < len(b) && (b[n] == '=' || b[n] == ':' && !digit(b[0]))
+	return n > 0 && n < len(b) && (b[n] == '=' || b[n] == ':' && !digit(b[0]) && !equals)
 }

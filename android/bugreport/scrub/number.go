@@ -12,6 +12,13 @@ func (s *Scrubber) numbers() {
 		}
 		return i
 	})
+	s.after("wa.me/", func(i int) int {
+		if n := countDigits(b[i:]); n >= 7 && n <= 15 {
+			s.add(Phone, i, i+n)
+			return i + n
+		}
+		return i
+	})
 	for i := s.from; i < len(b); {
 		switch c := b[i]; {
 		case c == '+' || c == '%' && i+2 < len(b) && b[i+1] == '2' && b[i+2]|0x20 == 'b':

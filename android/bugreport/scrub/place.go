@@ -15,7 +15,8 @@ func (s *Scrubber) labelledPlace(c class, i int) int {
 	if end == 0 || letter(at(b, end)) && at(b, end) != 'N' && at(b, end) != 'S' && at(b, end) != 'E' && at(b, end) != 'W' && at(b, end) != 'L' {
 		return 0
 	}
-	if decimals < 2 && whole < 6 && !bytes.HasPrefix(b[end:], []byte("°")) {
+	both := bytes.Contains(s.low, []byte("lng")) || bytes.Contains(s.low, []byte("lon"))
+	if decimals < 2 && whole < 6 && !(decimals == 1 && both && bytes.Contains(s.low, []byte("lat"))) && !bytes.HasPrefix(b[end:], []byte("°")) {
 		return 0
 	}
 	if c == aPair {
@@ -190,6 +191,9 @@ func (s *Scrubber) pairs() {
 			for k < len(b) && k-end < 3 && (b[k] == ',' || b[k] == ' ' && (at(b, end) == ',' || k > end) || b[k] == ';' || b[k] == '/') {
 				k++
 			}
+		}
+		if k == end && at(b, k) == ' ' && decimals > 4 && (bytes.Contains(s.low, []byte("geo ")) || bytes.Contains(s.low, []byte("gps")) || bytes.Contains(s.low, []byte("coord"))) {
+			k++
 		}
 		third := from-lastEnd <= 3
 		lastEnd = end

@@ -30,9 +30,9 @@ func (s *Scrubber) labelled(c class, w *word, i int) int {
 		return s.header(i)
 	}
 	free := c == aContact || c == aName || c == aText || c == aHost || c == aFile || c == anAccount
-	from, to, end := s.value(i, free)
+	from, to, end := s.value(i, free, c == aText || c == aContact)
 	v := s.b[from:to]
-	if harmless(v) || s.pseudonym(from, to) || table[string(w.norm[:w.n])].whole && from == i && nextLabel(s.b[i:min(len(s.b), i+40)]) {
+	if harmless(v) || s.pseudonym(from, to) || table[string(w.norm[:w.n])].whole && from == i && nextLabel(s.b[i:min(len(s.b), i+40)], false) {
 		return 0
 	}
 	if free && bytes.IndexByte(v, '{') >= 0 {
@@ -57,7 +57,12 @@ func (s *Scrubber) labelled(c class, w *word, i int) int {
 			kind = Contact
 		}
 	case aName:
-		if s.about().person && !packageName(v) && !number(v) && named(v) && v[0] != '/' {
+		if bytes.Contains(s.low, []byte("account")) && bytes.Contains(s.low, []byte("type")) && !packageName(v) && !number(v) && named(v) {
+			if bytes.IndexByte(v, '@') >= 0 {
+				return 0 // an address, by its shape
+			}
+			kind = Account
+		} else if s.about().person && !packageName(v) && !number(v) && named(v) && v[0] != '/' {
 			kind = Contact
 		}
 	case aText:
@@ -255,7 +260,7 @@ func (s *Scrubber) header(i int) int {
 // labelledPhone takes the number behind a label; of labels that say much else,
 // only what can be dialled.
 func (s *Scrubber) labelledPhone(w *word, i int) int {
-	from, to, _ := s.value(i, true)
+	from, to, _ := s.value(i, true, false)
 	for from < to && bytes.IndexByte([]byte("/ <{"), s.b[from]) >= 0 {
 		from++
 	}
@@ -265,7 +270,7 @@ func (s *Scrubber) labelledPhone(w *word, i int) int {
 	}
 	least := 5
 	whole := table[string(w.norm[:w.n])].whole
-	if whole && w.n < 8 && letter(at(s.b, w.from-2)) && s.b[w.from-1] == ' ' && !s.about().phone && !containsWhole(s.wordBefore(w.from), spokenWords) {
+	if lead := at(s.b, from); whole && w.n < 8 && lead != '0' && lead != '+' && letter(at(s.b, w.from-2)) && s.b[w.from-1] == ' ' && !s.about().phone && !containsWhole(s.wordBefore(w.from), spokenWords) {
 		return 0 // "frame number: 123456789"
 	}
 	if whole {
@@ -335,6 +340,9 @@ func (s *Scrubber) labelledNumber(c class, i int) int {
 		}
 		i++
 	}
+	if at(s.b, i) == '0' && at(s.b, i+1)|0x20 == 'x' {
+		i += 2
+	}
 	kind, least, most := IMEI, 14, 17
 	switch c {
 	case anIMSI:
@@ -364,7 +372,7 @@ func (s *Scrubber) labelledNumber(c class, i int) int {
 // labelledMAC takes an address that is written without colons; the others are
 // known by their shape.
 func (s *Scrubber) labelledMAC(c class, w *word, i int) int {
-	from, to, end := s.value(i, false)
+	from, to, end := s.value(i, false, false)
 	v := s.b[from:to]
 	if bytes.HasPrefix(v, []byte("0x")) {
 		from, v = from+2, v[2:]
@@ -390,7 +398,7 @@ func (s *Scrubber) labelledMAC(c class, w *word, i int) int {
 
 // labelledSSID takes a network's name, which may hold blanks and commas.
 func (s *Scrubber) labelledSSID(i int) int {
-	from, to, end := s.value(i, true)
+	from, to, end := s.value(i, true, false)
 	if c := at(s.b, i); c != '"' && c != '\'' && c != '\\' {
 		// WifiInfo.toString: SSID: name, BSSID: …
 		if k := bytes.Index(s.low[from:min(len(s.low), from+96)], []byte(", bssid")); k >= 0 {
@@ -418,7 +426,7 @@ func (s *Scrubber) labelledCell(i int) int {
 	if !bytes.Contains(low, []byte("cell")) && !bytes.Contains(low, []byte("lac")) && !bytes.Contains(low, []byte("mcc")) && !bytes.Contains(low, []byte("tac")) {
 		return 0
 	}
-	from, to, end := s.value(i, false)
+	from, to, end := s.value(i, false, false)
 	n := countDigits(s.b[from:to])
 	hex := bytes.HasPrefix(s.b[from:to], []byte("0x"))
 	if !hex && (n < 2 || n != to-from || string(s.b[from:to]) == "2147483647" || string(s.b[from:to]) == "9223372036854775807") {

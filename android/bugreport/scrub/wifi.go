@@ -27,6 +27,15 @@ func (s *Scrubber) wifi() {
 		}
 		return i
 	})
+	if bytes.Contains(s.low, []byte("ssid match")) {
+		s.after("literal: ", func(i int) int {
+			if n := bytes.IndexByte(s.b[i:], '}'); n > 0 {
+				s.add(SSID, i, i+n)
+				return i + n
+			}
+			return i
+		})
+	}
 	s.quoted()
 	s.scanResult()
 	s.after("direct-", func(i int) int { // Wi-Fi Direct's groups

@@ -3,6 +3,7 @@ package forum
 import (
 	"errors"
 
+	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
@@ -14,6 +15,8 @@ type newView struct {
 	Title, Build, Text, Field, Error string
 	Kinds, Parts, Devices            []page.Choice
 	Alike                            []page.ThreadRow // that it may repeat: asked before it is filed
+	Report                           int64            // a log that was sent for this thread; 0: none
+	CanSend                          bool             // logs are taken
 }
 
 // New shows the form of a new thread.
@@ -22,6 +25,12 @@ func New(c *page.Call) error {
 	n := feedback.NewThread{Kind: feedback.Kind(q.Get("kind")), Devices: q["device"]}
 	if n.Kind == "" {
 		n.Kind = feedback.Bug
+	}
+	var sent int64
+	if q.Get("report") != "" {
+		if err := c.Read(func(tx *db.Tx) (err error) { sent, err = fromReport(c, tx, q.Get("report"), &n); return err }); err != nil {
+			return err
+		}
 	}
 	if len(n.Devices) == 0 { // one's own phone, and what it runs
 		err := c.Read(func(tx *db.Tx) error {
@@ -35,11 +44,11 @@ func New(c *page.Call) error {
 			return err
 		}
 	}
-	return showNew(c, 200, n, nil, nil)
+	return showNew(c, 200, n, sent, nil, nil)
 }
 
-func showNew(c *page.Call, status int, n feedback.NewThread, refused *feedback.InputError, same []page.ThreadRow) error {
-	v := newView{Private: n.Private, Title: n.Title, Build: n.Build, Text: n.Body, Kinds: kindChoices(c, n.Kind), Parts: partChoices(c, n.Part), Alike: same}
+func showNew(c *page.Call, status int, n feedback.NewThread, sent int64, refused *feedback.InputError, same []page.ThreadRow) error {
+	v := newView{Private: n.Private, Title: n.Title, Build: n.Build, Text: n.Body, Kinds: kindChoices(c, n.Kind), Parts: partChoices(c, n.Part), Alike: same, Report: sent, CanSend: c.Site.Reports != nil}
 	if refused != nil {
 		v.Field, v.Error = refused.Field, c.InputText(refused)
 	}
@@ -63,9 +72,13 @@ func File(c *page.Call) error {
 	if !n.Kind.Tracked() && n.Part == "" {
 		n.Devices = nil
 	}
+	sent, err := sentReport(f.Get("report"))
+	if err != nil {
+		return err
+	}
 	var t feedback.Thread
 	var same []page.ThreadRow
-	err := c.Read(func(tx *db.Tx) (err error) {
+	err = c.Read(func(tx *db.Tx) (err error) {
 		same, err = repeats(c, tx, n)
 		return err
 	})
@@ -73,7 +86,7 @@ func File(c *page.Call) error {
 		return err
 	}
 	if len(same) > 0 {
-		return showNew(c, 409, n, nil, same)
+		return showNew(c, 409, n, sent, nil, same)
 	}
 	if !c.Site.Limits.Post(c.Viewer.ID) {
 		return page.ErrTooOften
@@ -99,12 +112,14 @@ func File(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		held, err = c.Published(tx, page.WrittenIn(t, first.Posts[0], n.Body), past)
-		return err
+		if held, err = c.Published(tx, page.WrittenIn(t, first.Posts[0], n.Body), past); err != nil || sent == 0 {
+			return err
+		}
+		return crash.Publish(tx, sent, c.Viewer.ID, t.ID, f.Get("keep") == "yes")
 	})
 	var input *feedback.InputError
 	if errors.As(err, &input) {
-		return showNew(c, 422, n, input, nil)
+		return showNew(c, 422, n, sent, input, nil)
 	}
 	if err != nil {
 		return err

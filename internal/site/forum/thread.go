@@ -34,6 +34,7 @@ type threadView struct {
 	Error, Draft                        string
 	Alike                               []page.ThreadRow // for moderators
 	threadState
+	threadLogs
 }
 
 // Thread is one page of a thread.
@@ -64,7 +65,10 @@ func showThread(c *page.Call, draft string, refused *feedback.InputError) error 
 		if v.Alike, err = others(c, tx, t); err != nil {
 			return err
 		}
-		v.threadState, err = readState(c, tx, t, &v)
+		if v.threadState, err = readState(c, tx, t, &v); err != nil {
+			return err
+		}
+		v.threadLogs, err = readLogs(c, tx, t.ID, v.Number)
 		return err
 	})
 	if err != nil {

@@ -235,6 +235,7 @@ func Releases(c *page.Call) error {
 
 type releaseView struct {
 	page.Paging
+	Crashes              []signalView // that are new or grew
 	Name, Commit, Reason string
 	CutAt                time.Time
 	State                page.State
@@ -321,6 +322,13 @@ func Release(c *page.Call) error {
 				return err
 			}
 			v.Fixes = append(v.Fixes, c.Rows([]feedback.Thread{t})...)
+		}
+		for _, d := range r.Devices {
+			signals, err := signalViews(c, tx, d.Device, r.Name)
+			if err != nil {
+				return err
+			}
+			v.Crashes = append(v.Crashes, signals...)
 		}
 		v.Packages, err = packageViews(c, tx, page.On(v.Paging, packages, packagesOnPage))
 		if err != nil {

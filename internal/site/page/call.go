@@ -88,7 +88,7 @@ func (c *Call) begin(r Route) error {
 	if c.R.Method == http.MethodPost && r.Need > Anyone && c.Viewer.Standing.Suspended() && !ownAffair(c.R.URL.Path) {
 		return ErrSuspended
 	}
-	if multipartForm(c.R) {
+	if multipartForm(c.R) && r.MaxBody == 0 {
 		if !r.Files {
 			return ErrNotText
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
@@ -35,7 +36,7 @@ func Refuse(field, message string) error {
 func IsMissing(err error) bool {
 	return errors.Is(err, db.ErrNoRows) || errors.Is(err, feedback.ErrNotFound) || errors.Is(err, member.ErrNotFound) ||
 		errors.Is(err, catalog.ErrNotFound) || errors.Is(err, device.ErrNotFound) || errors.Is(err, train.ErrNotFound) ||
-		errors.Is(err, upload.ErrNotFound) || errors.Is(err, moderation.ErrNotFound)
+		errors.Is(err, upload.ErrNotFound) || errors.Is(err, crash.ErrNotFound) || errors.Is(err, moderation.ErrNotFound)
 }
 
 // errorView is an error as a page.

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback/duplicate"
 	"github.com/fridayos/friday/internal/member"
@@ -35,6 +36,7 @@ var files embed.FS
 type Options struct {
 	DB             *db.DB
 	Train          *train.Train
+	Reports        *blob.Store       // scrubbed logs, and nothing else; nil: logs are not taken
 	BaseURL        string            // "https://os.example.org"; https makes cookies Secure and named __Host-
 	Name           string            // of the OS, on every page; "Friday" when empty
 	TrustedProxies []netip.Prefix    // whose X-Forwarded-For is believed
@@ -122,11 +124,6 @@ func (s *Site) Guard(next http.Handler) http.Handler {
 		if s.secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		most := int64(MaxBody)
-		if multipartForm(r) { // read only where files are taken, and then bounded by who sends it
-			most = maxUpload
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, most)
 		// Who does not read the answer does not hold the connection for ever. A
 		// recorder in a test has no deadlines.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxAnswer))
