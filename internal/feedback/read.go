@@ -99,20 +99,19 @@ func (f Filter) list(tx *db.Tx, v Viewer) (sql string, args []any) {
 	c := &conditions{tx: tx, args: []any{v.Member}}
 	where := f.where(v, c)
 	order := `t.pinned DESC, t.last_at DESC, t.id DESC`
-	if len(f.Terms) > 0 { // those whose title says it all come first
+	switch {
+	case f.Order == Hot:
+		order = `t.votes DESC, t.last_at DESC, t.id DESC`
+	case f.Order == Latest:
+		order = `t.last_at DESC, t.id DESC`
+	case f.Order == Oldest:
+		order = `t.id`
+	case len(f.Terms) > 0: // those whose title says it all come first
 		var titles []string
 		for _, term := range f.Terms {
 			titles = append(titles, c.term(term, true))
 		}
 		order = `CASE WHEN ` + strings.Join(titles, ` AND `) + ` THEN 0 ELSE 1 END, t.last_at DESC, t.id DESC`
-	}
-	switch f.Order {
-	case Hot:
-		order = `t.votes DESC, t.last_at DESC, t.id DESC`
-	case Latest:
-		order = `t.last_at DESC, t.id DESC`
-	case Oldest:
-		order = `t.id`
 	}
 	sql = `SELECT ` + threadColumns + ` FROM threads t WHERE ` + where + ` ORDER BY ` + order +
 		` LIMIT ` + c.arg(f.Limit+1) + ` OFFSET ` + c.arg(max(0, f.Offset))
