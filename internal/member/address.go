@@ -187,3 +187,9 @@ func takeMailCode(tx *db.Tx, kind, code string) (m Member, address string, err e
 	_, err = tx.Exec("DELETE FROM mail_codes WHERE member_id = $1 AND kind = $2", id, kind)
 	return m, address, err
 }
+
+// DropMailCode takes back a code whose letter did not go out.
+func DropMailCode(tx *db.Tx, code string) error {
+	_, err := tx.Exec("DELETE FROM mail_codes WHERE code_hash = $1", secretHash(code))
+	return err
+}
