@@ -35,6 +35,10 @@ type config struct {
 	Repository string `yaml:"repository"`
 	// Database is sqlite:PATH or postgres://…; empty: DIR/friday.db.
 	Database string `yaml:"database"`
+	// Mail is the server that mail leaves by; without it none is sent.
+	Mail mailConfig `yaml:"mail"`
+	// SignIn are services that members may sign in by (OpenID Connect).
+	SignIn []signInConfig `yaml:"sign_in"`
 
 	proxies []netip.Prefix
 }
@@ -61,6 +65,23 @@ repository: ..
 
 # "" for SQLite in this folder, or postgres://user@host/name.
 database: ""
+
+# The server that mail leaves by. Secrets lie in files of their own, relative to
+# this folder. security is starttls, tls, or none for a relay on this machine.
+# mail:
+#   host: smtp.example.org
+#   security: starttls
+#   user: friday
+#   password_file: mail.password
+#   from: Friday <friday@example.org>
+
+# Services that members may sign in by (OpenID Connect); each is told the
+# callback address BASE_URL/signin/with/callback.
+# sign_in:
+#   - name: Example
+#     issuer: https://id.example.org
+#     client_id: friday
+#     client_secret_file: example.secret
 `
 
 func defaultConfig() config {
@@ -133,6 +154,7 @@ func (c *config) check(doc *strict.Document) {
 		c.proxies = append(c.proxies, p)
 	}
 	doc.NotEmpty("repository", c.Repository)
+	c.checkMembers(doc)
 	if err := checkDatabase(c.Database); c.Database != "" && err != nil {
 		doc.Add("database", "", "database is %v", err)
 	}

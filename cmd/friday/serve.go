@@ -160,7 +160,12 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 	if s.files, err = s.uploads(); err != nil {
 		return nil, nil, err
 	}
-	pages, err := site.New(site.Options{DB: s.db, Train: tr, Reports: s.reports, Name: name, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log, Alike: threads.Like, Uploads: s.files, UploadsURL: s.UploadsURL})
+	services, err := s.services()
+	if err != nil {
+		return nil, nil, err
+	}
+	pages, err := site.New(site.Options{DB: s.db, Train: tr, Reports: s.reports, Name: name, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log, Alike: threads.Like,
+		Uploads: s.files, UploadsURL: s.UploadsURL, Mail: s.Mail != (mailConfig{}), Services: services, Keepers: keepers()})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -87,20 +87,25 @@ func NewMailCode(tx *db.Tx, memberID int64) (code, address string, err error) {
 
 // ConfirmMail takes the code that was sent; the member's address is the one it
 // was sent to. A code works once, and only for the address that still waits.
-func ConfirmMail(tx *db.Tx, code string) (Member, error) {
+// before is the address that was confirmed until now, or empty.
+func ConfirmMail(tx *db.Tx, code string) (m Member, before string, err error) {
 	m, address, err := takeMailCode(tx, confirming, code)
 	if err != nil {
-		return Member{}, err
+		return Member{}, "", err
+	}
+	old, err := MailOf(tx, m.ID)
+	if err != nil {
+		return Member{}, "", err
 	}
 	n, err := tx.Exec(`UPDATE member_mail SET address = pending, address_key = $2, confirmed_at = $3, pending = '', pending_at = 0
 		WHERE member_id = $1 AND pending = $4`, m.ID, mail.AddressKey(address), tx.Now(), address)
 	if err == nil && n == 0 {
-		return Member{}, fmt.Errorf("cannot confirm address: %w", ErrCode)
+		return Member{}, "", fmt.Errorf("cannot confirm address: %w", ErrCode)
 	}
 	if err == nil {
 		err = recordOwn(tx, m, "member.mail", "")
 	}
-	return m, err
+	return m, old.Address, err
 }
 
 // Resettable finds the members who could set a new password by mail: the one

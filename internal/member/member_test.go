@@ -318,7 +318,7 @@ func TestSessions(t *testing.T) {
 			if !s.Stale {
 				t.Errorf("day %d: it is not stale", days)
 			}
-			write(t, d, func(tx *db.Tx) error { return Touch(tx, s) })
+			write(t, d, func(tx *db.Tx) error { return Touch(tx, s, "192.0.2.7") })
 		}
 		// Rotation, ending, listing, the bound.
 		token = start()

@@ -127,7 +127,7 @@ func TestMail(t *testing.T) {
 			return code
 		}
 		confirm := func(code string) (m Member, err error) {
-			err = d.Write(t.Context(), func(tx *db.Tx) (err error) { m, err = ConfirmMail(tx, code); return err })
+			err = d.Write(t.Context(), func(tx *db.Tx) (err error) { m, _, err = ConfirmMail(tx, code); return err })
 			return m, err
 		}
 		of := func(id int64) (m Mail) {
@@ -233,7 +233,7 @@ func TestForget(t *testing.T) {
 			_, err2 := NewClaimCode(tx, anna.ID, "umi")
 			err3 := SetMail(tx, anna.ID, "anna@example.org")
 			code, _, err4 := NewMailCode(tx, anna.ID)
-			_, err5 := ConfirmMail(tx, code)
+			_, _, err5 := ConfirmMail(tx, code)
 			return errors.Join(err, err2, err3, err4, err5, SetMail(tx, anna.ID, "anna@example.net"), SetMail(tx, bo.ID, "bo@example.org"))
 		})
 		for _, step := range []struct {
@@ -268,7 +268,7 @@ func TestFresh(t *testing.T) {
 			t.Errorf("found %+v", s)
 		}
 		*now = now.Add(FreshTime)
-		write(t, d, func(tx *db.Tx) error { return Touch(tx, get2(tx, t, token)) }) // use alone proves nothing
+		write(t, d, func(tx *db.Tx) error { return Touch(tx, get2(tx, t, token), "192.0.2.7") }) // use alone proves nothing
 		if get().Fresh(*now) {
 			t.Error("it is fresh by being used")
 		}

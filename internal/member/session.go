@@ -106,9 +106,21 @@ func (s Session) over(now time.Time) bool {
 	return now.Sub(s.SeenAt) > IdleTime || now.Sub(s.CreatedAt) > SessionLife
 }
 
-// Touch notes that a session is in use.
-func Touch(tx *db.Tx, s Session) error {
-	_, err := tx.Exec("UPDATE sessions SET seen_at = $1 WHERE id = $2", tx.Now(), s.ID)
+// Touch notes that a session is in use, and from which IP address.
+func Touch(tx *db.Tx, s Session, address string) error {
+	_, err := tx.Exec("UPDATE sessions SET seen_at = $1, address = $2 WHERE id = $3", tx.Now(), address, s.ID)
+	return err
+}
+
+// Locate notes the IP address that a session begins from.
+func Locate(tx *db.Tx, token, address string) error {
+	_, err := tx.Exec("UPDATE sessions SET address = $1 WHERE token_hash = $2", address, secretHash(token))
+	return err
+}
+
+// EndOthers signs a member out everywhere but in one session.
+func EndOthers(tx *db.Tx, s Session) error {
+	_, err := tx.Exec("DELETE FROM sessions WHERE member_id = $1 AND id <> $2", s.MemberID, s.ID)
 	return err
 }
 

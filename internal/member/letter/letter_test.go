@@ -92,7 +92,10 @@ func TestLetters(t *testing.T) {
 		if sent.To != "anna@example.org" || subject != "Ember: confirma tu dirección" || !strings.Contains(text, "Hola, anna") {
 			t.Errorf("to %s: %s\n%s", sent.To, subject, text)
 		}
-		if err := d.Write(t.Context(), func(tx *db.Tx) error { _, err := member.ConfirmMail(tx, code(t, text, "/me/mail/confirm")); return err }); err != nil {
+		if err := d.Write(t.Context(), func(tx *db.Tx) error {
+			_, _, err := member.ConfirmMail(tx, code(t, text, "/me/mail/confirm"))
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 		// For nobody nothing is sent, and nothing fails.

@@ -30,6 +30,7 @@ type handsetView struct {
 type sessionView struct {
 	ID      int64
 	Agent   string
+	Address string // IP address; one's own page alone shows it
 	Seen    time.Time
 	Current bool
 }
@@ -67,7 +68,7 @@ func showMe(c *page.Call, code, device string) error {
 		}
 		sessions, err := member.Sessions(tx, c.Viewer.ID)
 		for _, s := range sessions {
-			v.Sessions = append(v.Sessions, sessionView{s.ID, agentWords(c, s.Agent), s.SeenAt, s.ID == c.Viewer.Session.ID})
+			v.Sessions = append(v.Sessions, sessionView{ID: s.ID, Agent: agentWords(c, s.Agent), Seen: s.SeenAt, Current: s.ID == c.Viewer.Session.ID})
 		}
 		return err
 	})

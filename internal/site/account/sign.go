@@ -3,6 +3,7 @@ package account
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/member"
@@ -12,7 +13,8 @@ import (
 type signView struct {
 	Headline, Lead, Action, Button string
 	Name, Next, Code, Error        string
-	Fresh, AskCode                 bool
+	Fresh, AskCode, Passkey        bool
+	Services                       []string
 }
 
 // SignIn shows the form to sign in.
@@ -24,6 +26,7 @@ func SignIn(c *page.Call) error {
 }
 
 func showSign(c *page.Call, status int, v signView) error {
+	v.Passkey, v.Services = c.Site.Passkeys.Offered(), c.Site.Services.Names()
 	v.Headline, v.Action, v.Button = c.Text.T("sign.in"), "/signin", c.Text.T("sign.in")
 	v.Lead = c.Text.T("sign.in-lead")
 	return c.Render(status, "sign", page.Page{Title: v.Headline, Body: v})
@@ -50,8 +53,10 @@ func DoSignIn(c *page.Call) error {
 func enter(c *page.Call, m member.Member, to, done string) error {
 	var token string
 	err := c.Write(func(tx *db.Tx) (err error) {
-		token, err = member.Rotate(tx, c.Viewer.Token, m.ID, c.R.UserAgent())
-		return err
+		if token, err = member.Rotate(tx, c.Viewer.Token, m.ID, c.R.UserAgent()); err != nil {
+			return err
+		}
+		return member.Locate(tx, token, c.Address())
 	})
 	if err != nil {
 		return err
@@ -69,6 +74,7 @@ func Register(c *page.Call) error {
 }
 
 func showRegister(c *page.Call, status int, v signView) error {
+	v.Services = c.Site.Services.Names()
 	v.Headline, v.Action, v.Button, v.Fresh = c.Text.T("sign.join"), "/register", c.Text.T("sign.join"), true
 	v.Lead = c.Text.T("sign.join-lead")
 	return c.Render(status, "sign", page.Page{Title: v.Headline, Body: v})
@@ -149,6 +155,9 @@ func inputText(c *page.Call, err error) (string, bool) {
 	var invalid *member.Invalid
 	switch {
 	case errors.As(err, &invalid):
+		if key := "invalid." + strings.ReplaceAll(invalid.Field, " ", "-"); c.Text.Lang != "en" && c.Text.Has(key) {
+			return c.Text.T(key), true // the rule as a whole; English says what is wrong with this
+		}
 		return c.Text.T("sign.refused", "Field", invalid.Field, "Reason", invalid.Reason), true
 	case errors.Is(err, member.ErrCode):
 		return c.Text.T("sign.code-wrong"), true

@@ -75,7 +75,7 @@ func (c *Call) begin(r Route) error {
 		}
 	}
 	if c.Viewer.Session.Stale {
-		if err := c.Write(func(tx *db.Tx) error { return member.Touch(tx, c.Viewer.Session) }); err != nil {
+		if err := c.Write(func(tx *db.Tx) error { return member.Touch(tx, c.Viewer.Session, c.Address()) }); err != nil {
 			return err
 		}
 	}

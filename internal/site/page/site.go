@@ -22,6 +22,9 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback/duplicate"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/member/holding"
+	"github.com/fridayos/friday/internal/member/oidc"
+	"github.com/fridayos/friday/internal/member/passkey"
 	"github.com/fridayos/friday/internal/site/markdown"
 	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/site/text"
@@ -44,6 +47,9 @@ type Options struct {
 	UploadsURL     string            // another origin that files are served from; empty: the site's own
 	Passwords      *member.Passwords // nil: at the default cost
 	Log            *slog.Logger      // nil: nothing is logged
+	Mail           bool              // mail is set up: members may give addresses
+	Services       *oidc.Services    // that members may sign in by; nil: none
+	Keepers        []holding.Keeper  // what other rooms keep about members
 
 	// Alike finds threads that a new one may repeat; nil: none are suggested.
 	Alike func(duplicate.Query) []duplicate.Candidate
@@ -63,6 +69,7 @@ type Site struct {
 	Markdown *markdown.Renderer
 	Limits   Limits
 	Figures  Figures
+	Passkeys *passkey.Keys // nil: the address takes none
 
 	secure bool
 	host   string // the site's own
@@ -98,6 +105,11 @@ func New(o Options, parts ...fs.FS) (*Site, error) {
 	s.host = base.Host
 	if s.files, err = filesHost(o.UploadsURL, base.Host); err != nil {
 		return nil, err
+	}
+	if o.BaseURL != "" {
+		if s.Passkeys, err = passkey.New(o.BaseURL, o.Name); err != nil {
+			return nil, fmt.Errorf("cannot make the site: %w", err)
+		}
 	}
 	parts = append([]fs.FS{files}, parts...)
 	if s.Book, err = text.Read(append([]fs.FS{tell.Files}, parts...)...); err != nil {
