@@ -98,7 +98,7 @@ func newBench(t *testing.T, d *db.DB) *bench {
 			if err != nil {
 				return err
 			}
-			_, err = member.ConfirmMail(tx, code)
+			_, _, err = member.ConfirmMail(tx, code)
 			return err
 		})
 	}

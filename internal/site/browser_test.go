@@ -164,10 +164,10 @@ func TestBrowserPages(t *testing.T) {
 	browser := startBrowser(t)
 	w := whole(t, openSQLite(t))
 	first := w.firstPost(w.longThread(60, 0))
-	w.moderated()
 	report := w.log("ana", sampleLog("com.android.camera2", "Open.run"), "1")
 	w.log("ben", sampleLog("com.android.camera2", "Open.run"), "")
 	names := strings.NewReplacer("{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
+	w.moderated() // last: it suspends members
 	srv := httptest.NewServer(w.handler)
 	defer srv.Close()
 	axe := ""

@@ -438,6 +438,9 @@ func (w *world) sameAnswer(t *testing.T, method, path, mark string, pairs map[st
 				}
 				var headers []string
 				for name, v := range rec.Header() {
+					if name == "Content-Length" { // follows from the length of the number
+						continue
+					}
 					headers = append(headers, name+": "+strings.ReplaceAll(strings.Join(v, " "), id, "#"))
 				}
 				// Only the number itself may differ, and an error's own number.
@@ -445,8 +448,7 @@ func (w *world) sameAnswer(t *testing.T, method, path, mark string, pairs map[st
 			}
 			code, headers, body := ask(pick(p))
 			wantCode, wantHeaders, wantBody := ask(p.none)
-			length := regexp.MustCompile(`Content-Length: \d+\n?`)
-			if code != wantCode || length.ReplaceAllString(headers, "") != length.ReplaceAllString(wantHeaders, "") || body != wantBody {
+			if code != wantCode || headers != wantHeaders || body != wantBody {
 				t.Errorf("%s %s of a %s thing as %q: answers %d, otherwise than for one that never was (%d)\n%s\n---\n%s", method, path, what, as, code, wantCode, headers, wantHeaders)
 			}
 			if as == "ben" && code != 404 && code != 403 {
