@@ -49,7 +49,7 @@ func diskTree(t testing.TB) (string, *tree.Node) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	writeDisk(t, root, dir)
+	judge.Write(t, root, dir)
 	disk := judge.Folder(t, dir)
 	judge.Same(t, root, disk)
 	return dir, disk

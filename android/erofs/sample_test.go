@@ -94,7 +94,7 @@ func makeSamples(t *testing.T, root *tree.Node) {
 	if err := os.Mkdir(src, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	writeDisk(t, root, src)
+	judge.Write(t, root, src)
 	for name, args := range samples {
 		out := filepath.Join("testdata", name+".erofs")
 		_ = os.Remove(out)

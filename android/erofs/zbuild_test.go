@@ -110,7 +110,7 @@ func TestLZ4Size(t *testing.T) {
 	if err := os.Mkdir(src, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	writeDisk(t, root, src)
+	judge.Write(t, root, src)
 	judge.In(t, dir, "mkfs.erofs", "-zlz4hc,9", "-C16384", "theirs", "src")
 	st, err := os.Stat(filepath.Join(dir, "theirs"))
 	if err != nil {

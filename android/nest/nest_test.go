@@ -67,12 +67,6 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-func literal(b []byte) *tree.Image {
-	im := new(tree.Image)
-	im.AppendBytes(b)
-	return im
-}
-
 func whole(t testing.TB, im *tree.Image) []byte {
 	t.Helper()
 	var b bytes.Buffer

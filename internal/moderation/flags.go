@@ -186,18 +186,6 @@ func Waiting(tx *db.Tx) (cases, appeals int, err error) {
 	return cases, appeals, err
 }
 
-// CaseByID reads a case.
-func CaseByID(tx *db.Tx, id int64) (Case, error) {
-	c, err := scanCase(tx.QueryRow(`SELECT `+caseColumns+` FROM mod_cases WHERE id = $1`, id))
-	if errors.Is(err, db.ErrNoRows) {
-		err = ErrNotFound
-	}
-	if err != nil {
-		return Case{}, fmt.Errorf("cannot read case %d: %w", id, err)
-	}
-	return c, nil
-}
-
 // record writes the audit log; about is who may read it.
 func record(tx *db.Tx, by Actor, action string, s Subject, about int64, detail map[string]any) error {
 	text, err := json.Marshal(detail)

@@ -78,12 +78,6 @@ func view(blobs *blob.Store, s catalog.Stock) (osrepo.View, error) {
 	return osrepo.View{Index: index, Props: head.Props}, nil
 }
 
-// Index returns the listing of the stock's files.
-func Index(blobs *blob.Store, s catalog.Stock) (*tree.Index, error) {
-	v, err := View(blobs, s)
-	return v.Index, err
-}
-
 // Check says whether the layers of a device fit a stock, without any image. The
 // error is of type osrepo.Problems where the repository is to blame.
 func Check(blobs *blob.Store, snapshot *osrepo.Snapshot, device string, s catalog.Stock) error {

@@ -55,15 +55,6 @@ func All(text string) iter.Seq[Word] {
 	}
 }
 
-// List returns the words of a text, extra ones included, without their places.
-func List(text string) []string {
-	var list []string
-	for w := range All(text) {
-		list = append(list, w.Text)
-	}
-	return list
-}
-
 type class int
 
 const (

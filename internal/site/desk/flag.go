@@ -6,6 +6,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/moderation"
+	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -69,7 +70,7 @@ func Raise(c *page.Call) error {
 		if len(effects) > 0 {
 			to = "/t" // it has just gone out of sight
 		}
-		return page.Apply(tx, 0, effects)
+		return reputation.Apply(tx, 0, effects)
 	})
 	var input *feedback.InputError
 	if errors.As(err, &input) {

@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/moderation"
+	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -259,7 +260,7 @@ func Decide(c *page.Call) error {
 		if err != nil {
 			return refuse(c, err)
 		}
-		return page.Apply(tx, c.Viewer.ID, effects)
+		return reputation.Apply(tx, c.Viewer.ID, effects)
 	})
 	var input *feedback.InputError
 	if errors.As(err, &input) {
@@ -331,7 +332,7 @@ func Lift(c *page.Call) error {
 		if err != nil {
 			return refuse(c, err)
 		}
-		return page.Apply(tx, c.Viewer.ID, effects)
+		return reputation.Apply(tx, c.Viewer.ID, effects)
 	})
 }
 
@@ -342,7 +343,7 @@ func Answer(c *page.Call) error {
 		if err != nil {
 			return refuse(c, err)
 		}
-		return page.Apply(tx, c.Viewer.ID, effects)
+		return reputation.Apply(tx, c.Viewer.ID, effects)
 	})
 }
 

@@ -14,32 +14,9 @@ import (
 // onThread runs a form on the thread that the address names, if the viewer may
 // see it, and goes back to it.
 func onThread(c *page.Call, done string, fn func(tx *db.Tx, t feedback.Thread) error) error {
-	return onThreadTo(c, done, func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread(done, func(tx *db.Tx, t feedback.Thread) (string, error) {
 		return page.ThreadPath(t.ID, t.Title), fn(tx, t)
 	})
-}
-
-// onThreadTo is onThread for who says where to go.
-func onThreadTo(c *page.Call, done string, fn func(tx *db.Tx, t feedback.Thread) (to string, err error)) error {
-	id, err := page.ThreadID(c.R.PathValue("thread"))
-	if err != nil {
-		return err
-	}
-	if !c.Site.Limits.Act(c.Viewer.ID) {
-		return page.ErrTooOften
-	}
-	var to string
-	err = c.Write(func(tx *db.Tx) error {
-		t, err := visible(c, tx, id)
-		if err == nil {
-			to, err = fn(tx, t)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return c.Redirect(to, done)
 }
 
 // Reply takes a post, and shows it.
@@ -52,7 +29,7 @@ func Reply(c *page.Call) error {
 	if q, err := strconv.ParseInt(c.R.PostForm.Get("quote"), 10, 64); err == nil {
 		quotes = append(quotes, q)
 	}
-	err := onThreadTo(c, "", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	err := c.OnThread("", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		past, err := c.Weigh(tx, "", body, false)
 		if err != nil {
 			return "", err

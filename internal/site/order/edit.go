@@ -214,14 +214,14 @@ func (v *historyView) paginate(asked int) {
 
 // Accept says which post answers a question, or that none does.
 func Accept(c *page.Call) error {
-	return act(c, "accepted", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("accepted", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		return "", feedback.Accept(tx, c.Viewer.InForum(), t.ID, id(c.R.PostForm.Get("post")))
 	})
 }
 
 // Mute keeps a thread's news from the viewer; watching it ends that.
 func Mute(c *page.Call) error {
-	return act(c, "muted", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("muted", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		return "", stake.Mute(tx, c.Viewer.InForum(), t.ID)
 	})
 }

@@ -34,33 +34,6 @@ func read(c *page.Call, fn func(tx *db.Tx, t feedback.Thread) error) error {
 	})
 }
 
-// act runs a form on the thread that the address names, if the viewer may see
-// it, and goes back to it, or to where fn says.
-func act(c *page.Call, done string, fn func(tx *db.Tx, t feedback.Thread) (to string, err error)) error {
-	id, err := page.ThreadID(c.R.PathValue("thread"))
-	if err != nil {
-		return err
-	}
-	if !c.Site.Limits.Act(c.Viewer.ID) {
-		return page.ErrTooOften
-	}
-	var to string
-	err = c.Write(func(tx *db.Tx) error {
-		t, err := feedback.ByID(tx, c.Viewer.InForum(), id)
-		if err != nil {
-			return err
-		}
-		if to, err = fn(tx, t); to == "" {
-			to = page.ThreadPath(t.ID, t.Title)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return c.Redirect(to, done)
-}
-
 // note writes down in the audit trail what was done to a thread.
 func note(c *page.Call, tx *db.Tx, action string, thread int64) error {
 	return audit.Record(tx, audit.Event{ActorID: c.Viewer.ID, Actor: c.Viewer.Name, Action: action, Subject: "thread " + number(thread)})

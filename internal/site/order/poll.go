@@ -85,7 +85,7 @@ func PutPoll(c *page.Call) error {
 	if days, err := strconv.Atoi(f.Get("days")); err == nil && days > 0 && days <= 366 {
 		n.EndsAt = c.Now().Add(time.Duration(days) * 24 * time.Hour)
 	}
-	err := act(c, "polled", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	err := c.OnThread("polled", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		n.ThreadID = t.ID
 		_, err := poll.New(tx, c.Viewer.InForum(), n)
 		return pollsPath(t), err
@@ -98,7 +98,7 @@ func PutPoll(c *page.Call) error {
 
 // onPoll runs a form on a poll of the thread.
 func onPoll(c *page.Call, fn func(tx *db.Tx, poll int64) error) error {
-	return act(c, "", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		p, err := poll.ByID(tx, c.Viewer.InForum(), id(c.R.PathValue("poll")))
 		if err != nil {
 			return "", err

@@ -126,7 +126,7 @@ func beginning(s string, characters int) string {
 
 // flip runs one of a moderator's switches.
 func flip(c *page.Call, on, off string, do func(tx *db.Tx, threadID, actor int64, on bool) error) error {
-	return act(c, "ordered", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("ordered", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		action := off
 		if c.On() {
 			action = on
@@ -153,7 +153,7 @@ func place(c *page.Call, tx *db.Tx) (order.Place, error) {
 
 // Move gives a thread another title, kind, part, language or devices.
 func Move(c *page.Call) error {
-	return act(c, "ordered", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("ordered", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		p, err := place(c, tx)
 		if err == nil {
 			err = order.Move(tx, c.Viewer.ID, t.ID, p)
@@ -176,7 +176,7 @@ func target(c *page.Call, tx *db.Tx, field string) (feedback.Thread, error) {
 
 // Merge makes a thread part of another.
 func Merge(c *page.Call) error {
-	return act(c, "merged", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("merged", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		into, err := target(c, tx, "into")
 		if err == nil {
 			err = order.Merge(tx, c.Viewer.ID, t.ID, into.ID)
@@ -190,7 +190,7 @@ func Merge(c *page.Call) error {
 
 // Unmerge takes a thread out of the one that the address names.
 func Unmerge(c *page.Call) error {
-	return act(c, "ordered", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("ordered", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		source := id(c.R.PostForm.Get("source"))
 		merged, err := order.MergedInto(tx, c.Viewer.InForum(), t.ID)
 		if err != nil {
@@ -210,7 +210,7 @@ func Unmerge(c *page.Call) error {
 
 // Split makes posts a thread of their own.
 func Split(c *page.Call) error {
-	return act(c, "ordered", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("ordered", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		p, err := place(c, tx)
 		if err != nil {
 			return "", err
@@ -229,7 +229,7 @@ func Split(c *page.Call) error {
 
 // Point notes that a member takes a thread for a duplicate.
 func Point(c *page.Call) error {
-	return act(c, "pointed", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("pointed", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		other, err := target(c, tx, "other")
 		if err == nil {
 			err = order.Point(tx, c.Viewer.InForum(), t.ID, other.ID)
@@ -259,7 +259,7 @@ func sees(c *page.Call, tx *db.Tx, t feedback.Thread) error {
 // Publish opens a private thread to everyone, by the word of a maintainer whom
 // it names.
 func Publish(c *page.Call) error {
-	return act(c, "opened", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("opened", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		if err := sees(c, tx, t); err != nil {
 			return "", err
 		}
@@ -272,7 +272,7 @@ func Publish(c *page.Call) error {
 
 // Name shows a private thread to another maintainer.
 func Name(c *page.Call) error {
-	return act(c, "named", func(tx *db.Tx, t feedback.Thread) (string, error) {
+	return c.OnThread("named", func(tx *db.Tx, t feedback.Thread) (string, error) {
 		if err := sees(c, tx, t); err != nil {
 			return "", err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/member/trust"
 	"github.com/fridayos/friday/internal/moderation"
+	"github.com/fridayos/friday/internal/reputation"
 )
 
 // Viewer is who looks at the page; ID 0 is someone who is not signed in.
@@ -100,7 +101,7 @@ func (c *Call) identify(tx *db.Tx) error {
 		if c.Viewer.Standing, err = moderation.StandingOf(tx, m.ID); err != nil {
 			return err
 		}
-		if c.Viewer.Level, err = levelOf(tx, m); err != nil {
+		if c.Viewer.Level, err = reputation.LevelOf(tx, m); err != nil {
 			return err
 		}
 	}

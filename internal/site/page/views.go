@@ -161,9 +161,6 @@ func Choices(values []string, on string, name func(string) string) []Choice {
 	return all
 }
 
-// Itself is for Choices whose values are their words.
-func Itself(s string) string { return s }
-
 // Names looks members' names up, each once; one who left has none.
 type Names map[int64]string
 

@@ -6,31 +6,11 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
-	"github.com/fridayos/friday/internal/feedback/measure"
-	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/member/trust"
 	"github.com/fridayos/friday/internal/moderation"
+	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/upload"
 )
-
-// levelOf is how far a member is trusted: by what they led to. Whoever keeps
-// order or builds is trusted anyway.
-func levelOf(tx *db.Tx, m member.Member) (trust.Level, error) {
-	if m.Moderates() || m.Is(member.Maintainer) {
-		return trust.Trusted, nil
-	}
-	past, err := feedback.PastOf(tx, m.ID)
-	if err != nil {
-		return trust.New, err
-	}
-	upheld, err := moderation.UpheldAgainst(tx, m.ID, tx.Now().Add(-trust.FlagTime))
-	if err != nil {
-		return trust.New, err
-	}
-	earned, err := measure.EarnedBy(tx, m.ID)
-	return trust.LevelOf(trust.Counts{ConfirmedFixes: earned.ConfirmedFixes, DuplicatesFound: earned.Duplicates, AnswersAccepted: earned.Answers,
-		Posts: past.Posts, Days: int(tx.Now().Sub(m.CreatedAt).Hours() / 24), FlagsUpheld: upheld}), err
-}
 
 // FileLimits are what a member of a level may send. A screenshot has about 1 MB, a
 // photo 5 MB, a packed log 10 MB.
@@ -106,43 +86,10 @@ func (c *Call) Published(tx *db.Tx, w Written, past feedback.Past) (held bool, e
 	if err := c.attach(tx, upload.Ref{Kind: moderation.Post, ID: w.Post}); err != nil {
 		return false, err
 	}
-	var took, last time.Duration
+	var took time.Duration
 	if began, err := strconv.ParseInt(c.R.PostForm.Get("began"), 10, 64); err == nil && began > 0 {
 		took = max(time.Second, tx.Now().Sub(time.Unix(began, 0)))
 	}
-	if !past.Last.IsZero() {
-		last = tx.Now().Sub(past.Last)
-	}
-	hold, signs := moderation.Judge(moderation.Writing{Title: w.Title, Body: w.Body, Home: c.Site.host, Took: took},
-		moderation.Writer{Name: c.Viewer.Name, Level: int(c.Viewer.Level), Age: tx.Now().Sub(c.Viewer.CreatedAt), Posts: past.Posts, Recent: past.Recent, Last: last})
-	if !hold || w.Private {
-		return false, nil
-	}
-	effects, err := moderation.Hold(tx, moderation.About{Subject: w.Subject, AuthorID: c.Viewer.ID}, signs)
-	if err != nil {
-		return false, err
-	}
-	return true, Apply(tx, 0, effects)
-}
-
-// Apply does what a decision of the moderators says.
-func Apply(tx *db.Tx, actor int64, effects []moderation.Effect) error {
-	for _, e := range effects {
-		var err error
-		switch {
-		case e.Kind == moderation.Post && e.Hidden != nil:
-			err = feedback.HidePost(tx, actor, e.ID, *e.Hidden)
-		case e.Kind == moderation.Thread && e.Hidden != nil:
-			err = feedback.Hide(tx, e.ID, actor, *e.Hidden)
-		case e.Kind == moderation.Upload && e.Hidden != nil:
-			err = upload.Remove(tx, e.ID, *e.Hidden)
-		}
-		if err == nil && e.Kind == moderation.Thread && e.Locked != nil {
-			err = feedback.Lock(tx, e.ID, actor, *e.Locked)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return reputation.Judge(tx, c.Viewer.Member, c.Viewer.Level, past, reputation.Writing{Subject: w.Subject, Private: w.Private,
+		Writing: moderation.Writing{Title: w.Title, Body: w.Body, Home: c.Site.host, Took: took}})
 }
