@@ -4,9 +4,10 @@
 // Open and Tree read what vendors ship: compact and extended inodes; plain,
 // inline and chunk-based files; inline and shared xattrs with long prefixes;
 // files compressed with LZ4 (full and compact indexes, big physical clusters,
-// tails packed into the metadata, fragments, shared clusters) and with DEFLATE
-// and Zstandard. What is left (LZMA, extra devices, the 48-bit layout) is named by an
-// error that wraps ErrNotSupported. Build writes plain images, and with LZ4.
+// tails packed into the metadata, fragments, shared clusters) and with LZMA,
+// DEFLATE and Zstandard (package unpack). What is left (extra devices, the 48-bit
+// layout) is named by an error that wraps ErrNotSupported. Build writes plain
+// images, and with LZ4.
 //
 // It is no driver: it does not mount, does not repair, and does not look at what follows
 // the last block (a hash tree, a footer).

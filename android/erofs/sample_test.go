@@ -20,6 +20,8 @@ var newMkfs = flag.String("mkfs", "", "a mkfs.erofs of 1.9 or later, to make the
 var samples = map[string][]string{
 	"fragments":       {"-zlz4hc", "-Efragments,ztailpacking"},
 	"all-fragments":   {"-zlz4hc", "-C16384", "-Eall-fragments"},
+	"lzma":            {"-zlzma,6", "-C65536"},
+	"lzma-dedupe":     {"-zlzma", "-C16384", "-Ededupe,ztailpacking"},
 	"dedupe":          {"-zlz4hc", "-C16384", "-Ededupe"},
 	"dedupe-fragment": {"-zlz4hc", "-Ededupe,fragments"},
 	"deflate":         {"-zdeflate", "-C16384", "-Eztailpacking"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/fridayos/friday/android/erofs/unpack"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -37,16 +38,13 @@ const (
 // Algorithms of a cluster: first those of the format, then how bytes lie that are
 // not compressed.
 const (
-	algLZ4 = iota
-	algLZMA
-	algDeflate
-	algZstd
-	algStored     // as it is, from the start of the cluster
-	algInterlaced // as it is, rotated so that offsets in a block are those of the file
-	algFragment   // bytes of the inode that holds fragments
-)
+	algLZ4  = uint8(unpack.LZ4)
+	algLast = uint8(unpack.Zstd)
 
-var algNames = map[uint8]string{algLZMA: "LZMA", algDeflate: "DEFLATE", algZstd: "Zstandard"}
+	algStored     = 16 // as it is, from the start of the cluster
+	algInterlaced = 17 // as it is, rotated so that offsets in a block are those of the file
+	algFragment   = 18 // bytes of the inode that holds fragments
+)
 
 // cluster is a physical cluster: a run of the image that unpacks to content.
 type cluster struct {
@@ -372,10 +370,8 @@ func (z *zfile) check() error {
 			if n > int64(c.packed) {
 				return bad(z.in.at, where, fmt.Sprintf("at most %d bytes", c.packed), n)
 			}
-		case c.alg > algZstd:
+		case c.alg > algLast:
 			return unsupported(z.in.at, fmt.Sprintf("compression algorithm %d", c.alg))
-		case c.alg == algLZMA:
-			return unsupported(z.in.at, "files compressed with "+algNames[c.alg])
 		}
 		if c.phys > z.im.size || int64(c.packed) > z.im.size-c.phys {
 			return bad(z.in.at, where, fmt.Sprintf("bytes within the image of %d", z.im.size), fmt.Sprintf("%d bytes from %d", c.packed, c.phys))

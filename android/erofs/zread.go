@@ -3,15 +3,13 @@ package erofs
 import (
 	"bytes"
 	"cmp"
-	"compress/flate"
 	"container/list"
 	"fmt"
 	"io"
 	"sort"
 	"sync"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
+	"github.com/fridayos/friday/android/erofs/unpack"
 )
 
 // ReadAt unpacks what is asked for.
@@ -86,88 +84,14 @@ func (z *zfile) unpack(c cluster, out []byte) error {
 		first := src[:min(int64(len(src)), size)]
 		src = src[len(first)-len(bytes.TrimLeft(first, "\x00")):]
 	}
-	var n int
-	var err error
-	switch c.alg {
-	case algLZ4:
-		if padded && !c.partial {
-			n, err = lz4.UncompressBlock(src, out)
-		} else {
-			n, err = lz4Prefix(out, src)
-		}
-	case algDeflate:
-		n, err = io.ReadFull(flate.NewReader(bytes.NewReader(src)), out)
-	case algZstd:
-		n, err = unzstd(out, src)
+	unpacked := unpack.Exact
+	if c.partial || !padded && c.alg == algLZ4 { // without padding zeros follow the packed bytes
+		unpacked = unpack.Prefix
 	}
-	if err != nil || n != len(out) {
-		return fmt.Errorf("%s: cluster of byte %d of the file: expected %d bytes unpacked, found %d: %w",
-			at{z.in.at.nid, c.phys}, c.logical, len(out), n, cmp.Or(err, io.ErrUnexpectedEOF))
+	if err := unpacked(unpack.Algorithm(c.alg), out, src); err != nil {
+		return fmt.Errorf("%s: cluster of byte %d of the file: %w", at{z.in.at.nid, c.phys}, c.logical, err)
 	}
 	return nil
-}
-
-func unzstd(out, src []byte) (int, error) {
-	d, err := zstd.NewReader(bytes.NewReader(src), zstd.WithDecoderConcurrency(1),
-		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(16<<20))
-	if err != nil {
-		return 0, err
-	}
-	defer d.Close()
-	return io.ReadFull(d, out)
-}
-
-// lz4Prefix unpacks an LZ4 block until out is full. What follows in src is not
-// looked at: old images pad behind the packed bytes, and a shared cluster may
-// hold more than a file wants of it.
-func lz4Prefix(out, src []byte) (int, error) {
-	errCorrupt := lz4.ErrInvalidSourceShortBuffer
-	si, di := 0, 0
-	length := func(n int) (int, bool) { // a length of 15 goes on in the next bytes
-		if n < 15 {
-			return n, true
-		}
-		for si < len(src) {
-			b := int(src[si])
-			si++
-			n += b
-			if b < 255 {
-				return n, true
-			}
-		}
-		return 0, false
-	}
-	for di < len(out) {
-		if si >= len(src) {
-			return di, errCorrupt
-		}
-		token := int(src[si])
-		si++
-		lit, ok := length(token >> 4)
-		lit = min(lit, len(out)-di)
-		if !ok || lit > len(src)-si {
-			return di, errCorrupt
-		}
-		copy(out[di:], src[si:si+lit])
-		si, di = si+lit, di+lit
-		if di == len(out) {
-			break
-		}
-		if len(src)-si < 2 {
-			return di, errCorrupt
-		}
-		dist := int(src[si]) | int(src[si+1])<<8
-		si += 2
-		n, ok := length(token & 15)
-		if !ok || dist == 0 || dist > di {
-			return di, errCorrupt
-		}
-		end := min(di+n+4, len(out))
-		for from := di - dist; di < end; { // a match may overlap itself: each round doubles what can be copied
-			di += copy(out[di:end], out[from:di])
-		}
-	}
-	return di, nil
 }
 
 // readPacked reads from the inode that holds the fragments of all files.

@@ -1,4 +1,4 @@
-package erofs
+package unpack
 
 import (
 	"bytes"
