@@ -64,6 +64,11 @@ var browserPages = []struct{ name, as, path string }{
 	{"member", "", "/m/mo"},
 	{"member-roles", "ada", "/m/mo"},
 	{"me", "ana", "/me"},
+	{"ring", "ana", "/ring"},
+	{"ring-guest", "", "/ring"},
+	{"ring-quiz", "li", "/ring/alpha"},
+	{"ring-apply", "tim", "/ring/beta?device=umi"},
+	{"ring-desk", "mo", "/ring/desk"},
 	{"thread-pictures", "li", "/t/2-battery-loses-a-fifth-overnight-in-flight-mode"},
 	{"flag", "ben", "/flag/thread/2"},
 	{"desk", "kim", "/desk"},
@@ -167,6 +172,7 @@ func TestBrowserPages(t *testing.T) {
 	report := w.log("ana", sampleLog("com.android.camera2", "Open.run"), "1")
 	w.log("ben", sampleLog("com.android.camera2", "Open.run"), "")
 	names := strings.NewReplacer("{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
+	w.ringed()
 	w.moderated() // last: it suspends members
 	srv := httptest.NewServer(w.handler)
 	defer srv.Close()

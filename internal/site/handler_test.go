@@ -82,7 +82,7 @@ var matrix = map[string]struct {
 	"POST /train/skip":                  {"/train/skip", "ada"},
 	"POST /train/move":                  {"/train/move", "ada"}, // naming no phone: all of them
 	"GET /m/{name}":                     {"/m/mo", all},
-	"POST /m/{name}/roles":              {"/m/mo/roles", "ada"},
+	"POST /m/{name}/roles":              {"/m/li/roles", "ada"},
 	"GET /me":                           {"/me", members},
 	"POST /me/claim":                    {"/me/claim", members},
 	"POST /me/sessions/end":             {"/me/sessions/end", members},

@@ -8,6 +8,7 @@ import (
 	"github.com/fridayos/friday/internal/site/order"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/report"
+	"github.com/fridayos/friday/internal/site/testring"
 )
 
 type route struct {
@@ -77,8 +78,16 @@ var routes = []route{
 	{"POST /train/move", page.Maintainer, office.Move},
 	{"GET /m/{name}", page.Anyone, page.Kept(account.Member)},
 	{"POST /m/{name}/roles", page.Admin, account.SetRoles},
+	{"GET /ring", page.Anyone, testring.Ring},
+	{"POST /ring", page.SignedIn, testring.Leave},
+	{"GET /ring/desk", page.Maintainer, testring.Desk},
+	{"POST /ring/desk", page.Maintainer, testring.Decide},
+	{"GET /ring/{channel}", page.SignedIn, testring.Apply},
+	{"POST /ring/{channel}", page.SignedIn, testring.Answer},
+	{"POST /ring/{channel}/apply", page.SignedIn, testring.File},
 	{"GET /me", page.SignedIn, account.Me},
 	{"POST /me/claim", page.SignedIn, account.Claim},
+	{"POST /me/claim/end", page.SignedIn, account.EndClaim},
 	{"POST /me/sessions/end", page.SignedIn, account.EndSession},
 	{"GET /me/tokens", page.SignedIn, account.Tokens},
 	{"POST /me/tokens", page.SignedIn, account.NewToken},

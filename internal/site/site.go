@@ -13,6 +13,7 @@ import (
 	"github.com/fridayos/friday/internal/site/order"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/report"
+	"github.com/fridayos/friday/internal/site/testring"
 )
 
 // Options are what the pages need.
@@ -25,7 +26,7 @@ type server struct {
 
 // New makes the pages' handler.
 func New(o Options) (http.Handler, error) {
-	core, err := page.New(o, forum.Files, account.Files, office.Files, order.Files, desk.Files, report.Files)
+	core, err := page.New(o, forum.Files, account.Files, office.Files, order.Files, desk.Files, report.Files, testring.Files)
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,10 @@ func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
 // enrol gives a ticket the channels that its claim opens now, whatever it said:
 // a place in the test ring that was given or taken counts from the next
 // check-in. A ticket younger than the lease is newer than what we hold, and is
-// believed. told is false if the ticket said otherwise.
+// believed. So a channel outlives the place that gave it by two leases at most
+// (10 s): one until no node goes by what it read before, one for a ticket that was
+// signed by that. What was offered until then may still be installed. told is false
+// if the ticket said otherwise.
 func (s *Server) enrol(t *wire.Ticket, device string) (told bool) {
 	if t == nil || t.Device == device && s.now().Sub(time.Unix(t.Issued, 0)) < s.o.Lease {
 		return true

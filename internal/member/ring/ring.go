@@ -5,8 +5,9 @@
 // A maintainer of the device accepts, or for beta a rule does (Rule). From then
 // on handsets of that device that the member has claimed may follow the channel
 // (member.Enrolments); who leaves or is removed loses it at the handset's next
-// check-in. Nobody is removed by a script, and there are no quotas: a person
-// decides, gives a reason, and the audit trail keeps it.
+// check-in (10 s later at most: updateapi). Nobody is removed by a script, and
+// there are no quotas: a person decides, gives a reason, and the audit trail
+// keeps it.
 package ring
 
 import (
@@ -134,7 +135,7 @@ func Apply(tx *db.Tx, m member.Member, device, channel, why string, level trust.
 		return Place{}, err
 	}
 	if !passed {
-		return Place{}, &member.Invalid{Field: "application", Reason: "the quiz comes first"}
+		return Place{}, &member.Invalid{Field: "untaken quiz", Reason: "the quiz comes first, and was last passed more than a day ago"}
 	}
 	old, err := placeOf(tx, m.ID, device, channel)
 	if err != nil && !errors.Is(err, member.ErrNotFound) {
@@ -145,7 +146,7 @@ func Apply(tx *db.Tx, m member.Member, device, channel, why string, level trust.
 	case old.State == Applied || old.State == Accepted:
 		return Place{}, &member.Invalid{Field: "application", Reason: "you have applied already"}
 	case before && tx.Now().Before(old.DecidedAt.Add(RefusedPause)):
-		return Place{}, &member.Invalid{Field: "application", Reason: "a maintainer has decided a short while ago; apply again a week after that"}
+		return Place{}, &member.Invalid{Field: "early application", Reason: "a maintainer has decided a short while ago; apply again a week after that"}
 	}
 	claims, err := member.ClaimsOf(tx, m.ID)
 	if err != nil {

@@ -23,6 +23,7 @@ type meView struct {
 }
 
 type handsetView struct {
+	ID         int64 // of the claim
 	Name, Runs string
 	Since      time.Time
 }
@@ -60,7 +61,7 @@ func showMe(c *page.Call, code, device string) error {
 			return err
 		}
 		for _, cl := range claims {
-			h := handsetView{Name: cat.Name(cl.Device), Since: cl.CreatedAt}
+			h := handsetView{ID: cl.ID, Name: cat.Name(cl.Device), Since: cl.CreatedAt}
 			if i := slices.IndexFunc(runs, func(b feedback.Build) bool { return b.Device == cl.Device }); i >= 0 {
 				h.Runs = runs[i].Version
 			}
@@ -97,6 +98,22 @@ func Claim(c *page.Call) error {
 		return err
 	}
 	return showMe(c, code, device)
+}
+
+// EndClaim ends one of one's own claims: the phone was sold, or is to be a
+// stranger's again. It loses the channels of its member at its next check-in.
+func EndClaim(c *page.Call) error {
+	id, err := strconv.ParseInt(c.R.PostForm.Get("claim"), 10, 64)
+	if err != nil {
+		return page.ErrNotFound
+	}
+	if !c.Site.Limits.Act(c.Viewer.ID) {
+		return page.ErrTooOften
+	}
+	if err := c.Write(func(tx *db.Tx) error { return member.EndClaim(tx, c.Viewer.ID, id) }); err != nil {
+		return err
+	}
+	return c.Redirect("/me", "unclaimed")
 }
 
 // EndSession ends one of one's own sessions.
