@@ -365,7 +365,6 @@ func (w *world) ringed() {
 	for _, d := range []string{"umi", "hlte", "lt26i"} {
 		w.done("ana", "/ring/beta/apply", url.Values{"device": {d}})
 	}
-	w.done("mo", "/ring/desk", url.Values{"place": {w.placeOf("ana", "umi")}, "to": {"accepted"}})
 	w.done("mo", "/ring/desk", url.Values{"place": {w.placeOf("rob", "umi")}, "to": {"accepted"}})
 	w.done("ada", "/ring/desk", url.Values{"place": {w.placeOf("ana", "hlte")}, "to": {"refused"}, "reason": {"Its test build does not start yet; apply again in December."}})
 }
