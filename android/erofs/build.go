@@ -79,9 +79,31 @@ type item struct {
 // behind is how many bytes lie behind the inode and its xattrs, which end at pos.
 func (it *item) behind(pos int64) int64 {
 	if it.packed != nil {
-		return alignUp(pos, 8) - pos + zindexSize(it.size)
+		return zindexSize(pos, it.size) + it.packed.tail
 	}
 	return it.inline
+}
+
+// head is the size of the inode and its xattrs.
+func (it *item) head() int64 { return it.inodeSize() + int64(len(it.xattrs)) }
+
+// fit is the first place from pos on, a multiple of inodeUnit, that the inode
+// can have: a tail may not cross the end of a block, and an inode should not.
+func (it *item) fit(pos int64) int64 {
+	for {
+		left := block - pos%block
+		end := pos + it.head() + it.behind(pos+it.head())
+		switch {
+		case it.inodeSize() > left:
+			pos += left
+		case it.packed != nil && it.packed.tail > 0 && (end-it.packed.tail)%block+it.packed.tail > block:
+			pos += alignUp(block-(end-it.packed.tail)%block, inodeUnit)
+		case it.packed == nil && it.head()+it.inline > left && it.head()+it.inline <= block:
+			pos += left
+		default:
+			return pos
+		}
+	}
 }
 
 func (it *item) inodeSize() int64 {
@@ -208,16 +230,9 @@ func (b *builder) place() error {
 	// Number 0 stays free: readdir takes it for a deleted entry.
 	pos := int64(inodeUnit)
 	for _, it := range b.items {
-		pos = alignUp(pos, inodeUnit)
-		head := it.inodeSize() + int64(len(it.xattrs))
-		switch left := block - pos%block; {
-		case it.packed != nil && it.inodeSize() <= left: // an index may cross
-		case head+it.inline <= left:
-		case head+it.inline <= block, it.inodeSize() > left:
-			pos += left // a tail may not cross the end of a block, and an inode should not
-		}
+		pos = it.fit(alignUp(pos, inodeUnit))
 		it.nid = uint64(pos / inodeUnit)
-		pos += head + it.behind(pos+head)
+		pos += it.head() + it.behind(pos+it.head())
 	}
 	b.meta = alignUp(pos, block)
 	b.blocks = next + b.meta/block
@@ -260,8 +275,15 @@ func (b *builder) write() (*tree.Image, error) {
 		p = p[it.inodeSize():]
 		p = p[copy(p, it.xattrs):]
 		if it.packed != nil {
-			end := int64(it.nid)*inodeUnit + it.inodeSize() + int64(len(it.xattrs))
-			b.zindex(it, p[alignUp(end, 8)-end:])
+			end := int64(it.nid)*inodeUnit + it.head()
+			start := alignUp(end, 8)
+			b.zindex(it, p[start-end:], start)
+			if f := it.packed; f.tail > 0 {
+				tail := p[zindexSize(end, it.size):][:f.tail]
+				if err := tree.ReadFull(b.o.LZ4.Scratch, tail, f.tailAt); err != nil {
+					return nil, fmt.Errorf("%q: cannot read packed content: %w", it.path, err)
+				}
+			}
 			continue
 		}
 		if err := b.fillBehind(it, p[:it.inline], dirs); err != nil {
@@ -308,7 +330,7 @@ func (b *builder) inode(it *item, p []byte) {
 	}
 	u := uint32(it.first)
 	if it.packed != nil {
-		format, u = layoutCompressedFull<<1, uint32(it.blocks)
+		format, u = layoutCompressedCompact<<1, uint32(it.blocks)
 	}
 	if n.Type == tree.CharDevice || n.Type == tree.BlockDevice {
 		u = n.Major<<8 | n.Minor&0xff | n.Minor&^0xff<<12

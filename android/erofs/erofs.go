@@ -37,7 +37,8 @@
 // the same reason the last, part-filled block of a file is not packed behind
 // its inode, as mkfs.erofs does, unless that is the whole file and at most half a
 // block: packed, it would move by bytes whenever any inode grows. The price is
-// half a block for each file; the gain is that every block of unchanged content is found again.
+// half a block for each file; the gain is that every block of unchanged content is found
+// again. LZ4.TailPacking chooses otherwise for compressed files.
 //
 // The format is described in Linux, Documentation/filesystems/erofs.rst and
 // fs/erofs/erofs_fs.h.

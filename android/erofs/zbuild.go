@@ -2,7 +2,6 @@ package erofs
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -22,21 +21,46 @@ type Scratch interface {
 }
 
 // LZ4 is how Build compresses content. Clusters of one block are read by Linux
-// since 5.4 (and Android's 4.19), larger ones since 5.13.
+// since 5.4 (and Android's 4.19), larger ones since 5.13, packed tails since 5.17:
+// ForKernel knows.
 type LZ4 struct {
-	Level   int // 0 fast, 1 to 9 as LZ4HC does, each looking at twice as much
-	Blocks  int // of 4 KiB in a cluster, 1 to 16; 0: 1
-	Scratch Scratch
+	Level  int // 0 fast, 1 to 9 as LZ4HC does, each looking at twice as much
+	Blocks int // of 4 KiB in a cluster, 1 to 16; 0: 1
+	// TailPacking puts the last bytes of a file behind its inode where they are
+	// packed to at most half a block. Images are smaller; but a change to one file
+	// moves the tails of others.
+	TailPacking bool
+	Scratch     Scratch
+}
+
+// ForKernel is the closest packing that a kernel reads, by its version as a boot
+// profile has it ("5.10"), at level 9 and without scratch.
+func ForKernel(version string) (LZ4, error) {
+	var major, minor int
+	if n, err := fmt.Sscanf(version, "%d.%d", &major, &minor); n != 2 || major < 0 || minor < 0 {
+		return LZ4{}, fmt.Errorf("cannot choose a compression: kernel version %q: expected one such as 5.10: %w", version, err)
+	}
+	at := func(a, b int) bool { return major > a || major == a && minor >= b }
+	z := LZ4{Level: 9, Blocks: 1}
+	if !at(4, 19) {
+		return LZ4{}, fmt.Errorf("cannot choose a compression: %w: Linux %s reads no EROFS, 4.19 and later do", ErrNotSupported, version)
+	}
+	if at(5, 13) {
+		z.Blocks = 16
+	}
+	z.TailPacking = at(5, 17)
+	return z, nil
 }
 
 const (
 	compressAlgLZ4 = 1 << 0
 	lz4ConfigSize  = 14
-	isBlockCount   = 1 << 11 // in the first entry behind a head: blocks, not a distance
-	maxLookback    = isBlockCount - 1
 	// A cluster holds at most so much content, so that reading a byte of zeros
 	// does not unpack megabytes.
 	maxClusterContent = 1 << 20
+	// tailMax is the most packed bytes behind an inode: more of them would leave
+	// more of their blocks empty than they save.
+	tailMax = block / 2
 )
 
 func (z *LZ4) check() error {
@@ -53,12 +77,15 @@ func (z *LZ4) check() error {
 type packedFile struct {
 	at       int64 // in scratch
 	blocks   int64
+	tail     int64 // bytes of the last cluster, which lies behind the inode; 0: in blocks as the others
+	tailAt   int64 // in scratch
 	clusters []packedCluster
 }
 
 // packedCluster is a run of content in some blocks.
 type packedCluster struct {
 	content int32
+	tail    int16 // bytes behind the inode; 0: it lies in blocks
 	blocks  uint8
 	plain   bool
 }
@@ -96,7 +123,7 @@ func (b *builder) compress() error {
 		})
 	}
 	for _, it := range b.items {
-		if it.node.Type == tree.Regular && it.node.Size > block {
+		if it.node.Type == tree.Regular && (it.node.Size > block || own.TailPacking && it.node.Size > inlineMax) {
 			work <- it
 		}
 	}
@@ -156,7 +183,8 @@ func (p *packer) file(n *tree.Node) (*packedFile, error) {
 			}
 			window = p.buf[:keep+m]
 		}
-		c, out := p.cluster(window[:min(len(window), maxClusterContent)])
+		last := p.z.TailPacking && done+int64(len(window)) == n.Size && len(window) <= maxClusterContent
+		c, out := p.cluster(window[:min(len(window), maxClusterContent)], last)
 		if f.blocks+int64(c.blocks) > plain || f.blocks+int64(c.blocks) > math.MaxUint32 {
 			return nil, nil
 		}
@@ -164,7 +192,11 @@ func (p *packer) file(n *tree.Node) (*packedFile, error) {
 			return nil, fmt.Errorf("cannot keep packed content: %w", err)
 		}
 		f.clusters = append(f.clusters, c)
-		f.blocks += int64(c.blocks)
+		if c.tail > 0 {
+			f.tail, f.tailAt = int64(c.tail), f.at+(f.blocks+1)*block-int64(c.tail)
+		} else {
+			f.blocks += int64(c.blocks)
+		}
 		window = window[c.content:]
 		done += int64(c.content)
 	}
@@ -175,8 +207,9 @@ func (p *packer) file(n *tree.Node) (*packedFile, error) {
 }
 
 // cluster packs a beginning of src: LZ4 where it gains a block or more, else one
-// plain block. Packed bytes end with the last block, zeros stand before them.
-func (p *packer) cluster(src []byte) (packedCluster, []byte) {
+// plain block. Packed bytes end with the last block, zeros stand before them. last
+// says that src is the end of a file, which may lie behind its inode.
+func (p *packer) cluster(src []byte, last bool) (packedCluster, []byte) {
 	packed, n, blocks := 0, 0, 0
 	if p.plain > 0 {
 		p.plain--
@@ -187,84 +220,26 @@ func (p *packer) cluster(src []byte) (packedCluster, []byte) {
 			p.plain = blocks / 2
 		}
 	}
+	tail := int16(0)
+	if last && n == len(src) && packed < n {
+		// A few bytes more than whole blocks: they become a cluster of their own.
+		if over := packed % block; packed > block && over > 0 && over <= tailMax/2 {
+			packed, n = p.lz4.Fit(p.dst[:packed-over], src)
+			blocks = (packed + block - 1) / block
+		} else if packed <= tailMax {
+			tail = int16(packed)
+		}
+	}
 	// Each logical cluster of 4 KiB can hold the head of one: so it must cover
 	// more than its blocks.
-	if n <= blocks*block || n <= block {
+	if tail == 0 && (n <= blocks*block || n <= block) {
 		n = copy(p.dst, src[:min(len(src), block)])
 		clear(p.dst[n:])
-		return packedCluster{int32(n), 1, true}, p.dst[:block]
+		return packedCluster{int32(n), 0, 1, true}, p.dst[:block]
 	}
 	out := p.dst[:blocks*block]
 	pad := len(out) - packed
 	copy(out[pad:], out[:packed])
 	clear(out[:pad])
-	return packedCluster{int32(n), uint8(blocks), false}, out
-}
-
-// zindexSize is the size of what stands behind an inode, aligned to 8: a header,
-// a gap, and 8 bytes for each 4 KiB of content.
-func zindexSize(size int64) int64 { return 16 + (size+block-1)/block*8 }
-
-// zindex writes the header and the full index of a packed file to p.
-func (b *builder) zindex(it *item, p []byte) {
-	le := binary.LittleEndian
-	big := b.o.LZ4.Blocks > 1
-	if big {
-		le.PutUint16(p[4:], adviseBig1)
-	}
-	p = p[16:]
-	put := func(kind, low uint16, u uint32) {
-		le.PutUint16(p, kind)
-		le.PutUint16(p[2:], low)
-		le.PutUint32(p[4:], u)
-		p = p[8:]
-	}
-	address, start := uint32(it.first), int64(0) // start: of the cluster's content
-	for _, c := range it.packed.clusters {
-		kind := uint16(lclusterHead1)
-		if c.plain {
-			kind = lclusterPlain
-		}
-		end := start + int64(c.content)
-		first, last := start/block, end/block // the one it ends in is the next one's
-		if first == last {
-			put(kind, uint16(start%block), address)
-			return // the end of the file, in one plain block
-		}
-		for l := first; l < last; l++ {
-			switch back := l - first; {
-			case back == 0:
-				put(kind, uint16(start%block), address)
-			case back == 1 && big:
-				put(lclusterNonHead, 0, uint32(c.blocks)|isBlockCount|uint32(last-l)<<16)
-			default:
-				put(lclusterNonHead, 0, uint32(min(back, maxLookback))|uint32(last-l)<<16)
-			}
-		}
-		address += uint32(c.blocks)
-		start = end
-	}
-	if start%block > 0 {
-		put(lclusterPlain, uint16(start%block), 0) // says where the content ends
-	}
-}
-
-// zsuper puts what readers of compressed files need into the superblock.
-func (b *builder) zsuper(blk []byte) {
-	if b.o.LZ4 == nil {
-		return
-	}
-	le := binary.LittleEndian
-	p := blk[superOffset:]
-	incompat := uint32(incompatZeroPadding)
-	if b.o.LZ4.Blocks > 1 {
-		incompat |= incompatBigPCluster
-		le.PutUint16(p[84:], compressAlgLZ4)
-		le.PutUint16(p[superSize:], lz4ConfigSize)
-		le.PutUint16(p[superSize+2:], math.MaxUint16) // distance
-		le.PutUint16(p[superSize+4:], uint16(b.o.LZ4.Blocks))
-	} else {
-		le.PutUint16(p[84:], math.MaxUint16)
-	}
-	le.PutUint32(p[80:], incompat)
+	return packedCluster{int32(n), tail, uint8(blocks), false}, out
 }

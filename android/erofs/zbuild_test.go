@@ -55,13 +55,13 @@ func compressible(root *tree.Node, seed uint64) {
 	root.Set("compressible", dir)
 }
 
-var lz4Ways = []erofs.LZ4{{Level: 0}, {Level: 4}, {Level: 0, Blocks: 2}, {Level: 4, Blocks: 16}}
+var lz4Ways = []erofs.LZ4{{Level: 0}, {Level: 4}, {Level: 0, Blocks: 2}, {Level: 4, Blocks: 16}, {Level: 4, TailPacking: true}, {Level: 6, Blocks: 4, TailPacking: true}}
 
 // TestLZ4 builds compressed images; fsck.erofs and the kernel must find in them
 // what went in.
 func TestLZ4(t *testing.T) {
 	for _, z := range lz4Ways {
-		t.Run(fmt.Sprintf("level%d-%d", z.Level, z.Blocks), func(t *testing.T) {
+		t.Run(fmt.Sprintf("level%d-%d-tails-%v", z.Level, z.Blocks, z.TailPacking), func(t *testing.T) {
 			root := randomTree(42, 200)
 			compressible(root, 7)
 			z.Scratch = scratch(t)
@@ -99,12 +99,26 @@ func TestLZ4(t *testing.T) {
 	}
 }
 
-// TestLZ4Size compares with mkfs.erofs at the same cluster size.
+// TestLZ4Size compares with mkfs.erofs at the same cluster size, on what is much
+// like libraries: pieces of this test's own program.
 func TestLZ4Size(t *testing.T) {
 	judge.Need(t, "mkfs.erofs")
 	needRoot(t)
 	root := tree.NewDir(0o755, 0, 0)
-	compressible(root, 9)
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	for i := 0; len(code) > 0; i++ {
+		n := min(len(code), 100_000+r.IntN(800_000))
+		root.Set(fmt.Sprintf("lib%d.so", i), tree.NewFile(0o644, 0, 0, code[:n]))
+		code = code[n:]
+	}
 	dir := t.TempDir()
 	src := filepath.Join(dir, "src")
 	if err := os.Mkdir(src, 0o755); err != nil {
@@ -116,13 +130,36 @@ func TestLZ4Size(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, err := erofs.Build(root, erofs.Options{LZ4: &erofs.LZ4{Level: 9, Blocks: 4, Scratch: scratch(t)}})
-	if err != nil {
-		t.Fatal(err)
+	size := func(tails bool) int64 {
+		im, err := erofs.Build(root, erofs.Options{LZ4: &erofs.LZ4{Level: 9, Blocks: 4, TailPacking: tails, Scratch: scratch(t)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return im.Size()
 	}
-	t.Logf("%d bytes, mkfs.erofs makes %d", im.Size(), st.Size())
-	if im.Size() > st.Size()*105/100 {
-		t.Errorf("it has %d bytes, mkfs.erofs makes %d: more than 5%% larger", im.Size(), st.Size())
+	ours, tails := size(false), size(true)
+	t.Logf("%d bytes, with tails %d; mkfs.erofs makes %d", ours, tails, st.Size())
+	if ours > st.Size()*1005/1000 {
+		t.Errorf("it has %d bytes, mkfs.erofs makes %d: more than 0.5%% larger", ours, st.Size())
+	}
+	if tails >= ours {
+		t.Errorf("with tails packed it has %d bytes, without %d", tails, ours)
+	}
+}
+
+func TestForKernel(t *testing.T) {
+	for version, want := range map[string]erofs.LZ4{
+		"4.19": {Level: 9, Blocks: 1}, "5.10": {Level: 9, Blocks: 1}, "5.15": {Level: 9, Blocks: 16},
+		"5.17": {Level: 9, Blocks: 16, TailPacking: true}, "6.1.25-android14": {Level: 9, Blocks: 16, TailPacking: true},
+	} {
+		if z, err := erofs.ForKernel(version); err != nil || z != want {
+			t.Errorf("%s: %+v %v", version, z, err)
+		}
+	}
+	for _, version := range []string{"", "six", "4.14", "3.18", "5", "-5.10"} {
+		if z, err := erofs.ForKernel(version); err == nil {
+			t.Errorf("%q: %+v", version, z)
+		}
 	}
 }
 

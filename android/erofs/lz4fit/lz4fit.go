@@ -30,20 +30,24 @@ const (
 type Compressor struct {
 	depth int  // candidates looked at
 	lazy  bool // a match waits for the next byte's
+	best  bool // prices decide
 	base  int  // positions below it are of earlier calls
 	head  []int32
 	chain []int32
+	ways  []way
+	steps []step
 }
 
 // MaxInput is the most that one call takes, in bytes.
 const MaxInput = 1 << 22
 
-// New makes a compressor. Level 0 is fast; 1 to 9 defer a match by a byte where
-// the next one is longer, and look at twice as many candidates each, 256 at 9.
+// New makes a compressor. Level 0 is fast; 1 to 8 defer a match by a byte where
+// the next one is longer, and look at twice as many candidates each; 9 looks at
+// 256 and takes the cheapest of all ways through them.
 func New(level int) *Compressor {
 	c := &Compressor{depth: 1, head: make([]int32, 1<<hashBits), chain: make([]int32, chainSize)}
 	if level > 0 {
-		c.depth, c.lazy = 1<<(min(level, 9)-1), true
+		c.depth, c.lazy, c.best = 1<<(min(level, 9)-1), true, level >= 9
 	}
 	return c
 }
@@ -104,6 +108,15 @@ func (c *Compressor) Fit(dst, src []byte) (packed, consumed int) {
 			continue
 		}
 		misses = 0
+		if c.best {
+			next, done, ok := c.optimal(src, &e, i, last, indexed, at, n)
+			if indexed = done; !ok {
+				i = max(i, e.anchor)
+				break
+			}
+			i = next
+			continue
+		}
 		if c.lazy && i < last && n < nice {
 			indexed = c.index(src, indexed, i+1)
 			if at2, n2 := c.find(src, i+1, last); n2 > n+1 {
