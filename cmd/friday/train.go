@@ -29,7 +29,7 @@ func newTrain() *cobra.Command {
 	return group("train", "The weekly release",
 		newTrainStatus(), newTrainCut(), newTrainShip(),
 		newTrainMove("hold", "Keep devices of a release back", "26.11.27 --device umi --reason \"camera reboots\"", (*train.Train).Hold),
-		newTrainMove("halt", "Stop offering a release that ships", "26.11.27 --reason \"3 of 40 rolled back\"", (*train.Train).Halt),
+		newTrainHalt(),
 		newTrainMove("pull", "Withdraw a release for good", "26.11.27 --reason \"boot loop on hlte\"", (*train.Train).Pull),
 		newTrainSkip(),
 	)
@@ -159,6 +159,18 @@ func newTrainMove(verb, short, example string, do move) *cobra.Command {
 	return c
 }
 
+func newTrainHalt() *cobra.Command {
+	var regions []string
+	c := newTrainMove("halt", "Stop offering a release that ships", "26.11.27 --reason \"3 of 40 rolled back\"", func(t *train.Train, ctx context.Context, release string, devices []string, actor, reason string) error {
+		if len(regions) == 0 {
+			return t.Halt(ctx, release, devices, actor, reason)
+		}
+		return t.HaltRegions(ctx, release, devices, regions, actor, reason)
+	})
+	c.Flags().StringSliceVar(&regions, "region", nil, "only in these `regions`, such as IN; the others go on (default all)")
+	return c
+}
+
 func newTrainSkip() *cobra.Command {
 	var f trainFlags
 	c := &cobra.Command{
@@ -223,6 +235,9 @@ func printTrain(w io.Writer, st train.Status) error {
 			row(tw, "  "+d.Device, string(d.State), d.Reason)
 			for _, o := range d.Rollouts {
 				row(tw, "    "+o.Channel, fmt.Sprintf("%s %d%%", o.State, o.Percent()), o.Reason)
+				for _, s := range o.Regions {
+					row(tw, "    "+o.Channel, "halted in "+s.Region, s.Reason)
+				}
 			}
 		}
 	}

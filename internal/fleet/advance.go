@@ -2,55 +2,78 @@ package fleet
 
 import (
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"time"
+
+	"github.com/fridayos/friday/internal/fleet/verdict"
 )
 
-// The rule that stops a rollout; the package comment states it.
-const (
-	BadPercent = 5
-	HaltLeast  = 2
-	HoldLeast  = 5
-)
-
-// Advance says what the counts and the time call for; ok is false when r stays
-// as it is.
-func Advance(r *Rollout, n Counts, now time.Time) (change Change, ok bool) {
+// Advance says what the outcomes and the time call for; ok is false when r stays
+// as it is. The package comment states the rule.
+func Advance(r *Rollout, e Evidence, now time.Time) (change Change, ok bool) {
 	switch r.State {
 	case Running, Held, Complete:
 	default:
 		return Change{}, false
 	}
-	enrolled, anonymous := n.Enrolled.since(r.Forgiven.Enrolled), n.Anonymous.since(r.Forgiven.Anonymous)
-	if tooBad(enrolled, HaltLeast) {
-		return Change{Halted, r.Stage, fmt.Sprintf("%s of the enrolled handsets %s; more than %d%% stop a rollout", share(enrolled), ended, BadPercent)}, true
+	total := e.Fresh.Total()
+	// A region in which it is stopped speaks for itself, and no longer for the others.
+	regions := slices.DeleteFunc(slices.Sorted(maps.Keys(e.Fresh)), r.Stopped)
+	if f := e.judge(r, "", regions, true); f != nil {
+		return Change{State: Halted, Stage: r.Stage, Reason: f.String(), Figure: f}, true
 	}
-	crashes := n.Crashes
+	crashes := total.Crashes
 	// What a human let pass counts again only when it has become more.
-	fresh := crashes.Clusters > r.Forgiven.Crashes.Clusters || crashes.Members > r.Forgiven.Crashes.Members
-	if fresh && crashes.Members >= HaltLeast && crashes.Members*100 > n.Enrolled.Booted*BadPercent {
-		return Change{Halted, r.Stage, fmt.Sprintf("%d enrolled members met a crash that is new in this build or grew, of %d enrolled handsets that booted; more than %d%% stop a rollout", crashes.Members, n.Enrolled.Booted, BadPercent)}, true
+	forgiven := r.Forgiven.Total().Crashes
+	fresh := crashes.Clusters > forgiven.Clusters || crashes.Members > forgiven.Members
+	if f := crashed(total); fresh && f != nil {
+		return Change{State: Halted, Stage: r.Stage, Reason: f.String(), Figure: f}, true
 	}
 	if r.State != Running {
 		return Change{}, false
 	}
 	if fresh && crashes.Clusters > 0 {
-		return Change{Held, r.Stage, fmt.Sprintf("crashes that are new in this build or grew: %d; a human has to look", crashes.Clusters)}, true
+		return Change{State: Held, Stage: r.Stage, Reason: fmt.Sprintf("crashes that are new in this build or grew: %d; a human has to look", crashes.Clusters)}, true
 	}
-	if tooBad(anonymous, HoldLeast) {
-		return Change{Held, r.Stage, fmt.Sprintf("%s of the anonymous handsets %s; a human has to look", share(anonymous), ended)}, true
+	if f := e.suspect(r, regions); f != nil {
+		return Change{State: Held, Stage: r.Stage, Reason: f.String() + "; a human has to look", Figure: f}, true
 	}
-	if why := waiting(r, n, now); why != "" {
+	if why := waiting(r, total, now); why != "" {
 		return Change{}, false
 	}
 	stage := r.Stages[r.Stage]
-	after := fmt.Sprintf("after %s at %d%%, %d handsets ended the update, %d of them badly", now.Sub(r.StageSince).Round(time.Minute), stage.Percent, n.Ended(), n.Enrolled.Bad()+n.Anonymous.Bad())
+	after := fmt.Sprintf("after %s at %s, %d handsets ended the update, %d of them badly", now.Sub(r.StageSince).Round(time.Minute), stage, total.Ended(), total.all().Bad())
 	if r.Stage == len(r.Stages)-1 {
-		return Change{Complete, r.Stage, after}, true
+		return Change{State: Complete, Stage: r.Stage, Reason: after}, true
 	}
-	return Change{Running, r.Stage + 1, after}, true
+	return Change{State: Running, Stage: r.Stage + 1, Reason: after}, true
 }
 
-const ended = "that ended the update failed or rolled back"
+// crashed says whether enough enrolled members met one crash to halt: new in
+// the build or grown, which crash found out against the builds before.
+func crashed(total Counts) *Figure {
+	members := total.Crashes.Members
+	v := verdict.Of(verdict.Tally{N: max(total.Enrolled.Booted, members), Bad: members}, verdict.Tally{}, verdict.First)
+	if members < HaltLeast || !v.Worse {
+		return nil
+	}
+	return &Figure{Measure: "met a crash that is new in this build or grew", Enrolled: true, Verdict: v}
+}
+
+// suspect looks at all handsets, enrolled or not, together and in each region.
+func (e Evidence) suspect(r *Rollout, regions []string) *Figure {
+	if f := e.judge(r, "", regions, false); f != nil {
+		return f
+	}
+	for _, region := range regions {
+		if f := e.judge(r, region, []string{region}, false); region != "" && f != nil {
+			return f
+		}
+	}
+	return nil
+}
 
 // Waiting says what a running rollout's next stage waits for; empty: nothing.
 func Waiting(r *Rollout, n Counts, now time.Time) string {
@@ -64,7 +87,7 @@ func waiting(r *Rollout, n Counts, now time.Time) string {
 	stage := r.Stages[r.Stage]
 	// A clock that was set back makes the stage longer, never shorter.
 	if left := stage.Least - now.Sub(r.StageSince); left > 0 {
-		return fmt.Sprintf("%s more at %d%%", left.Round(time.Minute), stage.Percent)
+		return fmt.Sprintf("%s more at %s", left.Round(time.Minute), stage)
 	}
 	if n.Ended() < stage.Outcomes {
 		return fmt.Sprintf("outcomes of %d handsets; %d have ended the update", stage.Outcomes, n.Ended())
@@ -72,17 +95,4 @@ func waiting(r *Rollout, n Counts, now time.Time) string {
 	return ""
 }
 
-func tooBad(g Group, least int64) bool {
-	return g.Bad() >= least && g.Bad()*100 > g.Ended()*BadPercent
-}
-
-func share(g Group) string { return fmt.Sprintf("%d of %d", g.Bad(), g.Ended()) }
-
-// since is what g counts beyond old.
-func (g Group) since(old Group) Group {
-	return Group{
-		Downloaded: g.Downloaded - old.Downloaded, Verified: g.Verified - old.Verified,
-		Applied: g.Applied - old.Applied, Booted: g.Booted - old.Booted, Healthy: g.Healthy - old.Healthy,
-		RolledBack: g.RolledBack - old.RolledBack, Failed: g.Failed - old.Failed, FailedDownload: g.FailedDownload - old.FailedDownload,
-	}
-}
+func pow10(x float64) float64 { return math.Pow(10, x) }

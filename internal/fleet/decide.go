@@ -131,7 +131,7 @@ func (s *Snapshot) Package(digest string) (Served, bool) {
 
 // forAll says whether l is complete and not restricted.
 func (l *line) forAll() bool {
-	return l.rollout.State == Complete && l.rollout.Region == "" && l.rollout.Carrier == "" && l.build.Variant == "" && l.full != nil
+	return l.rollout.State == Complete && l.rollout.Region == "" && len(l.rollout.Regions) == 0 && l.rollout.Carrier == "" && l.build.Variant == "" && l.full != nil
 }
 
 // Decision answers one check-in.
@@ -139,6 +139,7 @@ type Decision struct {
 	Reason   string // why there is no offer; empty when there is one
 	LeaseOut bool   // the snapshot is too old to decide anything
 	Rollout  *Rollout
+	Region   string // of the handset, as it is counted
 	Build    *catalog.Build
 	Package  *catalog.Package
 	From     string // incremental of the handset's build, if it is known to the catalogue as a source
@@ -170,7 +171,7 @@ func Decide(c *wire.CheckIn, t *wire.Ticket, s *Snapshot, now time.Time) Decisio
 			p, from, why = l.choose(c)
 		}
 		if p != nil {
-			return Decision{Rollout: &l.rollout, Build: l.build, Package: p, From: from, Notes: l.notes}
+			return Decision{Rollout: &l.rollout, Region: Region(c.Region), Build: l.build, Package: p, From: from, Notes: l.notes}
 		}
 		if first == "" {
 			first = why
@@ -221,6 +222,10 @@ func (l *line) refuse(c *wire.CheckIn, t *wire.Ticket) string {
 		return fmt.Sprintf("%s is halted", r.Release)
 	case r.State == Planned:
 		return fmt.Sprintf("%s has not begun", r.Release)
+	case len(r.Regions) > 0 && Region(c.Region) == "":
+		return fmt.Sprintf("%s is halted in some regions, and the handset does not tell its own", r.Release)
+	case r.Stopped(Region(c.Region)):
+		return fmt.Sprintf("%s is halted in region %s", r.Release, Region(c.Region))
 	case b.Timestamp < c.Timestamp:
 		return fmt.Sprintf("%s is older than what the handset runs", r.Release)
 	case !wire.IsPatchLevel(b.PatchLevel) || b.PatchLevel < c.PatchLevel:

@@ -13,20 +13,29 @@
 //
 // # The rule that stops a rollout
 //
-// Of the handsets that ended an update (booted; or rolled back; or failed at
-// verifying, applying or booting), the bad ones are counted: rolled back or
-// failed. A rollout is halted when at least HaltLeast enrolled handsets (those
-// with a member's claim or a place in the test ring) ended badly and they are
-// more than BadPercent of the enrolled ones that ended. It is held, and a human
-// called, when at least HoldLeast anonymous handsets ended badly and they are
-// more than BadPercent of the anonymous ones: anyone can pretend to be many
-// phones, so they alone do not halt. A failed download says nothing about a
-// build and is not counted. Crashes that are new in the build or grew (which that
-// is, others find out: Crashes are plain numbers) hold the rollout; they halt it
-// when at least HaltLeast enrolled members met one and they are more than
-// BadPercent of the enrolled handsets that booted. The rule is a threshold, not a statistical test: it
-// compares with no baseline, it looks at the sums each time they change, and of
-// a build that truly breaks one handset in fifty it sees nothing.
+// Three rates of the new build are compared with those of the build before it on
+// the same device and channel: handsets that failed (at verifying, applying or
+// booting; a failed download says nothing about a build), those that rolled back,
+// and those that went silent, having applied it and not booted within SilentAfter. Package
+// verdict is the test, with its error rates and what it can see; it may be looked
+// at at any time, and Tick does so every few seconds. Each rate of each device
+// (and of each region of it) has an error of its own: of a build that is as good
+// as the one before, each is stopped wrongly with a probability of at most 2.5%,
+// and in simulated fleets (friday bench rollout) far less often.
+//
+//   - Enrolled handsets' outcomes halt: one voice for each member, of a handset
+//     that was claimed before the release was cut, and at least HaltLeast of them.
+//     They are compared with enrolled handsets' outcomes only.
+//   - In one region, they stop that region; the other regions go on without it.
+//   - The outcomes of all handsets hold the next stage and call a human: anyone
+//     can pretend to be many phones, so they do not halt.
+//   - Crashes that are new in the build or grew (which that is, others find out:
+//     Crashes are plain numbers) hold the rollout; when enrolled members who met
+//     one are, by the same test, more than 2% of those that booted, they halt it.
+//
+// A halted rollout goes on when a human says so, with a name and a reason;
+// counting begins anew from there. Why one was stopped is kept with its figures
+// and the time: in the rollout, in the train's log and in the audit trail.
 package fleet
 
 import (
@@ -54,6 +63,9 @@ type Stage struct {
 	Outcomes int64         `json:"outcomes"` // least handsets that ended an update, before the next stage
 }
 
+// String is how much of the fleet the stage is offered to.
+func (s Stage) String() string { return fmt.Sprintf("%d%%", s.Percent) }
+
 // Rollout is one release of one device on one channel.
 type Rollout struct {
 	ID         int64     `json:"id"`
@@ -73,7 +85,24 @@ type Rollout struct {
 	ChangedAt  time.Time `json:"changed_at"`  // when the state or stage last changed
 	// Forgiven are the counts at the time when a human let a halted or held
 	// rollout go on: the rule that stops it counts from there.
-	Forgiven Counts `json:"forgiven"`
+	Forgiven Regional        `json:"forgiven"`
+	Figure   *Figure         `json:"figure,omitempty"`  // that the last change rests on, if it does
+	Regions  []StoppedRegion `json:"regions,omitempty"` // in which it is stopped, while it goes on elsewhere
+}
+
+// Stopped says whether r is stopped in a region. A handset that does not tell
+// its own may be in any.
+func (r *Rollout) Stopped(region string) bool {
+	return slices.ContainsFunc(r.Regions, func(s StoppedRegion) bool { return s.Region == region })
+}
+
+// StoppedRegion is a region in which a rollout is stopped.
+type StoppedRegion struct {
+	Region string    `json:"region"`
+	Reason string    `json:"reason"`
+	Actor  string    `json:"actor"`
+	Figure *Figure   `json:"figure,omitempty"`
+	At     time.Time `json:"at"`
 }
 
 // Percent is how much of the fleet is offered r now.
@@ -92,41 +121,8 @@ type Change struct {
 	State  State
 	Stage  int
 	Reason string
+	Figure *Figure // that it rests on, if it does
 }
-
-// Group tells enrolled handsets' outcomes from anonymous ones.
-type Group struct {
-	Downloaded     int64 `json:"downloaded,omitempty"`
-	Verified       int64 `json:"verified,omitempty"`
-	Applied        int64 `json:"applied,omitempty"`
-	Booted         int64 `json:"booted,omitempty"`
-	Healthy        int64 `json:"healthy,omitempty"`
-	RolledBack     int64 `json:"rolled_back,omitempty"`
-	Failed         int64 `json:"failed,omitempty"` // at verify, apply or boot
-	FailedDownload int64 `json:"failed_download,omitempty"`
-}
-
-// Ended is how many handsets ended an update, well or badly.
-func (g Group) Ended() int64 { return g.Booted + g.Bad() }
-
-// Bad is how many handsets ended an update badly.
-func (g Group) Bad() int64 { return g.RolledBack + g.Failed }
-
-// Counts are the outcomes of one rollout, summed.
-type Counts struct {
-	Enrolled  Group   `json:"enrolled"` // with a member's claim or a canary's place
-	Anonymous Group   `json:"anonymous"`
-	Crashes   Crashes `json:"crashes,omitzero"`
-}
-
-// Crashes are what members' reports say of a rollout's build.
-type Crashes struct {
-	Clusters int64 `json:"clusters,omitempty"` // crashes that are new in the build, or grew
-	Members  int64 `json:"members,omitempty"`  // enrolled members who met the most frequent of them
-}
-
-// Ended is how many handsets ended an update, enrolled or not.
-func (c Counts) Ended() int64 { return c.Enrolled.Ended() + c.Anonymous.Ended() }
 
 // DefaultStages are the stages of a weekly rollout: small enough at first that
 // a bad build reaches few, with outcomes asked for that a small community of

@@ -24,15 +24,15 @@ type Plan struct {
 	Stages                   []Stage // nil: DefaultStages
 }
 
-const columns = "id, release, device, channel, region, carrier, build, stages, stage, state, reason, actor, forgiven, created_at, stage_since, changed_at"
+const columns = "id, release, device, channel, region, carrier, build, stages, stage, state, reason, actor, forgiven, created_at, stage_since, changed_at, figures"
 
 func scan(row db.Scanner) (r Rollout, err error) {
-	var stages, forgiven string
+	var stages, forgiven, figure string
 	if err := row.Scan(&r.ID, &r.Release, &r.Device, &r.Channel, &r.Region, &r.Carrier, &r.Build, &stages, &r.Stage, &r.State, &r.Reason, &r.Actor, &forgiven,
-		&r.CreatedAt, &r.StageSince, &r.ChangedAt); err != nil {
+		&r.CreatedAt, &r.StageSince, &r.ChangedAt, &figure); err != nil {
 		return Rollout{}, err
 	}
-	if err := errors.Join(json.Unmarshal([]byte(stages), &r.Stages), json.Unmarshal([]byte(forgiven), &r.Forgiven)); err != nil {
+	if err := errors.Join(json.Unmarshal([]byte(stages), &r.Stages), json.Unmarshal([]byte(forgiven), &r.Forgiven), readFigure(figure, &r.Figure)); err != nil {
 		return Rollout{}, fmt.Errorf("cannot read rollout %d: %w", r.ID, err)
 	}
 	if r.Stage < 0 || r.Stage >= len(r.Stages) {
@@ -65,7 +65,7 @@ func Start(tx *db.Tx, p Plan, actor, reason string) (Rollout, error) {
 	}
 	r := Rollout{ID: db.NewID(), Release: p.Release, Device: p.Device, Channel: p.Channel, Region: p.Region, Carrier: p.Carrier, Build: p.Build,
 		Stages: p.Stages, State: Running, Reason: reason, Actor: actor, CreatedAt: tx.Now(), StageSince: tx.Now(), ChangedAt: tx.Now()}
-	n, err := tx.Exec("INSERT INTO rollouts ("+columns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, '{}', $12, $12, $12) "+
+	n, err := tx.Exec("INSERT INTO rollouts ("+columns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, '{}', $12, $12, $12, '') "+
 		"ON CONFLICT (release, device, channel, region, carrier) DO NOTHING",
 		r.ID, r.Release, r.Device, r.Channel, r.Region, r.Carrier, r.Build, string(stages), string(r.State), reason, actor, tx.Now())
 	if err != nil {
@@ -94,7 +94,7 @@ func Set(tx *db.Tx, id int64, c Change, actor string) (Rollout, error) {
 	}
 	if r.State == Held || r.State == Halted { // it goes on: what was seen so far is forgiven
 		if c.State == Running {
-			if r.Forgiven, err = CountsOf(tx, id); err != nil {
+			if r.Forgiven, err = RegionalCountsOf(tx, id); err != nil {
 				return Rollout{}, err
 			}
 			r.StageSince = tx.Now()
@@ -105,8 +105,9 @@ func Set(tx *db.Tx, id int64, c Change, actor string) (Rollout, error) {
 		return Rollout{}, err
 	}
 	r.State, r.Stage, r.Reason, r.Actor, r.ChangedAt = c.State, c.Stage, c.Reason, actor, tx.Now()
-	if _, err := tx.Exec("UPDATE rollouts SET state = $2, stage = $3, reason = $4, actor = $5, forgiven = $6, stage_since = $7, changed_at = $8 WHERE id = $1",
-		id, string(r.State), r.Stage, r.Reason, actor, string(forgiven), r.StageSince, r.ChangedAt); err != nil {
+	r.Figure = c.Figure
+	if _, err := tx.Exec("UPDATE rollouts SET state = $2, stage = $3, reason = $4, actor = $5, forgiven = $6, stage_since = $7, changed_at = $8, figures = $9 WHERE id = $1",
+		id, string(r.State), r.Stage, r.Reason, actor, string(forgiven), r.StageSince, r.ChangedAt, writeFigure(r.Figure)); err != nil {
 		return Rollout{}, err
 	}
 	if err := bump(tx); err != nil {
@@ -133,9 +134,12 @@ func Halt(tx *db.Tx, id int64, actor, reason string) (Rollout, error) {
 	return set(tx, id, Halted, actor, reason)
 }
 
-// Resume lets a held or halted rollout go on at its stage. The outcomes until
-// now no longer count for the rule that stops it.
+// Resume lets a held or halted rollout go on at its stage, in every region. The
+// outcomes until now no longer count for the rule that stops it.
 func Resume(tx *db.Tx, id int64, actor, reason string) (Rollout, error) {
+	if _, err := tx.Exec("DELETE FROM rollout_regions WHERE rollout = $1", id); err != nil {
+		return Rollout{}, err
+	}
 	return set(tx, id, Running, actor, reason)
 }
 
@@ -152,34 +156,9 @@ func Next(tx *db.Tx, id int64, actor, reason string) (Rollout, error) {
 		return Rollout{}, err
 	}
 	if r.Stage == len(r.Stages)-1 {
-		return Set(tx, id, Change{Complete, r.Stage, reason}, actor)
+		return Set(tx, id, Change{State: Complete, Stage: r.Stage, Reason: reason}, actor)
 	}
-	return Set(tx, id, Change{Running, r.Stage + 1, reason}, actor)
-}
-
-// Tick advances every rollout by what its outcomes and the time call for, and
-// returns those that changed.
-func Tick(tx *db.Tx) ([]Rollout, error) {
-	active, err := db.All(tx, scan, "SELECT "+columns+" FROM rollouts WHERE state IN ('running', 'held', 'complete') ORDER BY id")
-	if err != nil {
-		return nil, err
-	}
-	counts, err := allCounts(tx)
-	if err != nil {
-		return nil, err
-	}
-	var changed []Rollout
-	for _, r := range active {
-		c, ok := Advance(&r, counts[r.ID], tx.Now())
-		if !ok {
-			continue
-		}
-		if r, err = Set(tx, r.ID, c, "train"); err != nil {
-			return nil, err
-		}
-		changed = append(changed, r)
-	}
-	return changed, nil
+	return Set(tx, id, Change{State: Running, Stage: r.Stage + 1, Reason: reason}, actor)
 }
 
 // ByID returns one rollout.
@@ -188,22 +167,25 @@ func ByID(tx *db.Tx, id int64) (Rollout, error) {
 	if errors.Is(err, db.ErrNoRows) {
 		err = fmt.Errorf("cannot find rollout %d: %w", id, ErrNotFound)
 	}
+	if err == nil {
+		r.Regions, err = stoppedIn(tx, id)
+	}
 	return r, err
 }
 
 // Of returns the rollouts of a release, by device and channel.
 func Of(tx *db.Tx, release string) ([]Rollout, error) {
-	return db.All(tx, scan, "SELECT "+columns+" FROM rollouts WHERE release = $1 ORDER BY device, channel, id", release)
+	return list(tx, "SELECT "+columns+" FROM rollouts WHERE release = $1 ORDER BY device, channel, id", release)
 }
 
 // OfDevice returns the rollouts of a device, newest first.
 func OfDevice(tx *db.Tx, device string) ([]Rollout, error) {
-	return db.All(tx, scan, "SELECT "+columns+" FROM rollouts WHERE device = $1 ORDER BY id DESC", device)
+	return list(tx, "SELECT "+columns+" FROM rollouts WHERE device = $1 ORDER BY id DESC", device)
 }
 
 // All returns all rollouts, newest first.
 func All(tx *db.Tx) ([]Rollout, error) {
-	return db.All(tx, scan, "SELECT "+columns+" FROM rollouts ORDER BY id DESC")
+	return list(tx, "SELECT "+columns+" FROM rollouts ORDER BY id DESC")
 }
 
 // Revision rises whenever Load would read something else.
@@ -253,7 +235,7 @@ func Load(tx *db.Tx) (*Snapshot, error) {
 }
 
 func record(tx *db.Tx, r *Rollout, action, actor, reason string) error {
-	detail, err := json.Marshal(map[string]any{"rollout": r.ID, "state": r.State, "percent": r.Percent(), "reason": reason})
+	detail, err := json.Marshal(map[string]any{"rollout": r.ID, "state": r.State, "percent": r.Percent(), "reason": reason, "figure": r.Figure})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package fleet_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/db/dbtest"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/verdict"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -34,6 +37,27 @@ func fill(t *testing.T, d *db.DB) (r fleet.Rollout) {
 		return err
 	})
 	return r
+}
+
+// claim makes handsets of members: "7 of 1" is claim 7 of member 1, claimed age
+// before now.
+func claim(t *testing.T, d *db.DB, age time.Duration, claims ...string) {
+	t.Helper()
+	write(t, d, func(tx *db.Tx) error {
+		for _, c := range claims {
+			var id, member int64
+			if _, err := fmt.Sscanf(c, "%d of %d", &id, &member); err != nil {
+				return err
+			}
+			if _, err := tx.Exec("INSERT INTO members (id, name, name_key, password_hash, created_at) VALUES ($1, $2, $2, '', $3) ON CONFLICT DO NOTHING", member, fmt.Sprint("m", member), now.Add(-age)); err != nil {
+				return err
+			}
+			if _, err := tx.Exec("INSERT INTO claims (id, member_id, device, created_at, ended_at) VALUES ($1, $2, 'umi', $3, 0)", id, member, now.Add(-age)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func write(t *testing.T, d *db.DB, fn func(tx *db.Tx) error) {
@@ -136,6 +160,7 @@ func TestOutcomesCountOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		d.SetClock(func() time.Time { return now })
 		r := fill(t, d)
+		claim(t, d, time.Hour, "7 of 1", "8 of 2")
 		expired := report(r, "late", 0, wire.Booted, "", "")
 		expired.Token.Expires = now.Unix()
 		nowhere := report(r, "nowhere", 0, wire.Booted, "", "")
@@ -160,8 +185,8 @@ func TestOutcomesCountOnce(t *testing.T) {
 		write(t, d, func(tx *db.Tx) error {
 			n, err := fleet.CountsOf(tx, r.ID)
 			want := fleet.Counts{
-				Enrolled:  fleet.Group{Downloaded: 1, Applied: 1, Booted: 1, RolledBack: 1, Failed: 1, FailedDownload: 1},
-				Anonymous: fleet.Group{Booted: 500, Failed: 1},
+				Enrolled:  fleet.Group{Downloaded: 1, Applied: 1, Booted: 1, Failed: 1, FailedDownload: 1},
+				Anonymous: fleet.Group{Booted: 500, Failed: 1, RolledBack: 1}, // the second bad end of one member
 			}
 			if n != want {
 				t.Errorf("counted %+v, expected %+v", n, want)
@@ -178,20 +203,218 @@ func TestOutcomesCountOnce(t *testing.T) {
 					t.Errorf("a handset's words got in: %+v", f)
 				}
 			}
+			return err
+		})
+	})
+}
+
+// TestItStopsItself: three members' handsets fail, the rollout of their device is
+// halted with its figures, another device's goes on; a human overrides.
+func TestItStopsItself(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		d.SetClock(func() time.Time { return now })
+		r := fill(t, d)
+		claim(t, d, time.Hour, "7 of 1", "8 of 2", "9 of 3")
+		other := makeBuild("lmi", "26.11.27", 3000)
+		write(t, d, func(tx *db.Tx) error {
+			if err := catalog.PutBuild(tx, other); err != nil {
+				return err
+			}
+			_, err := fleet.Start(tx, fleet.Plan{Release: "26.11.27", Device: "lmi", Channel: wire.Weekly, Build: other.ID}, "ana", "the gate is open")
+			return err
+		})
+		tick := func(want ...fleet.State) (changed []fleet.Rollout) {
+			t.Helper()
+			write(t, d, func(tx *db.Tx) (err error) {
+				changed, err = fleet.Tick(tx)
+				return err
+			})
+			var got []fleet.State
+			for _, c := range changed {
+				got = append(got, c.State)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("the tick changed %+v, expected %v", changed, want)
+			}
+			return changed
+		}
+		record := func(reports ...fleet.Report) {
+			t.Helper()
+			write(t, d, func(tx *db.Tx) error { _, err := fleet.Record(tx, reports); return err })
+		}
+		record(report(r, "a", 7, wire.Failed, "apply", "hash"), report(r, "b", 8, wire.Failed, "apply", "hash"))
+		tick() // two are not enough, whatever they say
+		record(report(r, "c", 9, wire.Failed, "apply", "hash"))
+		stopped := tick(fleet.Halted)
+		f := stopped[0].Figure
+		if f == nil || f.Measure != "failed" || f.Fresh != (verdict.Tally{N: 3, Bad: 3}) || !f.Enrolled || stopped[0].Reason != f.String() || !stopped[0].ChangedAt.Equal(now) {
+			t.Errorf("it was halted as %+v, %+v", stopped[0], f)
+		}
+		write(t, d, func(tx *db.Tx) error { // what is kept is what was decided
+			kept, err := fleet.ByID(tx, r.ID)
+			if !reflect.DeepEqual(kept.Figure, f) {
+				t.Errorf("kept is %+v, expected %+v", kept.Figure, f)
+			}
+			return err
+		})
+		write(t, d, func(tx *db.Tx) error {
+			resumed, err := fleet.Resume(tx, r.ID, "ana", "a bad cable")
+			if resumed.Actor != "ana" || resumed.Reason != "a bad cable" || resumed.Figure != nil {
+				t.Errorf("overridden as %+v", resumed)
+			}
+			return err
+		})
+		tick() // the same counts do not halt again
+	})
+}
+
+// TestWhoHalts: claims that are younger than the release, or all of one member,
+// count as anyone's.
+func TestWhoHalts(t *testing.T) {
+	for name, c := range map[string]struct {
+		age    time.Duration
+		claims []string
+		want   fleet.Group
+	}{
+		"three members":         {time.Hour, []string{"7 of 1", "8 of 2", "9 of 3"}, fleet.Group{Failed: 3}},
+		"one member":            {time.Hour, []string{"7 of 1", "8 of 1", "9 of 1"}, fleet.Group{Failed: 1}},
+		"claimed since the cut": {0, []string{"7 of 1", "8 of 2", "9 of 3"}, fleet.Group{}},
+		"nobody's":              {time.Hour, []string{"70 of 1"}, fleet.Group{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, d *db.DB) {
+				d.SetClock(func() time.Time { return now })
+				r := fill(t, d)
+				claim(t, d, c.age, c.claims...)
+				write(t, d, func(tx *db.Tx) error {
+					_, err := fleet.Record(tx, []fleet.Report{report(r, "a", 7, wire.Failed, "boot", ""), report(r, "b", 8, wire.Failed, "boot", ""), report(r, "c", 9, wire.Failed, "boot", "")})
+					if err != nil {
+						return err
+					}
+					n, err := fleet.CountsOf(tx, r.ID)
+					if want := (fleet.Counts{Enrolled: c.want, Anonymous: fleet.Group{Failed: 3 - c.want.Failed}}); n != want {
+						t.Errorf("counted %+v, expected %+v", n, want)
+					}
+					return err
+				})
+			})
+		})
+	}
+}
+
+// TestSilence: a handset that applied a build and is not heard of counts once
+// its time is over, and no longer when it starts after all.
+func TestSilence(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		clock := now
+		d.SetClock(func() time.Time { return clock })
+		r := fill(t, d)
+		is := func(want fleet.Group, reports ...fleet.Report) {
+			t.Helper()
+			write(t, d, func(tx *db.Tx) error {
+				for i := range reports {
+					reports[i].Token.Region, reports[i].Token.Expires = "IN", clock.Unix()+3600
+				}
+				if _, err := fleet.Record(tx, reports); err != nil {
+					return err
+				}
+				if err := fleet.Forget(tx); err != nil {
+					return err
+				}
+				if _, err := fleet.Tick(tx); err != nil {
+					return err
+				}
+				n, err := fleet.RegionalCountsOf(tx, r.ID)
+				if n["IN"].Anonymous != want {
+					t.Errorf("at %v: counted %+v, expected %+v", clock.Sub(now), n["IN"].Anonymous, want)
+				}
+				return err
+			})
+		}
+		is(fleet.Group{Applied: 3}, report(r, "a", 0, wire.Applied, "", ""), report(r, "b", 0, wire.Applied, "", ""), report(r, "c", 0, wire.Applied, "", ""))
+		is(fleet.Group{Applied: 3, Booted: 1}, report(r, "a", 0, wire.Booted, "", ""))
+		is(fleet.Group{Applied: 4, Booted: 2}, report(r, "d", 0, wire.Booted, "", ""), report(r, "d", 0, wire.Applied, "", "")) // out of order
+		clock = now.Add(fleet.SilentAfter - time.Second)
+		is(fleet.Group{Applied: 4, Booted: 2})
+		clock = now.Add(fleet.SilentAfter)
+		is(fleet.Group{Applied: 4, Booted: 2, Silent: 2})
+		is(fleet.Group{Applied: 4, Booted: 3, Silent: 1}, report(r, "b", 0, wire.Booted, "", ""))
+		is(fleet.Group{Applied: 4, Booted: 3, Silent: 1}, report(r, "b", 0, wire.Booted, "", ""))
+		clock = clock.Add(60 * 24 * time.Hour) // and what is silent for good stays so
+		is(fleet.Group{Applied: 4, Booted: 3, Silent: 1})
+	})
+}
+
+// TestRegionStops: one region's handsets fail; it is stopped there, offered
+// elsewhere, and goes on when a human says so.
+func TestRegionStops(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		d.SetClock(func() time.Time { return now })
+		r := fill(t, d)
+		var claims []string
+		var reports []fleet.Report
+		for i := range 60 {
+			claims = append(claims, fmt.Sprintf("%d of %d", 100+i, 200+i))
+			one := report(r, fmt.Sprint(i), int64(100+i), wire.Booted, "", "")
+			one.Token.Region = "DE"
+			if i < 4 {
+				one.Token.Region, one.Event = "IN", wire.RolledBack
+			}
+			reports = append(reports, one)
+		}
+		claim(t, d, time.Hour, claims...)
+		write(t, d, func(tx *db.Tx) error {
+			_, err := fleet.Record(tx, reports)
 			changed, err2 := fleet.Tick(tx)
-			if len(changed) != 1 || changed[0].State != fleet.Halted {
-				t.Errorf("two of three enrolled handsets failed, and the tick changed %+v", changed)
+			if len(changed) != 1 || changed[0].State != fleet.Running || !changed[0].Stopped("IN") || changed[0].Stopped("DE") {
+				t.Errorf("the tick changed %+v", changed)
 			}
 			return errors.Join(err, err2)
 		})
-		write(t, d, func(tx *db.Tx) error { // a human overrides: the same counts do not halt again
-			_, err := fleet.Resume(tx, r.ID, "ana", "a bad cable")
-			changed, err2 := fleet.Tick(tx)
+		offered := func(want string) {
+			t.Helper()
+			s, got := snapshot(t, d), ""
+			for _, region := range []string{"in", "de", ""} {
+				c := newWorld().checkin
+				c.Region = region
+				for fleet.Place("26.11.27", c.Bucket) >= 1000 {
+					c.Bucket++
+				}
+				if d := fleet.Decide(&c, nil, s, now); d.Offer() {
+					got += "[" + region + "]"
+				}
+			}
+			if got != want {
+				t.Errorf("offered in %s, expected %s", got, want)
+			}
+		}
+		offered("[de]") // and not to one that may be anywhere
+		write(t, d, func(tx *db.Tx) error {
+			changed, err := fleet.Tick(tx)
+			if len(changed) != 0 {
+				t.Errorf("the next tick changed %+v", changed)
+			}
+			_, err2 := fleet.ResumeRegion(tx, r.ID, "IN", "ana", "it was one bad batch")
+			changed, err3 := fleet.Tick(tx)
 			if len(changed) != 0 {
 				t.Errorf("after resuming the tick changed %+v", changed)
 			}
-			return errors.Join(err, err2)
+			return errors.Join(err, err2, err3)
 		})
+		offered("[in][de][]")
+		for what, fn := range map[string]func(tx *db.Tx) (fleet.Rollout, error){
+			"resuming it twice": func(tx *db.Tx) (fleet.Rollout, error) { return fleet.ResumeRegion(tx, r.ID, "IN", "ana", "again") },
+			"halting it nowhere": func(tx *db.Tx) (fleet.Rollout, error) {
+				return fleet.HaltRegion(tx, r.ID, fleet.RegionChange{Reason: "x"}, "ana")
+			},
+			"halting without reason": func(tx *db.Tx) (fleet.Rollout, error) {
+				return fleet.HaltRegion(tx, r.ID, fleet.RegionChange{Region: "IN"}, "ana")
+			},
+		} {
+			if err := d.Write(t.Context(), func(tx *db.Tx) error { _, err := fn(tx); return err }); err == nil {
+				t.Errorf("%s was allowed", what)
+			}
+		}
 	})
 }
 
@@ -225,6 +448,7 @@ func TestOneHandsetIsOneVoice(t *testing.T) {
 		clock := now
 		d.SetClock(func() time.Time { return clock })
 		r := fill(t, d)
+		claim(t, d, time.Hour, "7 of 1", "8 of 2")
 		record := func(want fleet.Group, reports ...fleet.Report) {
 			t.Helper()
 			write(t, d, func(tx *db.Tx) error {
@@ -242,13 +466,13 @@ func TestOneHandsetIsOneVoice(t *testing.T) {
 			})
 		}
 		record(fleet.Group{Failed: 1, FailedDownload: 1}, report(r, "a", 7, wire.Failed, "download", ""), report(r, "b", 7, wire.Failed, "boot", ""), report(r, "c", 7, wire.Failed, "verify", ""))
-		record(fleet.Group{Failed: 1, FailedDownload: 1, RolledBack: 1}, report(r, "d", 7, wire.Failed, "boot", ""), report(r, "d", 7, wire.RolledBack, "", ""), report(r, "e", 7, wire.RolledBack, "", ""))
+		record(fleet.Group{Failed: 1, FailedDownload: 1}, report(r, "d", 7, wire.Failed, "boot", ""), report(r, "d", 7, wire.RolledBack, "", ""), report(r, "e", 7, wire.RolledBack, "", ""))
 		clock = clock.Add(31 * 24 * time.Hour) // its first tokens have expired, and it has a new one
 		late := report(r, "f", 7, wire.Failed, "boot", "")
 		late.Token.Expires = clock.Unix() + 3600
 		other := late
 		other.Token.ID, other.Token.Claim = "g", 8
-		record(fleet.Group{Failed: 2, FailedDownload: 1, RolledBack: 1}, late, other)
+		record(fleet.Group{Failed: 2, FailedDownload: 1}, late, other)
 	})
 }
 

@@ -29,9 +29,6 @@ func (t *Train) Ship(ctx context.Context, release string, o ShipOptions) error {
 	if o.Channel == "" {
 		o.Channel = wire.Weekly
 	}
-	if o.Reason == "" {
-		o.Reason = "the gate is open"
-	}
 	var refused []error
 	err := t.DB.Write(ctx, func(tx *db.Tx) error {
 		refused = nil
@@ -78,10 +75,19 @@ func (t *Train) shipOne(tx *db.Tx, d *device, o ShipOptions, named bool) (left b
 	i := slices.IndexFunc(rollouts, func(r fleet.Rollout) bool { return r.Device == d.codename && r.Channel == o.Channel })
 	if i >= 0 {
 		r := rollouts[i]
-		if !named || r.State != fleet.Held && r.State != fleet.Halted {
+		stopped := r.State == fleet.Held || r.State == fleet.Halted
+		switch {
+		case !named || !stopped && len(r.Regions) == 0:
 			return false, nil, nil
+		case o.Reason == "":
+			return false, nil, fmt.Errorf("cannot let %s go on for %s: it was stopped (%s); say why it may, people will read it", r.Release, r.Device, stopReason(r))
+		case !stopped:
+			return true, nil, t.resumeRegions(tx, r, o.Actor, o.Reason)
 		}
 		return true, nil, t.move(tx, r, o.Actor, func() (fleet.Rollout, error) { return fleet.Resume(tx, r.ID, o.Actor, o.Reason) })
+	}
+	if o.Reason == "" {
+		o.Reason = "the gate is open"
 	}
 	if d.state == Withdrawn || d.state == Building || d.state == Packaging {
 		return false, fmt.Errorf("cannot ship %s to %s: it is %s", d.release, d.codename, d.state), nil
@@ -108,6 +114,44 @@ func (t *Train) shipOne(tx *db.Tx, d *device, o ShipOptions, named bool) (left b
 		}
 	}
 	return true, nil, t.tellReleased(tx, d)
+}
+
+// stopReason is why a rollout was stopped, or where it is.
+func stopReason(r fleet.Rollout) string {
+	if len(r.Regions) > 0 && r.State != fleet.Held && r.State != fleet.Halted {
+		return r.Regions[0].Reason
+	}
+	return r.Reason
+}
+
+// resumeRegions lets a rollout go on in the regions in which it was stopped.
+func (t *Train) resumeRegions(tx *db.Tx, r fleet.Rollout, actor, reason string) error {
+	for _, s := range r.Regions {
+		if _, err := fleet.ResumeRegion(tx, r.ID, s.Region, actor, reason); err != nil {
+			return err
+		}
+		if err := note(tx, Transition{Release: r.Release, Device: r.Device, From: inRegion(r, fleet.Halted, s.Region), To: inRegion(r, r.State, s.Region), Actor: actor, Reason: reason}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteRegions writes down in which regions a rollout was stopped since before.
+func noteRegions(tx *db.Tx, before, after fleet.Rollout) error {
+	for _, s := range after.Regions {
+		if before.Stopped(s.Region) {
+			continue
+		}
+		if err := note(tx, Transition{Release: after.Release, Device: after.Device, From: inRegion(after, before.State, s.Region), To: inRegion(after, fleet.Halted, s.Region), Actor: s.Actor, Reason: s.Reason}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func inRegion(r fleet.Rollout, s fleet.State, region string) string {
+	return r.Channel + " " + string(s) + " in " + region
 }
 
 // tellReleased tells the threads whose fix the device gets with this release.
@@ -273,6 +317,29 @@ func (t *Train) Halt(ctx context.Context, release string, devices []string, acto
 		}
 		return nil
 	})
+}
+
+// HaltRegions stops the offers of a release's rollouts in some regions, such as
+// "IN"; the others go on.
+func (t *Train) HaltRegions(ctx context.Context, release string, devices, regions []string, actor, reason string) error {
+	return t.each(ctx, release, devices, "halt", reason, func(tx *db.Tx, _ *row, _ *device, rollouts []fleet.Rollout) (did bool, err error) {
+		for _, r := range rollouts {
+			if r.State != fleet.Running && r.State != fleet.Held && r.State != fleet.Complete {
+				continue
+			}
+			after := r
+			for _, region := range regions {
+				if c := (fleet.RegionChange{Region: region, Reason: reason}); err == nil && !r.Stopped(region) {
+					did = true
+					after, err = fleet.HaltRegion(tx, r.ID, c, actor)
+				}
+			}
+			if err == nil {
+				err = noteRegions(tx, r, after)
+			}
+		}
+		return did, err
+	}, func(*db.Tx, *row) error { return nil })
 }
 
 // Pull withdraws a release for good, for the devices named or all.

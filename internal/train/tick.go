@@ -35,6 +35,15 @@ func (t *Train) Tick(ctx context.Context) error {
 			return err
 		}
 		for _, r := range changed {
+			if err := noteRegions(tx, was[r.ID], r); err != nil {
+				return err
+			}
+			if b := was[r.ID]; len(r.Regions) > len(b.Regions) {
+				t.log().Warn("a rollout was stopped in a region", "release", r.Release, "device", r.Device, "channel", r.Channel, "regions", len(r.Regions))
+				if b.State == r.State && b.Stage == r.Stage {
+					continue
+				}
+			}
 			if err := t.move(tx, was[r.ID], actorTrain, func() (fleet.Rollout, error) { return r, nil }); err != nil {
 				return err
 			}

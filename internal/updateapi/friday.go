@@ -88,7 +88,7 @@ func (s *Server) offer(d *fleet.Decision, t *wire.Ticket) *wire.Offer {
 	p, b := d.Package, d.Build
 	token := wire.OfferToken{
 		ID: rand.Text(), Rollout: d.Rollout.ID, Release: d.Rollout.Release, Device: d.Rollout.Device, Channel: d.Rollout.Channel,
-		From: d.From, To: b.ID, Package: p.Digest.String(), Expires: s.now().Add(tokenLife).Unix(),
+		From: d.From, To: b.ID, Region: d.Region, Package: p.Digest.String(), Expires: s.now().Add(tokenLife).Unix(),
 	}
 	if t != nil && t.Device == token.Device { // a claim speaks for its own device
 		token.Claim = t.Claim

@@ -58,6 +58,10 @@ func TestOneClaimDoesNotHalt(t *testing.T) {
 	if status := b.post(t, wire.PathClaim, wire.ClaimRequest{Code: claimCode(t, b.db, "eve"), Device: "umi"}, &r); status != http.StatusOK {
 		t.Fatalf("the claim was answered with %d", status)
 	}
+	b.write(t, func(tx *db.Tx) error { // she has had it for long
+		_, err := tx.Exec("UPDATE claims SET created_at = 1")
+		return err
+	})
 	c := checkin()
 	c.Ticket = r.Ticket
 	for _, o := range []*wire.Offer{early, b.offer(t, c), b.offer(t, c)} {
@@ -75,7 +79,7 @@ func TestOneClaimDoesNotHalt(t *testing.T) {
 		if n.Enrolled != (fleet.Group{Failed: 1}) {
 			t.Errorf("one handset counts as %+v", n.Enrolled)
 		}
-		if change, ok := fleet.Advance(&b.rollout, n, tx.Now()); ok && change.State == fleet.Halted {
+		if change, ok := fleet.Advance(&b.rollout, fleet.Evidence{Fresh: fleet.Regional{"": n}}, tx.Now()); ok && change.State == fleet.Halted {
 			t.Errorf("one handset halts the rollout: %+v", change)
 		}
 		return err

@@ -70,7 +70,7 @@ func newBench(t testing.TB, d *db.DB) *bench {
 	b.blobs = blobs
 	b.write(t, func(tx *db.Tx) error {
 		err := errors.Join(catalog.PutBuild(tx, b.old), catalog.PutBuild(tx, b.new),
-			catalog.PutRelease(tx, catalog.Release{Name: "26.11.27", Commit: "c0ffee", Notes: "Fixed: #41", Builds: map[string]string{"umi": b.new.ID}}))
+			catalog.PutRelease(tx, catalog.Release{Name: "26.11.27", Commit: "c0ffee", Notes: "Fixed: #41", CutAt: time.Now(), Builds: map[string]string{"umi": b.new.ID}}))
 		if err != nil {
 			return err
 		}
@@ -255,6 +255,10 @@ func TestClaim(t *testing.T) {
 		if !strings.Contains(reply.Reason, "no release") {
 			t.Errorf("the team on beta is told %q, expected that there is nothing yet", reply.Reason)
 		}
+		b.write(t, func(tx *db.Tx) error { // claimed long before the release
+			_, err := tx.Exec("UPDATE claims SET created_at = 1")
+			return err
+		})
 		c.Channel = "weekly"
 		o := b.offer(t, c)
 		if status := b.post(t, wire.PathOutcome, wire.Outcome{Token: o.Token, Ticket: r.Ticket, Event: wire.Booted, Incremental: "26.11.27"}, nil); status != http.StatusNoContent {

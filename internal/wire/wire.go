@@ -157,6 +157,7 @@ type OfferToken struct {
 	Channel string `json:"channel"`
 	From    string `json:"from"` // incremental that the handset ran; empty when unknown
 	To      string `json:"to"`   // build ID
+	Region  string `json:"region,omitempty"`
 	Package string `json:"package"`
 	Claim   int64  `json:"claim,omitempty"`
 	Expires int64  `json:"expires"`

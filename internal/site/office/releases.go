@@ -248,6 +248,7 @@ type releaseView struct {
 // trackView is one device of a release on its track.
 type trackView struct {
 	Device, Name, Channel, Counts, Reason, Trouble string
+	Stopped                                        []string // in which regions, and why
 	State                                          page.State
 	Line                                           line.Map
 }
@@ -270,6 +271,9 @@ func tracks(c *page.Call, r *train.ReleaseStatus, cat page.Catalogue) []trackVie
 			}
 			if v.Trouble == "" {
 				v.Reason = ""
+			}
+			for _, s := range ro.Regions {
+				v.Stopped = append(v.Stopped, c.Text.T("track.stopped", "Region", s.Region, "Reason", s.Reason))
 			}
 			all = append(all, v)
 		}

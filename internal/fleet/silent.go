@@ -1,0 +1,106 @@
+package fleet
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+// silent is an event that no handset reports: it applied a build and was not
+// heard of since.
+const silent wire.Event = "silent"
+
+// waitingKept is for how long after it counted as silent a handset that starts
+// after all is taken out of the sums again.
+const waitingKept = 30 * 24 * time.Hour
+
+// wait notes the handsets that applied a build, and takes out those that have
+// ended the update; those of them that counted as silent leave the sums.
+func wait(tx *db.Tx, reports []Report, enrolled []bool, sums map[key]int64) error {
+	var applied []int
+	var ended, asked []any
+	for i, r := range reports {
+		switch token := r.seen().token; {
+		case r.Event == wire.Applied:
+			applied, asked = append(applied, i), append(asked, token)
+		case r.ends():
+			ended = append(ended, token)
+		}
+	}
+	if len(ended) > 0 {
+		gone, err := db.All(tx, func(s db.Scanner) (w struct {
+			key
+			counted bool
+		}, err error) {
+			return w, s.Scan(&w.rollout, &w.region, &w.from, &w.enrolled, &w.counted)
+		}, "DELETE FROM outcomes_waiting WHERE token IN ("+marks(len(ended))+") RETURNING rollout, region, from_incremental, enrolled, counted", ended...)
+		if err != nil {
+			return err
+		}
+		for _, w := range gone {
+			if w.counted {
+				w.event = string(silent)
+				sums[w.key]--
+			}
+		}
+	}
+	if len(applied) == 0 {
+		return nil
+	}
+	// Outcomes may come out of order.
+	over, err := db.All(tx, func(s db.Scanner) (token string, err error) { return token, s.Scan(&token) },
+		"SELECT DISTINCT token FROM outcomes_seen WHERE event IN ('booted', 'rolled_back', 'failed') AND token IN ("+marks(len(asked))+")", asked...)
+	if err != nil {
+		return err
+	}
+	past := map[string]bool{}
+	for _, token := range over {
+		past[token] = true
+	}
+	for _, i := range applied {
+		r := &reports[i]
+		if past[r.seen().token] {
+			continue
+		}
+		if _, err := tx.Exec("INSERT INTO outcomes_waiting (token, rollout, region, from_incremental, enrolled, due, counted) VALUES ($1, $2, $3, $4, $5, $6, FALSE) ON CONFLICT DO NOTHING",
+			r.seen().token, r.Token.Rollout, r.Token.Region, r.Token.From, enrolled[i], tx.Now().Add(SilentAfter)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxSilent is how many handsets one Tick finds silent.
+const maxSilent = 5000
+
+// findSilent counts the handsets whose time to start is over.
+func findSilent(tx *db.Tx) error {
+	rows, err := db.All(tx, func(s db.Scanner) (k key, err error) {
+		return k, s.Scan(&k.rollout, &k.region, &k.from, &k.enrolled)
+	}, "UPDATE outcomes_waiting SET counted = TRUE WHERE token IN (SELECT token FROM outcomes_waiting WHERE due <= $1 AND NOT counted ORDER BY due LIMIT $2) RETURNING rollout, region, from_incremental, enrolled",
+		tx.Now(), maxSilent)
+	if err != nil {
+		return err
+	}
+	sums := map[key]int64{}
+	for _, k := range rows {
+		k.event = string(silent)
+		sums[k]++
+	}
+	return addSums(tx, sums)
+}
+
+// marks are n placeholders.
+func marks(n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", i+1)
+	}
+	return b.String()
+}

@@ -1,0 +1,82 @@
+package fleet
+
+import (
+	"slices"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet/verdict"
+)
+
+// actorRule is who acts when the rule does.
+const actorRule = "train"
+
+// Tick advances every rollout by what its outcomes and the time call for, and
+// returns those that changed, in state, stage or regions.
+func Tick(tx *db.Tx) ([]Rollout, error) {
+	if err := findSilent(tx); err != nil {
+		return nil, err
+	}
+	all, err := list(tx, "SELECT "+columns+" FROM rollouts WHERE state <> 'planned' ORDER BY created_at DESC, id DESC")
+	if err != nil {
+		return nil, err
+	}
+	counted, err := counts(tx, "")
+	if err != nil {
+		return nil, err
+	}
+	var changed []Rollout
+	for i := len(all) - 1; i >= 0; i-- { // the oldest first
+		r := all[i]
+		if r.State != Running && r.State != Held && r.State != Complete {
+			continue
+		}
+		e := Evidence{Fresh: counted[r.ID], Before: before(&r, all[i+1:], counted)}
+		did := false
+		for _, c := range AdvanceRegions(&r, e) {
+			if r, err = HaltRegion(tx, r.ID, c, actorRule); err != nil {
+				return nil, err
+			}
+			did = true
+		}
+		if c, ok := Advance(&r, e, tx.Now()); ok {
+			if r, err = Set(tx, r.ID, c, actorRule); err != nil {
+				return nil, err
+			}
+			did = true
+		}
+		if did {
+			changed = append(changed, r)
+		}
+	}
+	return changed, nil
+}
+
+// deepest is how many builds back outcomes are taken from when the build before
+// has too few.
+const deepest = 5
+
+// before sums the outcomes of the builds before r's on its device and channel,
+// from the newest on until enough is known. One that was halted or pulled is
+// nothing to be compared with.
+func before(r *Rollout, earlier []Rollout, counted map[int64]Regional) Regional {
+	sum := Regional{}
+	var builds []string
+	for _, o := range earlier {
+		if o.Device != r.Device || o.Channel != r.Channel || o.Build == r.Build || o.State == Halted || o.State == Pulled ||
+			r.Region != "" && o.Region != "" && o.Region != r.Region {
+			continue
+		}
+		if !slices.Contains(builds, o.Build) {
+			if total := sum.Total(); len(builds) == deepest || total.Enrolled.Ended() >= verdict.Least && total.Anonymous.Ended() >= verdict.Least {
+				break
+			}
+			builds = append(builds, o.Build)
+		}
+		for region, c := range counted[o.ID] {
+			s := sum[region]
+			s.Enrolled, s.Anonymous = s.Enrolled.plus(c.Enrolled, 1), s.Anonymous.plus(c.Anonymous, 1)
+			sum[region] = s
+		}
+	}
+	return sum
+}

@@ -1,0 +1,166 @@
+package fleet
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/wire"
+)
+
+// batch is how many tokens one statement takes: well within both databases'
+// number of arguments.
+const batch = 200
+
+// seen is what counts once: a token's event. A claimed handset counts once in a
+// rollout, however many offers it asks for. It may fail to download and fail
+// later on.
+type seen struct{ token, event string }
+
+func (r *Report) seen() seen {
+	if r.Token.Claim == 0 {
+		return seen{r.Token.ID, string(r.Event)}
+	}
+	s := seen{fmt.Sprintf("claim %d of %d", r.Token.Claim, r.Token.Rollout), string(r.Event)}
+	if r.Event == wire.Failed && r.Stage == StageDownload {
+		s.event = "failed download"
+	}
+	return s
+}
+
+// voice is what counts once as an enrolled handset's: a member has one, of
+// however many handsets, and one bad end.
+func (r *Report) voice(member int64) seen {
+	s := seen{fmt.Sprintf("member %d of %d", member, r.Token.Rollout), r.seen().event}
+	if r.Event == wire.RolledBack || r.Event == wire.Failed && r.Stage != StageDownload {
+		s.event = "bad"
+	}
+	return s
+}
+
+// claimKept is how long a claimed handset's event is remembered, in seconds: it
+// may ask for offers as long as its rollout goes on.
+const claimKept = 400 * 24 * 60 * 60
+
+func (r *Report) keptUntil(now int64) int64 {
+	if r.Token.Claim == 0 {
+		return r.Token.Expires
+	}
+	return max(r.Token.Expires, now+claimKept)
+}
+
+// once notes reports, at most batch of them, and returns those that are new.
+func once(tx *db.Tx, reports []Report) ([]Report, error) {
+	keys, by := make([]seen, len(reports)), map[seen]Report{}
+	for i, r := range reports {
+		keys[i] = r.seen()
+		if _, twice := by[keys[i]]; !twice {
+			by[keys[i]] = r
+		}
+	}
+	fresh, err := insertSeen(tx, reports, keys)
+	counted := make([]Report, len(fresh))
+	for i, k := range fresh {
+		counted[i] = by[k]
+	}
+	return counted, err
+}
+
+// insertSeen notes keys, as long as their reports are to be kept, and returns
+// those that were not noted before.
+func insertSeen(tx *db.Tx, reports []Report, keys []seen) ([]seen, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	var q strings.Builder
+	q.WriteString("INSERT INTO outcomes_seen (token, event, expires) VALUES ")
+	args := make([]any, 0, 3*len(keys))
+	for i, k := range keys {
+		if i > 0 {
+			q.WriteString(", ")
+		}
+		fmt.Fprintf(&q, "($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3)
+		args = append(args, k.token, k.event, reports[i].keptUntil(tx.Now().Unix()))
+	}
+	q.WriteString(" ON CONFLICT DO NOTHING RETURNING token, event")
+	return db.All(tx, func(row db.Scanner) (k seen, err error) { return k, row.Scan(&k.token, &k.event) }, q.String(), args...)
+}
+
+// cutTimes are when the release of each rollout was cut; one that does not exist
+// is not in it.
+func cutTimes(tx *db.Tx, reports []Report) (map[int64]time.Time, error) {
+	cuts, asked := map[int64]time.Time{}, map[int64]bool{}
+	for _, r := range reports {
+		id := r.Token.Rollout
+		if asked[id] {
+			continue
+		}
+		asked[id] = true
+		rows, err := db.All(tx, func(s db.Scanner) (at time.Time, err error) { return at, s.Scan(&at) },
+			"SELECT CASE WHEN e.cut_at > 0 AND e.cut_at < r.created_at THEN e.cut_at ELSE r.created_at END FROM rollouts r LEFT JOIN releases e ON e.name = r.release WHERE r.id = $1", id)
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 1 {
+			cuts[id] = rows[0]
+		}
+	}
+	return cuts, nil
+}
+
+// voices says which reports count as an enrolled handset's. A claim that is
+// younger than the release does not make one: else whoever wants a rollout
+// stopped would claim a few phones for it. Nor does one that was given up.
+func voices(tx *db.Tx, reports []Report, cuts map[int64]time.Time) ([]bool, error) {
+	type claim struct {
+		id, member int64
+		since      time.Time
+	}
+	var args []any
+	for _, r := range reports {
+		if r.Token.Claim != 0 {
+			args = append(args, r.Token.Claim)
+		}
+	}
+	enrolled := make([]bool, len(reports))
+	if len(args) == 0 {
+		return enrolled, nil
+	}
+	claims, err := db.All(tx, func(s db.Scanner) (c claim, err error) { return c, s.Scan(&c.id, &c.member, &c.since) },
+		"SELECT id, member_id, created_at FROM claims WHERE ended_at = 0 AND id IN ("+marks(len(args))+")", args...)
+	if err != nil {
+		return nil, err
+	}
+	of := map[int64]claim{}
+	for _, c := range claims {
+		of[c.id] = c
+	}
+	var theirs []Report
+	var keys []seen
+	at := map[seen]int{}
+	for i, r := range reports {
+		if c, ok := of[r.Token.Claim]; ok && c.since.Before(cuts[r.Token.Rollout]) {
+			k := r.voice(c.member)
+			if _, twice := at[k]; !twice {
+				at[k] = i
+				theirs, keys = append(theirs, r), append(keys, k)
+			}
+		}
+	}
+	fresh, err := insertSeen(tx, theirs, keys)
+	for _, k := range fresh {
+		enrolled[at[k]] = true
+	}
+	return enrolled, err
+}
+
+// Forget drops the notes on tokens that have expired: they are refused by their
+// date from then on.
+func Forget(tx *db.Tx) error {
+	if _, err := tx.Exec("DELETE FROM outcomes_waiting WHERE due <= $1", tx.Now().Add(-waitingKept)); err != nil {
+		return err
+	}
+	_, err := tx.Exec("DELETE FROM outcomes_seen WHERE expires <= $1", tx.Now().Unix())
+	return err
+}
