@@ -75,6 +75,8 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	threads := alike.New(s.db)
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "friday", Name: "duplicates_threads", Help: "Threads that may be suggested as duplicates; it grows after the start."},
+		func() float64 { return float64(threads.Len()) }))
 	api, handler, err := s.handlers(ctx, log, registry, threads)
 	if err != nil {
 		return err

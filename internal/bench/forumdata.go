@@ -58,7 +58,11 @@ func fillForum(ctx context.Context, path string, threads int, seed uint64) (busi
 	end := time.Now()
 	const atOnce = 500 // threads in a transaction: a commit waits for the disk
 	for from := 0; from < threads; from += atOnce {
-		err := d.Write(ctx, func(tx *db.Tx) error {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		// A statement that can be broken off costs a goroutine.
+		err := d.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
 			for i := from; i < min(from+atOnce, threads); i++ {
 				if err := forumThread(tx, r, members, devices, i == threads-1); err != nil {
 					return err

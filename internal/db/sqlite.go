@@ -11,8 +11,6 @@ import (
 	"runtime"
 	"strings"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // How long a statement waits for another process (serve, worker and the
@@ -48,7 +46,7 @@ func (d *DB) openSQLite(ctx context.Context, path string) error {
 		d.writer.Close()
 		return fmt.Errorf("cannot open database %s: %w", path, err)
 	}
-	if d.reader, err = sql.Open("sqlite", d.dsn("_txlock=deferred", "_pragma=query_only(1)")); err != nil {
+	if d.reader, err = openPool(d.dsn("_txlock=deferred", "_pragma=query_only(1)")); err != nil {
 		d.writer.Close()
 		return fmt.Errorf("cannot open database %s: %w", path, err)
 	}
@@ -65,7 +63,7 @@ func (d *DB) OpenSQLite(connections int) (*sql.DB, error) {
 	if d.dialect != SQLite {
 		return nil, nil
 	}
-	pool, err := sql.Open("sqlite", d.dsn("_txlock=immediate"))
+	pool, err := openPool(d.dsn("_txlock=immediate"))
 	if err != nil {
 		return nil, fmt.Errorf("cannot open database %s: %w", d.path, err)
 	}

@@ -72,12 +72,14 @@ type EventData struct {
 // the thread are kept for searching as the event asks.
 func Record(tx *db.Tx, e Event) error {
 	data, err := json.Marshal(e.EventData)
+	// Not RETURNING: it makes SQLite write out the words put in so far, for each event.
 	if err == nil {
-		err = tx.QueryRow(`UPDATE thread_event_last SET id = id + 1 WHERE one = 1 RETURNING id`).Scan(&e.ID)
+		_, err = tx.Exec(`UPDATE thread_event_last SET id = id + 1 WHERE one = 1`)
 	}
 	if err == nil {
-		_, err = tx.Exec(`INSERT INTO thread_events (id, thread_id, kind, actor_id, device, post_id, at, data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			e.ID, e.ThreadID, string(e.Kind), e.Actor, e.Device, e.PostID, tx.Now(), string(data))
+		_, err = tx.Exec(`INSERT INTO thread_events (id, thread_id, kind, actor_id, device, post_id, at, data)
+			VALUES ((SELECT id FROM thread_event_last WHERE one = 1), $1, $2, $3, $4, $5, $6, $7)`,
+			e.ThreadID, string(e.Kind), e.Actor, e.Device, e.PostID, tx.Now(), string(data))
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write down that thread %d was %s: %w", e.ThreadID, e.Kind, err)

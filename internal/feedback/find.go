@@ -80,7 +80,7 @@ func Unindexed(tx *db.Tx, ids []int64) ([]int64, error) {
 		return nil, nil
 	}
 	missing, err := db.All(tx, scanID, `SELECT t.id FROM threads t WHERE t.id IN (`+join(ids)+`)
-		AND NOT EXISTS (SELECT 1 FROM search_texts s WHERE s.doc = t.id) ORDER BY t.id`)
+		AND NOT EXISTS (SELECT 1 FROM search_texts s WHERE `+search.Of(`s`, `t.id`)+`) ORDER BY t.id`)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look for threads without an index: %w", err)
 	}

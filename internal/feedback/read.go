@@ -223,11 +223,11 @@ func addDevices(tx *db.Tx, threads []Thread) error {
 	if len(threads) == 0 {
 		return nil
 	}
-	index := map[int64]int{}
-	var ids []string
+	index := make(map[int64]int, len(threads))
+	ids := make([]any, len(threads))
 	for i, t := range threads {
 		index[t.ID] = i
-		ids = append(ids, strconv.FormatInt(t.ID, 10))
+		ids[i] = t.ID
 	}
 	type row struct {
 		thread int64
@@ -237,7 +237,7 @@ func addDevices(tx *db.Tx, threads []Thread) error {
 		err = s.Scan(&r.thread, &r.Device, (*string)(&r.State), &r.Release, &r.Build, &r.Reason, &r.Affected, &r.ReportedAt, &r.Since)
 		return r, err
 	}, `SELECT thread_id, device, state, release, build, reason, affected, reported_at, since
-		FROM thread_devices WHERE thread_id IN (`+strings.Join(ids, `, `)+`) ORDER BY thread_id, device`)
+		FROM thread_devices WHERE thread_id IN (`+places(len(ids))+`) ORDER BY thread_id, device`, ids...)
 	if err != nil {
 		return err
 	}
@@ -246,6 +246,18 @@ func addDevices(tx *db.Tx, threads []Thread) error {
 		t.Devices = append(t.Devices, r.DeviceState)
 	}
 	return nil
+}
+
+// places are the placeholders of n arguments.
+func places(n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(i+1))
+	}
+	return b.String()
 }
 
 const postColumns = `id, thread_id, author_id, body, at, edited_at, hidden`

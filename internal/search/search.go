@@ -26,6 +26,12 @@ import (
 	"github.com/fridayos/friday/internal/search/words"
 )
 
+// Of is a condition that a row of search_texts, by its alias, is of the document in a
+// column: by its id, which is what there is an index for.
+func Of(alias, column string) string {
+	return fmt.Sprintf(`%[1]s.id >= %[2]s * %[3]d AND %[1]s.id < (%[2]s + 1) * %[3]d`, alias, column, docChunks)
+}
+
 // Kind is what a text is to its document.
 type Kind string
 
