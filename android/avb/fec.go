@@ -162,3 +162,43 @@ func VerifyFEC(ctx context.Context, d *HashtreeDescriptor, r io.ReaderAt, size i
 	}
 	return nil
 }
+
+// FECSize is how many bytes the error correction of covered bytes takes, in blocks
+// of 4,096 bytes, with 2 to 24 roots.
+func FECSize(covered int64, roots int) (int64, error) {
+	const blockSize = 4096
+	c, err := newFECCode(roots)
+	if err == nil && (covered <= 0 || covered%blockSize != 0) {
+		err = fmt.Errorf("what it covers has %d bytes, expected a multiple of %d above 0", covered, blockSize)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot build FEC: %w", err)
+	}
+	return c.size(covered, blockSize), nil
+}
+
+// BuildFEC writes the error correction of the first covered bytes of r, in blocks
+// of 4,096 bytes, to w from 0. It must take exactly room bytes.
+func BuildFEC(ctx context.Context, r io.ReaderAt, covered int64, roots int, w io.WriterAt, room int64) error {
+	const blockSize = 4096
+	n, err := FECSize(covered, roots)
+	if err != nil {
+		return err
+	}
+	if n != room {
+		return fmt.Errorf("cannot build FEC: it takes %d bytes, there is room for %d", n, room)
+	}
+	c, err := newFECCode(roots)
+	at := int64(0)
+	if err == nil {
+		err = c.run(ctx, r, covered, blockSize, func(parity []byte) error {
+			_, err := w.WriteAt(parity, at)
+			at += int64(len(parity))
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("cannot build FEC: %w", err)
+	}
+	return nil
+}

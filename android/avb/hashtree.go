@@ -244,3 +244,14 @@ func BuildHashtree(ctx context.Context, r io.ReaderAt, imageSize int64, algorith
 	}
 	return root, nil
 }
+
+// HashtreeSize is how many bytes the hash tree of imageSize bytes takes, in blocks
+// of 4,096 bytes.
+func HashtreeSize(imageSize int64, algorithm string) (int64, error) {
+	const blockSize = 4096
+	g, err := newGeometry(algorithm, nil, imageSize, blockSize, blockSize)
+	if err != nil {
+		return 0, fmt.Errorf("cannot build hash tree: %w", err)
+	}
+	return g.treeSize, nil
+}

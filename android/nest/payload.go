@@ -49,8 +49,8 @@ func openPayload(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	o.Verify = func(ctx context.Context, report func(string, error)) error {
 		for i := range m.Partitions {
 			part := &m.Partitions[i]
-			if part.OldSHA256 != nil || p.Check(part.Name) != nil {
-				continue // it needs the old partition
+			if part.OldSHA256 != nil || p.Check(part.Name) != nil || part.HashTree != nil || part.FEC != nil {
+				continue // it needs the old partition, or what a phone computes
 			}
 			n := o.Root.Entry(part.Name + ".img")
 			if n == nil {
@@ -137,6 +137,9 @@ func (r *partition) ReadAt(p []byte, off int64) (int, error) {
 		block := uint64(at / r.block)
 		i := sort.Search(len(r.spans), func(i int) bool { return r.spans[i].start > block }) - 1
 		if i < 0 || block >= r.spans[i].start+r.spans[i].count {
+			if r.part.Computes(block) {
+				return done, fmt.Errorf("cannot read partition %s at %d: %w: the phone computes this part, which is for its verity ('friday ota extract' does so too)", r.part.Name, at, ErrAbsent)
+			}
 			return done, fmt.Errorf("cannot read partition %s at %d: no operation makes block %d", r.part.Name, at, block)
 		}
 		s := r.spans[i]

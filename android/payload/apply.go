@@ -70,6 +70,9 @@ func (p *Payload) Apply(ctx context.Context, part string, old io.ReaderAt, dst D
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("cannot apply partition %q: %w", part, err)
 	}
+	if err := p.WriteVerity(ctx, part, dst); err != nil {
+		return err
+	}
 	return p.VerifyNew(ctx, part, dst)
 }
 
@@ -98,17 +101,14 @@ func (p *Payload) Check(part string) error {
 	if err != nil {
 		return err
 	}
-	if q.HashTree != nil {
-		return fmt.Errorf("cannot apply partition %q: the phone is to compute its hash tree at block %d; that is not supported", part, q.HashTree.Tree.Start)
-	}
-	if q.FEC != nil {
-		return fmt.Errorf("cannot apply partition %q: the phone is to compute its error-correcting codes at block %d; that is not supported", part, q.FEC.Parity.Start)
+	if err := q.checkVerity(); err != nil {
+		return fmt.Errorf("cannot apply partition %q: %w; nothing was written; use another package", part, err)
 	}
 	for i := range q.Operations {
 		op := &q.Operations[i]
 		switch op.Type {
 		case Replace, ReplaceBZ, ReplaceXZ, ReplaceZstd, Zero, Discard, SourceCopy:
-		case SourceBsdiff, BrotliBsdiff:
+		case SourceBsdiff, BrotliBsdiff, Puffdiff:
 			if op.DataLength > maxPatch {
 				return opError(q, i, fmt.Errorf("patch has %d bytes, expected at most %d", op.DataLength, maxPatch))
 			}
@@ -121,7 +121,8 @@ func (p *Payload) Check(part string) error {
 
 // ApplyOp does operation i of a partition, checking its data and its source.
 // Doing it again does no harm, so that an update that was cut off goes on with
-// the operation it was in. When all are done, VerifyNew is to be asked.
+// the operation it was in. When all are done, WriteVerity and VerifyNew are to be
+// asked.
 func (p *Payload) ApplyOp(part string, i int, old io.ReaderAt, dst io.WriterAt) error {
 	q, err := p.partition(part)
 	if err != nil {

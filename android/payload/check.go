@@ -65,10 +65,22 @@ func (p *Partition) check(blobs uint64) error {
 			written = append(written, owned{e, i})
 		}
 	}
+	made, err := p.computed()
+	if err != nil {
+		return err
+	}
+	for i, e := range made { // their numbers follow the operations'
+		written = append(written, owned{e, len(p.Operations) + i})
+	}
 	slices.SortFunc(written, func(a, b owned) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.op, b.op)) })
 	for i := 1; i < len(written); i++ {
 		a, b := written[i-1], written[i]
 		if a.Start+a.Count > b.Start {
+			if n := len(p.Operations); min(a.op, b.op) >= n {
+				return fmt.Errorf("hash tree and error-correcting codes both take block %d", b.Start)
+			} else if max(a.op, b.op) >= n {
+				return fmt.Errorf("operation %d writes block %d, which the phone is to compute", min(a.op, b.op), b.Start)
+			}
 			return fmt.Errorf("operations %d and %d both write block %d", a.op, b.op, b.Start)
 		}
 	}

@@ -44,6 +44,12 @@ func FuzzApply(f *testing.F) {
 	}
 	f.Add(uint32(ReplaceZstd), []byte{0x28, 0xb5, 0x2f, 0xfd, 0x04, 0x58, 0x09, 0, 0, 'a'})
 	f.Add(uint32(ReplaceBZ), []byte("BZh91AY&SY"))
+	var patch bytes.Buffer
+	from, to := apk(f, "1"), apk(f, "2")
+	if ok, err := puffinDiff(from, to, &patch); err != nil || !ok {
+		f.Fatal(ok, err)
+	}
+	f.Add(uint32(Puffdiff), patch.Bytes())
 	f.Fuzz(func(t *testing.T, kind uint32, data []byte) {
 		o := Operation{Type: OpType(kind), Src: []Extent{{40, 8}, {8, 4}}, Dst: []Extent{{2, 3}, {0, 1}, {9, 8}},
 			DataLength: uint64(len(data)), DataSHA256: sum(data)}

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"crypto"
@@ -10,12 +11,14 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	mrand "math/rand/v2"
 	"sync"
 	"testing"
 
 	"github.com/fridayos/friday/android/bsdiff"
+	"github.com/fridayos/friday/android/puffin"
 )
 
 // disk is a Disk in memory.
@@ -175,4 +178,26 @@ func raw(t testing.TB, m Manifest, data []byte) []byte {
 func sum(b []byte) []byte {
 	s := sha256.Sum256(b)
 	return s[:]
+}
+
+// apk is an archive with a compressed text, as whole blocks.
+func apk(t testing.TB, version string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.Create("res/strings.xml")
+	for i := 0; err == nil && i < 3000; i++ {
+		_, err = fmt.Fprintf(w, "<string name=\"s%d\">%x of %s</string>\n", i, i*i*i, version)
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(b.Bytes(), make([]byte, (blockSize-b.Len()%blockSize)%blockSize)...)
+}
+
+func puffinDiff(old, next []byte, w io.Writer) (bool, error) {
+	return puffin.Diff(context.Background(), old, next, w)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/xi2/xz"
 
 	"github.com/fridayos/friday/android/bsdiff"
+	"github.com/fridayos/friday/android/puffin"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -36,7 +37,7 @@ func (p *Payload) apply(q *Partition, i int, old io.ReaderAt, dst io.WriterAt) e
 		_, err = io.CopyBuffer(out, io.LimitReader(zeros{}, out.size), make([]byte, min(out.size, copyBuf)))
 	case SourceCopy:
 		err = copySource(op, old, out)
-	case SourceBsdiff, BrotliBsdiff:
+	case SourceBsdiff, BrotliBsdiff, Puffdiff:
 		err = p.patch(op, old, out)
 	default:
 		err = fmt.Errorf("%v is not supported", op.Type)
@@ -162,7 +163,11 @@ func (p *Payload) patch(op *Operation, old io.ReaderAt, out *extentWriter) error
 		return err
 	}
 	w := bufio.NewWriterSize(out, copyBuf)
-	if err := bsdiff.Patch(r, size, patch, w, out.size); err != nil {
+	apply := bsdiff.Patch
+	if op.Type == Puffdiff {
+		apply = puffin.Patch
+	}
+	if err := apply(r, size, patch, w, out.size); err != nil {
 		return err
 	}
 	return w.Flush()

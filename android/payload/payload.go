@@ -4,9 +4,9 @@
 // Apply does what a phone's update_engine does, and checks the same hashes: of
 // each operation's data, of its source blocks, of the finished partition. It
 // knows REPLACE, REPLACE_BZ, REPLACE_XZ, REPLACE_ZSTD, ZERO, DISCARD,
-// SOURCE_COPY, SOURCE_BSDIFF and BROTLI_BSDIFF. PUFFDIFF, ZUCCHINI and LZ4DIFF
-// are refused by name before anything is written. So is a partition whose hash
-// tree or error-correcting codes the phone is to compute. Slots, snapshots
+// SOURCE_COPY, SOURCE_BSDIFF, BROTLI_BSDIFF and PUFFDIFF, and computes the hash tree
+// and the error-correcting codes that a payload leaves to the phone. ZUCCHINI and
+// LZ4DIFF are refused by name before anything is written. Slots, snapshots
 // (COW) and post-install programs are not this package's business.
 //
 // Write makes payloads of a Plan. Which operations an incremental update is best
@@ -17,7 +17,8 @@
 // A manifest may have up to 32 MiB and some 400,000 operations, which take at
 // most half a GiB. An operation in flight holds at most 16 MiB
 // of its data (larger data is read twice instead; a patch must fit in 256 MiB),
-// 1 MiB of buffers, and the decompressor's window, at most 64 MiB. Write holds,
+// 1 MiB of buffers, and the decompressor's window, at most 64 MiB; PUFFDIFF
+// what puffin.Patch holds. Write holds,
 // for each worker, what a Data function returns.
 //
 // # Format

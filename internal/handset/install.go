@@ -299,6 +299,14 @@ func (p *Phone) applyPartition(ctx context.Context, u *update, pl *payload.Paylo
 		}
 	}
 	p.logf("slot %s: %s is written, %d operations", u.Target, part.Name, len(part.Operations))
+	if part.HashTree != nil || part.FEC != nil {
+		if err := pl.WriteVerity(ctx, part.Name, dst); err != nil {
+			return applyError(err)
+		}
+		if err := dst.Sync(); err != nil {
+			return fmt.Errorf("cannot write slot %s: %w", u.Target, err)
+		}
+	}
 	if err := pl.VerifyNew(ctx, part.Name, dst); err != nil {
 		return &refusal{"apply", "result", err}
 	}
