@@ -193,9 +193,15 @@ func TestOpenRefuses(t *testing.T) {
 		{"source outside", with(func(m *Manifest, q *Partition, o *Operation) { q.OldSize = 0 }), "source: blocks 0+4 are outside of the partition's 0"},
 		{"copy of other size", with(func(m *Manifest, q *Partition, o *Operation) { q.Operations[0].Src[0].Count++ }), "source has 5 blocks, destination 4"},
 		{"source hash", with(func(m *Manifest, q *Partition, o *Operation) { q.Operations[0].SrcSHA256 = hash[:3] }), "source hash has 3 bytes"},
-		{"tree outside", with(func(m *Manifest, q *Partition, o *Operation) { q.HashTree = &HashTree{Extent{0, 4}, Extent{8, 1}, "sha256", nil} }), "hash tree: blocks"},
-		{"tree in its data", with(func(m *Manifest, q *Partition, o *Operation) { q.HashTree = &HashTree{Extent{0, 4}, Extent{3, 1}, "sha256", nil} }), "hash tree at block 3 lies in what it is computed of"},
-		{"tree over an operation", with(func(m *Manifest, q *Partition, o *Operation) { q.HashTree = &HashTree{Extent{2, 2}, Extent{0, 1}, "sha256", nil} }), "which the phone is to compute"},
+		{"tree outside", with(func(m *Manifest, q *Partition, o *Operation) {
+			q.HashTree = &HashTree{Extent{0, 4}, Extent{8, 1}, "sha256", nil}
+		}), "hash tree: blocks"},
+		{"tree in its data", with(func(m *Manifest, q *Partition, o *Operation) {
+			q.HashTree = &HashTree{Extent{0, 4}, Extent{3, 1}, "sha256", nil}
+		}), "hash tree at block 3 lies in what it is computed of"},
+		{"tree over an operation", with(func(m *Manifest, q *Partition, o *Operation) {
+			q.HashTree = &HashTree{Extent{2, 2}, Extent{0, 1}, "sha256", nil}
+		}), "which the phone is to compute"},
 		{"codes over an operation", with(func(m *Manifest, q *Partition, o *Operation) { q.FEC = &FEC{Extent{2, 2}, Extent{0, 2}, 2} }), "which the phone is to compute"},
 		{"signature not at the end", with(func(m *Manifest, q *Partition, o *Operation) { m.SignaturesOffset, m.SignaturesSize = 10, 20 }), "is expected to end the data"},
 	} {
