@@ -136,6 +136,7 @@ type Opened struct {
 	// Verify checks what checksums and signatures say; nil: there is nothing to
 	// check. Each check ends in a call of report, with an error if it failed.
 	Verify func(ctx context.Context, report func(what string, err error)) error
+	depth  int
 }
 
 // Object is what a path leads to.
@@ -317,7 +318,7 @@ func (n *Nest) Identify(ctx context.Context, f File) (*Opened, error) {
 	if opened.Format == "" {
 		opened.Format = n.o.Formats[i].Name
 	}
-	if opened.Inner != nil {
+	if opened.depth = f.depth; opened.Inner != nil {
 		opened.Inner.depth = f.depth + 1
 	}
 	return opened, nil

@@ -120,7 +120,9 @@ type Step struct {
 var (
 	scriptProduct = regexp.MustCompile(`getvar product.*grep.*"\^product: \*([A-Za-z0-9_-]+)`)
 	scriptAnti    = regexp.MustCompile(`^\s*CURRENT_ANTI_VER=([0-9]+)`)
-	scriptStep    = regexp.MustCompile(`^\s*fastboot\s+(?:\$\*|"\$@")\s+(flash|erase|set_active|reboot)\b\s*([A-Za-z0-9_-]*)\s*(\S*)`)
+	scriptStep    = regexp.MustCompile(`^\s*fastboot\s+(?:\$\*|"\$@")\s+(flash|erase|set_active|reboot)\b\s*([A-Za-z0-9_-]*)(.*)`)
+	// vendors' scripts write "`dirname $0`/images/boot.img"
+	scriptFile = regexp.MustCompile(`images/([^\s"'` + "`" + `|;&]+)`)
 )
 
 // ParseScript reads a flash_all*.sh of at most 1 MiB.
@@ -141,11 +143,9 @@ func ParseScript(r io.Reader) (*Script, error) {
 				return nil, fmt.Errorf("cannot read flash script: anti-rollback number %.20q: %w", m[1], err)
 			}
 		} else if m := scriptStep.FindStringSubmatch(line); m != nil {
-			file := strings.Trim(m[3], `"'`)
-			if i := strings.LastIndex(file, "images/"); i >= 0 {
-				file = file[i+len("images/"):]
-			} else {
-				file = ""
+			file := ""
+			if f := scriptFile.FindStringSubmatch(m[3]); f != nil {
+				file = f[1]
 			}
 			s.Steps = append(s.Steps, Step{m[1], m[2], file})
 		}

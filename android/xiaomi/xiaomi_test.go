@@ -179,7 +179,7 @@ func TestScripts(t *testing.T) {
 func TestVendorsScript(t *testing.T) {
 	s, err := xiaomi.ParseScript(strings.NewReader("fastboot $* getvar product 2>&1 | grep \"^product: *sagit\"\n" +
 		"if [ $? -ne 0  ] ; then echo \"Missmatching image and device\"; exit 1; fi\nCURRENT_ANTI_VER=1\n" +
-		"fastboot $* erase boot\nfastboot $* flash crclist `pwd`/images/crclist.txt\nfastboot $* flash xbl `pwd`/images/xbl.elf\nfastboot $* reboot\n"))
+		"fastboot $* erase boot\nfastboot $* flash crclist `pwd`/images/crclist.txt\nfastboot $* flash xbl `dirname $0`/images/xbl.elf\nfastboot $* reboot\n"))
 	want := &xiaomi.Script{Products: []string{"sagit"}, Anti: 1, Steps: []xiaomi.Step{
 		{"erase", "boot", ""}, {"flash", "crclist", "crclist.txt"}, {"flash", "xbl", "xbl.elf"}, {"reboot", "", ""}}}
 	if err != nil || !reflect.DeepEqual(s, want) {
@@ -238,7 +238,7 @@ func FuzzWalk(f *testing.F) {
 }
 
 func FuzzParseScript(f *testing.F) {
-	f.Add("fastboot $* flash xbl `pwd`/images/xbl.elf\nCURRENT_ANTI_VER=99999999999999999999\n")
+	f.Add("fastboot $* flash xbl `dirname $0`/images/xbl.elf\nCURRENT_ANTI_VER=99999999999999999999\n")
 	f.Fuzz(func(_ *testing.T, s string) { _, _ = xiaomi.ParseScript(strings.NewReader(s)) })
 }
 

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -195,7 +196,9 @@ func writeStock(path string, s stocktest.Spec) error {
 
 func makeStock(ts *testscript.TestScript, args []string) error {
 	s := stocktest.Spec{Device: args[1], Files: 200, Bytes: 1 << 20}
-	if len(args) > 2 {
+	if len(args) > 2 && slices.Contains(stocktest.Makers(), stocktest.Maker(args[2])) {
+		s.Maker = stocktest.Maker(args[2])
+	} else if len(args) > 2 {
 		mib, err := strconv.ParseInt(args[2], 10, 64)
 		if err != nil {
 			return err

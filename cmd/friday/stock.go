@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fridayos/friday/android/nest"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/rom"
@@ -27,8 +29,8 @@ func newStockAdd() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "add FILE --device CODENAME",
 		Short:   "Take in a vendor's firmware",
-		Long:    "Reads a vendor's A/B OTA zip, keeps its partitions by digest, and makes the index of its files that layers are checked against.",
-		Example: "  friday stock add umi-ota-15.zip --device umi",
+		Long:    "Reads a vendor's firmware, keeps its partitions by digest, and makes the index of its files that layers are checked against.\n\nIt takes full OTA zips (A/B and block-based), Xiaomi's fastboot .tgz, Samsung's Odin zip, Sony's .ftf, HTC's RUU zip, OnePlus's .ops, and archives of images.",
+		Example: "  friday stock add umi-ota-15.zip --device umi\n  friday stock add N9005XXUGBOK6_N9005OXXGBOK6.zip --device hlte",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if device == "" {
@@ -41,7 +43,7 @@ func newStockAdd() *cobra.Command {
 			defer s.Close()
 			var stock catalog.Stock
 			if err := withFile(args[0], func(file *os.File, size int64) (err error) {
-				stock, err = rom.AddStock(cmd.Context(), s.blobs, file, size, device)
+				stock, err = rom.AddStock(cmd.Context(), s.blobs, nest.File{Name: filepath.Base(args[0]), R: file, Size: size}, device, s.dir)
 				return err
 			}); err != nil {
 				return err
@@ -68,7 +70,11 @@ func newStockAdd() *cobra.Command {
 func printStock(w io.Writer, s catalog.Stock) error {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(tw, "digest\t%s\n", s.Digest)
-	fmt.Fprintf(tw, "android\t%s, security patch %s\n", s.Release, s.PatchLevel)
+	patch := "security patch " + s.PatchLevel
+	if s.PatchLevel == "" { // Android 5 and older
+		patch = "it does not say a security patch level"
+	}
+	fmt.Fprintf(tw, "android\t%s, %s\n", s.Release, patch)
 	for _, p := range s.Partitions {
 		fmt.Fprintf(tw, "%s\t%s\n", p.Name, strings.TrimSpace(size(p.Size)+" "+p.FS))
 	}

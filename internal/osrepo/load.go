@@ -184,8 +184,8 @@ func (s *Snapshot) checkDevice(v *Device) {
 		if !bootprofile.IsPartition(name) {
 			d.Add(at, "", "partition %q is no name that Android uses", name)
 		}
-		if p.FS != "" && p.FS != "erofs" && p.FS != "raw" {
-			d.Add(at+".fs", strict.OneOf(p.FS, []string{"erofs", "raw"}), "unknown file system %q", p.FS)
+		if known := []string{"erofs", "ext4", "raw"}; p.FS != "" && !slices.Contains(known, p.FS) {
+			d.Add(at+".fs", strict.OneOf(p.FS, known), "unknown file system %q", p.FS)
 		}
 		if d.Has(at+".size") && (p.Size <= 0 || p.Size%4096 != 0 || p.Size > 1<<40) {
 			d.Add(at+".size", "", "size is %d, expected a multiple of 4096 up to 1 TiB", p.Size)

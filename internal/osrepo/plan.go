@@ -22,6 +22,33 @@ type View struct {
 	Props map[string]PropFile
 }
 
+// AsRoot says whether the partition system holds the phone's root folder, with
+// system/ in it, as phones since Android 9 have it.
+func (v View) AsRoot() bool {
+	e, ok := v.Index.Lookup("system", "system")
+	return ok && e.Type == tree.Directory
+}
+
+// Path is where a path lies in its partition. On phones whose partition system is
+// no root folder, "system/app" means app in it, so that one layer does for both.
+func (v View) Path(partition, p string) string {
+	if partition != "system" || v.AsRoot() {
+		return p
+	}
+	if p == "system" {
+		return ""
+	}
+	return strings.TrimPrefix(p, "system/")
+}
+
+// onPhone is a path of a partition as the running phone has it, without the /.
+func (v View) onPhone(partition, p string) string {
+	if partition == "system" && v.AsRoot() {
+		return p
+	}
+	return path.Join(partition, p)
+}
+
 // PropFile is the build.prop of a partition.
 type PropFile struct {
 	Path string `json:"path"`
@@ -171,6 +198,7 @@ func (p *planner) removals(l *Layer) {
 		if err != nil || !p.partition(l, at, partition) {
 			continue
 		}
+		pattern = p.view.Path(partition, pattern)
 		found := p.view.Index.Glob(partition, pattern)
 		if e, ok := p.view.Index.Lookup(partition, pattern); ok {
 			found = []tree.IndexEntry{e} // a name that looks like a pattern
@@ -226,6 +254,7 @@ func (p *planner) additions(l *Layer) {
 		if err != nil || !p.partition(l, at+".to", partition) {
 			continue
 		}
+		to = p.view.Path(partition, to)
 		used := make([]bool, len(a.Rules))
 		root := path.Join("layers", l.Name, a.From)
 		for _, f := range l.under(a.From) {
@@ -328,7 +357,7 @@ func (p *planner) dress(a *Add, used []bool, w *Placed, was tree.IndexEntry, rep
 	if replaces {
 		w.Perm, w.UID, w.GID, w.Label = was.Perm, was.UID, was.GID, was.Label
 	} else {
-		u := usualFor(w.Partition, w.Path, w.Type)
+		u := usualFor(p.view.onPhone(w.Partition, w.Path), w.Type)
 		if w.Perm, w.UID, w.GID = u.perm, u.uid, u.gid; w.File != nil && w.File.Executable {
 			w.Perm |= 0o111
 		}
@@ -336,7 +365,7 @@ func (p *planner) dress(a *Add, used []bool, w *Placed, was tree.IndexEntry, rep
 	}
 	for i := range a.Rules {
 		r := &a.Rules[i]
-		if !matches(r.Path, w.Path) {
+		if !matches(p.view.Path(w.Partition, r.Path), w.Path) {
 			continue
 		}
 		used[i] = true

@@ -61,7 +61,7 @@ type Device struct {
 
 // Partition is what a build must keep to.
 type Partition struct {
-	FS   string `yaml:"fs"`   // "erofs"; empty: as in stock
+	FS   string `yaml:"fs"`   // "erofs", "ext4" or "raw"; empty: as in stock
 	Size int64  `yaml:"size"` // bytes that the slot has; 0: as in stock
 }
 

@@ -97,11 +97,8 @@ var (
 	}
 )
 
-// usualFor returns mode and owner for a new path.
-func usualFor(partition, p string, t tree.Type) usual {
-	if partition != "system" {
-		p = path.Join(partition, p)
-	}
+// usualFor returns mode and owner for a new path of the running phone.
+func usualFor(p string, t tree.Type) usual {
 	if t == tree.Symlink {
 		return usual{perm: 0o777}
 	}

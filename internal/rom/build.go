@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/fridayos/friday/android/avb"
-	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
@@ -68,7 +67,7 @@ func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
 		return none, nil, err
 	}
 	in.progress("check", 1, 1)
-	b, err := newBuilder(ctx, in, plan)
+	b, err := newBuilder(ctx, in, plan, v)
 	if err != nil {
 		return none, nil, err
 	}
@@ -76,8 +75,10 @@ func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
 	if err := b.partitions(); err != nil {
 		return none, nil, err
 	}
-	if err := b.vbmeta(); err != nil {
-		return none, nil, fmt.Errorf("vbmeta: %w", err)
+	if b.verified() {
+		if err := b.vbmeta(); err != nil {
+			return none, nil, fmt.Errorf("vbmeta: %w", err)
+		}
 	}
 	if err := b.prove(); err != nil {
 		return none, nil, fmt.Errorf("the finished images do not verify: %w", err)
@@ -86,11 +87,9 @@ func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
 	return out, b.report, err
 }
 
-func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan) (*builder, error) {
-	switch t := plan.Device.Boot.Trust; t {
-	case bootprofile.CustomKey, bootprofile.Unlocked:
-	default:
-		return nil, fmt.Errorf("devices/%s/device.yaml has trust %s; images are made for %s and %s", in.Device, t, bootprofile.CustomKey, bootprofile.Unlocked)
+func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan, view osrepo.View) (*builder, error) {
+	if err := in.trust(plan.Device.Boot.Trust); err != nil {
+		return nil, err
 	}
 	certs, err := otazip.WriteCerts([]*x509.Certificate{in.UpdateCert})
 	if err != nil {
@@ -117,7 +116,7 @@ func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan) (*builder, err
 		if _, ok := b.stock[partition]; !ok {
 			return nil, fmt.Errorf("devices/%s/device.yaml: update_certificates has %q, but stock has no partition %s", in.Device, place, partition)
 		}
-		b.places[partition] = append(b.places[partition], path)
+		b.places[partition] = append(b.places[partition], view.Path(partition, path))
 	}
 	for name, want := range plan.Device.Partitions {
 		have, ok := b.stock[name]
@@ -154,12 +153,10 @@ func (b *builder) partitions() error {
 		var err error
 		switch {
 		case p.Name == "vbmeta":
-		case p.FS == "erofs" && b.touches(p.Name):
+		case p.FS != "" && b.touches(p.Name):
 			err = b.fileSystem(p)
 		case p.FS == "" && len(b.places[p.Name]) > 0:
 			err = b.bootImage(p)
-		case len(b.places[p.Name]) > 0:
-			err = fmt.Errorf("the update certificate belongs there, but %s images are not written", p.FS)
 		default:
 			b.images = append(b.images, p)
 			b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: p.Name, Why: "no layer changes it"})
@@ -199,10 +196,14 @@ func (b *builder) keep(p catalog.Partition, im *tree.Image, d avb.Descriptor) er
 		return err
 	}
 	b.images = append(b.images, catalog.Partition{Name: p.Name, FS: p.FS, Digest: ref.Digest, Size: ref.Size})
-	if d != nil {
-		b.made[p.Name] = d
-		b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: p.Name, Rebuilt: true, VerifiedBy: Friday, Why: "made anew from stock and layers"})
+	if p.Name == "vbmeta" {
+		return nil
 	}
+	made := ReportPartition{Name: p.Name, Rebuilt: true, Why: "made anew from stock and layers"}
+	if d != nil {
+		b.made[p.Name], made.VerifiedBy = d, Friday
+	}
+	b.report.Partitions = append(b.report.Partitions, made)
 	return nil
 }
 
@@ -222,9 +223,14 @@ func (c *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// prove verifies the build as a phone would and notes the chain's digest.
+// prove verifies the build as a phone would and notes the chain's digest. On a
+// phone without Verified Boot nothing but the files can be compared, and is.
 func (b *builder) prove() error {
 	b.in.progress("verify", 0, 1)
+	if !b.verified() {
+		defer b.in.progress("verify", 1, 1)
+		return b.readable()
+	}
 	chain, err := avb.VerifyChain(b.ctx, func(name string) (io.ReaderAt, int64, error) {
 		i := slices.IndexFunc(b.images, func(p catalog.Partition) bool { return p.Name == name })
 		if i < 0 {
@@ -242,6 +248,27 @@ func (b *builder) prove() error {
 	b.facts.VBMetaDigest = fmt.Sprintf("%x", chain.Digest)
 	b.facts.RollbackIndex = chain.VBMeta.RollbackIndex
 	b.in.progress("verify", 1, 1)
+	return nil
+}
+
+// readable reads every file of what was rebuilt.
+func (b *builder) readable() error {
+	for _, p := range b.images {
+		if p.FS == "" || !b.touches(p.Name) {
+			continue
+		}
+		r, err := b.source(p)
+		if err != nil {
+			return err
+		}
+		_, root, err := openFileSystem(r, r.Size())
+		if err == nil {
+			_, err = tree.IndexOf(p.Name, root)
+		}
+		if err != nil {
+			return fmt.Errorf("partition %s: %w", p.Name, err)
+		}
+	}
 	return nil
 }
 

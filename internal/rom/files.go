@@ -13,7 +13,6 @@ import (
 
 	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/buildprop"
-	"github.com/fridayos/friday/android/erofs"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
@@ -25,17 +24,13 @@ const (
 	capabilityXattr = "security.capability"
 )
 
-// fileSystem writes an EROFS partition anew with the plan applied.
+// fileSystem writes a partition anew with the plan applied.
 func (b *builder) fileSystem(p catalog.Partition) error {
 	r, err := b.source(p)
 	if err != nil {
 		return err
 	}
-	was, err := erofs.Open(r, r.Size())
-	if err != nil {
-		return err
-	}
-	root, err := was.Tree()
+	was, root, err := openFileSystem(r, r.Size())
 	if err != nil {
 		return err
 	}
@@ -43,12 +38,12 @@ func (b *builder) fileSystem(p catalog.Partition) error {
 		return err
 	}
 	id := derive("uuid", b.in.Device, p.Name)
-	o := erofs.Options{BuildTime: was.Info().BuildTime, VolumeName: was.Info().VolumeName}
-	copy(o.UUID[:], id[:])
-	o.UUID[6], o.UUID[8] = o.UUID[6]&0x0f|0x40, o.UUID[8]&0x3f|0x80
-	im, err := erofs.Build(root, o)
+	im, err := was.write(root, [16]byte(id[:16]), !b.verified())
 	if err != nil {
 		return err
+	}
+	if !b.verified() {
+		return b.keep(p, im, nil)
 	}
 	b.in.progress("hash "+p.Name, 0, im.Size())
 	salt := derive("salt", b.in.Device, p.Name)
@@ -57,6 +52,12 @@ func (b *builder) fileSystem(p catalog.Partition) error {
 		return err
 	}
 	return b.keep(p, im, d)
+}
+
+// verified says whether the phone has Verified Boot 2.0: its stock has a vbmeta.
+func (b *builder) verified() bool {
+	_, ok := b.stock["vbmeta"]
+	return ok
 }
 
 // change applies the plan to a partition's tree and notes who owns what.

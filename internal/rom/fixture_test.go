@@ -13,7 +13,7 @@ import (
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
-	"github.com/fridayos/friday/android/erofs"
+	"github.com/fridayos/friday/android/nest"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
@@ -117,9 +117,11 @@ func size(t testing.TB, f *os.File) int64 {
 	return info.Size()
 }
 
+func firmwareFile(f *os.File, n int64) nest.File { return nest.File{Name: "stock", R: f, Size: n} }
+
 func (w *workshop) addStock(f *os.File, codename string) catalog.Stock {
 	w.t.Helper()
-	s, err := AddStock(w.t.Context(), w.blobs, f, size(w.t, f), codename)
+	s, err := AddStock(w.t.Context(), w.blobs, firmwareFile(f, size(w.t, f)), codename, w.t.TempDir())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -208,11 +210,7 @@ func (w *workshop) tree(p catalog.Partition) *tree.Node {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { r.Close() })
-	im, err := erofs.Open(r, r.Size())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	root, err := im.Tree()
+	_, root, err := openFileSystem(r, r.Size())
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -37,9 +37,10 @@
 //
 // # Limits
 //
-// Stock is an A/B OTA zip with a full payload; its file systems are EROFS where a
-// layer or Friday changes them, and are written plain, without compression and
-// without error correction (FEC). Images are made for Verified Boot 2.0.
+// Stock comes in any packaging that package firmware reads. File systems are
+// EROFS, written plain, or ext4, written without a journal; hash trees have no
+// error correction (FEC). Images are made for Verified Boot 2.0, and for phones
+// whose boot loader verifies nothing; not for Verified Boot 1.
 package rom
 
 import (
@@ -47,7 +48,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
+	"slices"
 
+	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
@@ -84,6 +87,27 @@ func (in *Input) check() error {
 		return fmt.Errorf("input: devices/%s/device.yaml asks for stock %s, the stock given is %s", in.Device, d.Stock, in.Stock.Digest)
 	}
 	return nil
+}
+
+// trust says whether images can be made that the phone's boot loader starts.
+func (in *Input) trust(t bootprofile.Trust) error {
+	_, verified := partitionOfStock(in.Stock, "vbmeta")
+	switch {
+	case t == bootprofile.VerifiedBoot1:
+		return fmt.Errorf("not supported: devices/%s/device.yaml has trust %s, whose verity metadata is not written; an unlocked boot loader starts a system without", in.Device, t)
+	case t == bootprofile.CustomKey && !verified:
+		return fmt.Errorf("devices/%s/device.yaml has trust %s, but the stock has no partition vbmeta: phones of that age cannot hold an owner's key; expected %s or %s",
+			in.Device, t, bootprofile.Unlocked, bootprofile.None)
+	}
+	return nil
+}
+
+func partitionOfStock(s catalog.Stock, name string) (catalog.Partition, bool) {
+	i := slices.IndexFunc(s.Partitions, func(p catalog.Partition) bool { return p.Name == name })
+	if i < 0 {
+		return catalog.Partition{}, false
+	}
+	return s.Partitions[i], true
 }
 
 // derive makes bytes that stay the same from build to build.

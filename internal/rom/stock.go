@@ -3,7 +3,6 @@ package rom
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +11,8 @@ import (
 	"strconv"
 
 	"github.com/fridayos/friday/android/buildprop"
-	"github.com/fridayos/friday/android/erofs"
-	"github.com/fridayos/friday/android/otazip"
+	"github.com/fridayos/friday/android/firmware"
+	"github.com/fridayos/friday/android/nest"
 	"github.com/fridayos/friday/android/payload"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
@@ -22,65 +21,54 @@ import (
 	"github.com/fridayos/friday/internal/wire"
 )
 
-// AddStock takes in a vendor's full A/B OTA zip: its partitions and the listing
-// of their files go into blobs, the zip itself does not. The vendor's signatures
-// are not looked at, since nobody told us the vendor's key: the digest in
-// device.yaml is what pins a stock. The payload's own hashes are.
-func AddStock(ctx context.Context, blobs *blob.Store, r io.ReaderAt, size int64, codename string) (catalog.Stock, error) {
-	s, err := addStock(ctx, blobs, r, size, codename)
+// AddStock takes in a vendor's firmware, in any packaging that package firmware
+// reads: its partitions and the listing of their files go into blobs, the file
+// itself does not. Checksums and hashes that the packaging has are compared. The
+// vendor's signatures are not looked at, since nobody told us the vendor's key:
+// the digest in device.yaml is what pins a stock. Temporary files lie in tmp.
+func AddStock(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp string) (catalog.Stock, error) {
+	s, err := addStock(ctx, blobs, f, codename, tmp)
 	if err != nil {
 		return catalog.Stock{}, fmt.Errorf("cannot add stock for %s: %w", codename, err)
 	}
 	return s, nil
 }
 
-func addStock(ctx context.Context, blobs *blob.Store, r io.ReaderAt, size int64, codename string) (catalog.Stock, error) {
+func addStock(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp string) (catalog.Stock, error) {
 	s := catalog.Stock{Device: codename}
 	if !wire.IsCodename(codename) {
 		return s, errors.New("that is no codename such as \"umi\"")
 	}
-	z, err := otazip.Open(r, size)
+	n := nest.New(nest.Options{TempDir: tmp})
+	defer n.Close()
+	fw, err := firmware.Open(ctx, n, f)
 	if err != nil {
 		return s, err
 	}
-	meta, err := z.Metadata()
-	if err != nil {
+	named := fw.Kind != firmware.RUU && len(fw.Devices) > 0 // HTC's firmware names models
+	if named && !slices.Contains(fw.Devices, codename) {
+		return s, fmt.Errorf("it says that it is for %q, expected %q", fw.Devices, codename)
+	}
+	if err := fw.Verify(ctx); err != nil {
 		return s, err
-	}
-	if len(meta.PreDevice) > 0 && !slices.Contains(meta.PreDevice, codename) {
-		return s, fmt.Errorf("its metadata says that it is for %q, expected %q", meta.PreDevice, codename)
-	}
-	section, err := z.Payload()
-	if err != nil {
-		return s, err
-	}
-	p, err := payload.Open(section, section.Size())
-	if err != nil {
-		return s, err
-	}
-	if m := p.Manifest(); m.MinorVersion != 0 || m.Partial {
-		return s, fmt.Errorf("its payload is incremental (minor version %d, partial %v), expected a full one", m.MinorVersion, m.Partial)
 	}
 	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(r, 0, size)); err != nil {
+	if _, err := io.Copy(h, io.NewSectionReader(f.R, 0, f.Size)); err != nil {
 		return s, err
 	}
 	s.Digest = blob.Digest(h.Sum(nil))
 	x := &intake{blobs: blobs, props: map[string]osrepo.PropFile{}}
-	for _, part := range p.Manifest().Partitions {
-		one, err := x.partition(ctx, p, part.Name)
+	for _, p := range fw.Partitions {
+		if err := ctx.Err(); err != nil {
+			return s, err
+		}
+		one, err := x.partition(ctx, p)
 		if err != nil {
-			return s, fmt.Errorf("partition %s: %w", part.Name, err)
+			return s, fmt.Errorf("partition %s: %w", p.Name, err)
 		}
 		s.Partitions = append(s.Partitions, one)
 	}
-	slices.SortFunc(s.Partitions, func(a, b catalog.Partition) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
-	if err := x.facts(&s, meta); err != nil {
+	if err := x.facts(&s, named); err != nil {
 		return s, err
 	}
 	ref, err := writeListing(ctx, blobs, &x.index, x.props)
@@ -98,14 +86,14 @@ type intake struct {
 	props map[string]osrepo.PropFile
 }
 
-func (x *intake) partition(ctx context.Context, p *payload.Payload, name string) (catalog.Partition, error) {
-	one := catalog.Partition{Name: name}
+func (x *intake) partition(ctx context.Context, p firmware.Partition) (catalog.Partition, error) {
+	one := catalog.Partition{Name: p.Name}
 	w, err := x.blobs.Create(ctx)
 	if err != nil {
 		return one, err
 	}
 	defer w.Abort()
-	if err := p.Apply(ctx, name, nil, w, payload.ApplyOptions{}); err != nil {
+	if err := p.Copy(ctx, w); err != nil {
 		return one, err
 	}
 	ref, err := w.Commit()
@@ -118,22 +106,15 @@ func (x *intake) partition(ctx context.Context, p *payload.Payload, name string)
 		return one, err
 	}
 	defer b.Close()
-	if !isEROFS(b) {
-		return one, nil
-	}
-	one.FS = "erofs"
-	im, err := erofs.Open(b, b.Size())
-	if err != nil {
+	fs, root, err := openFileSystem(b, b.Size())
+	if err != nil || root == nil {
 		return one, err
 	}
-	root, err := im.Tree()
-	if err != nil {
-		return one, err
-	}
+	one.FS = fs.kind
 	if err := checkContent(root); err != nil {
 		return one, err
 	}
-	entries, err := tree.IndexOf(name, root)
+	entries, err := tree.IndexOf(p.Name, root)
 	if err != nil {
 		return one, err
 	}
@@ -142,7 +123,7 @@ func (x *intake) partition(ctx context.Context, p *payload.Payload, name string)
 	if err != nil || f == nil {
 		return one, err
 	}
-	x.props[name] = *f
+	x.props[p.Name] = *f
 	return one, nil
 }
 
@@ -165,13 +146,6 @@ func checkContent(root *tree.Node) error {
 	})
 }
 
-// isEROFS looks for the magic number where the superblock has it.
-func isEROFS(r io.ReaderAt) bool {
-	var magic [4]byte
-	_, err := r.ReadAt(magic[:], 1024)
-	return err == nil && binary.LittleEndian.Uint32(magic[:]) == 0xe0f5e1e2
-}
-
 // propFile finds the build.prop of a partition; nil if it has none.
 func propFile(root *tree.Node) (*osrepo.PropFile, error) {
 	for _, p := range osrepo.PropPaths {
@@ -191,8 +165,13 @@ func propFile(root *tree.Node) (*osrepo.PropFile, error) {
 	return nil, nil
 }
 
+// firstPatchLevel is the API level of Android 6, since when systems say their
+// security patch level.
+const firstPatchLevel = 23
+
 // facts reads what names the stock from the build.prop of system.
-func (x *intake) facts(s *catalog.Stock, meta otazip.Metadata) error {
+// named says that the packaging said already that it is for the device.
+func (x *intake) facts(s *catalog.Stock, named bool) error {
 	f, ok := x.props["system"]
 	if !ok {
 		return fmt.Errorf("there is no partition system with a build.prop in it; there are %q with one", slices.Sorted(maps.Keys(x.props)))
@@ -225,11 +204,11 @@ func (x *intake) facts(s *catalog.Stock, meta otazip.Metadata) error {
 	if err != nil {
 		return err
 	}
-	if d := get("ro.product.device", "ro.product.system.device"); len(meta.PreDevice) == 0 && d != s.Device {
+	if d := get("ro.product.device", "ro.product.system.device"); !named && d != s.Device {
 		return fmt.Errorf("system:%s says that it is for %q, expected %q", f.Path, d, s.Device)
 	}
 	for name, v := range map[string]string{"ro.build.fingerprint": s.Fingerprint, "ro.build.version.incremental": s.Incremental, "ro.build.version.security_patch": s.PatchLevel} {
-		if v == "" {
+		if v == "" && (name != "ro.build.version.security_patch" || s.SDK >= firstPatchLevel) {
 			return fmt.Errorf("system:%s does not say %s", f.Path, name)
 		}
 	}

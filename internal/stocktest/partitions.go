@@ -1,6 +1,7 @@
 package stocktest
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/sha256"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/bootimg"
 	"github.com/fridayos/friday/android/erofs"
+	"github.com/fridayos/friday/android/ext4"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -24,14 +26,56 @@ type partition struct {
 }
 
 func partitions(s Spec, certs []byte, key *rsa.PrivateKey) ([]partition, error) {
-	system, systemDescriptor, err := s.system(certs)
+	root, err := s.systemTree(certs)
 	if err != nil {
 		return nil, err
+	}
+	var parts []partition
+	var described []avb.Descriptor
+	add := func(name string, root *tree.Node) error {
+		im, err := s.fileSystem(name, root)
+		if err != nil {
+			return fmt.Errorf("partition %s: %w", name, err)
+		}
+		if s.of.avb {
+			var d *avb.HashtreeDescriptor
+			if im, d, err = avb.AddHashtree(im, avb.HashtreeParams{Partition: name, Salt: s.salt(name)}); err != nil {
+				return fmt.Errorf("partition %s: %w", name, err)
+			}
+			described = append(described, d)
+		}
+		parts = append(parts, partition{name, im})
+		return nil
 	}
 	boot, bootDescriptor, err := s.boot(certs)
 	if err != nil {
 		return nil, err
 	}
+	parts = append(parts, partition{"boot", boot})
+	if bootDescriptor != nil {
+		described = append(described, bootDescriptor)
+	} else { // phones with one slot have a recovery of its own
+		parts = append(parts, partition{"recovery", boot})
+	}
+	if err := add("system", root); err != nil {
+		return nil, err
+	}
+	for _, name := range s.of.more {
+		if err := add(name, s.smaller(name)); err != nil {
+			return nil, err
+		}
+	}
+	if s.of.avb {
+		im, err := s.vbmeta(described, key)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, partition{"vbmeta", im})
+	}
+	return parts, nil
+}
+
+func (s Spec) vbmeta(described []avb.Descriptor, key *rsa.PrivateKey) (*tree.Image, error) {
 	day, err := time.Parse(time.DateOnly, s.PatchLevel)
 	if err != nil {
 		return nil, err
@@ -41,15 +85,14 @@ func partitions(s Spec, certs []byte, key *rsa.PrivateKey) ([]partition, error) 
 	}
 	vbmeta, err := avb.Sign(&avb.VBMeta{
 		RollbackIndex: uint64(day.Unix()), ReleaseString: "avbtool 1.2.0",
-		Descriptors: []avb.Descriptor{
+		Descriptors: append([]avb.Descriptor{
 			prop("com.android.build.boot.fingerprint", s.Fingerprint()),
-			prop("com.android.build.boot.os_version", release),
+			prop("com.android.build.boot.os_version", s.of.release),
 			prop("com.android.build.boot.security_patch", s.PatchLevel),
 			prop("com.android.build.system.fingerprint", s.Fingerprint()),
-			prop("com.android.build.system.os_version", release),
+			prop("com.android.build.system.os_version", s.of.release),
 			prop("com.android.build.system.security_patch", s.PatchLevel),
-			bootDescriptor, systemDescriptor,
-		},
+		}, described...),
 	}, key)
 	if err != nil {
 		return nil, err
@@ -57,7 +100,7 @@ func partitions(s Spec, certs []byte, key *rsa.PrivateKey) ([]partition, error) 
 	im := &tree.Image{}
 	im.AppendBytes(vbmeta)
 	im.AppendZeros(vbmetaSize - int64(len(vbmeta)))
-	return []partition{{"boot", boot}, {"system", system}, {"vbmeta", im}}, nil
+	return im, nil
 }
 
 func (s Spec) salt(partition string) []byte {
@@ -65,22 +108,43 @@ func (s Spec) salt(partition string) []byte {
 	return h[:]
 }
 
-func (s Spec) system(certs []byte) (*tree.Image, *avb.HashtreeDescriptor, error) {
-	root, err := s.systemTree(certs)
-	if err != nil {
-		return nil, nil, err
+// fileSystem writes a tree as the maker does.
+func (s Spec) fileSystem(name string, root *tree.Node) (*tree.Image, error) {
+	id := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", s.Device, s.Seed, name))
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	if s.of.fs == "ext4" {
+		o := ext4.Options{Time: fileTime, VolumeName: name, LastMounted: "/" + name, Inodes: 4096}
+		copy(o.UUID[:], id[:])
+		return ext4.Build(root, o)
 	}
-	id := sha256.Sum256(fmt.Appendf(nil, "%s %d system", s.Device, s.Seed))
-	o := erofs.Options{BuildTime: fileTime, VolumeName: "system"}
+	o := erofs.Options{BuildTime: fileTime, VolumeName: name}
 	copy(o.UUID[:], id[:])
-	o.UUID[6], o.UUID[8] = o.UUID[6]&0x0f|0x40, o.UUID[8]&0x3f|0x80
-	im, err := erofs.Build(root, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	return avb.AddHashtree(im, avb.HashtreeParams{Partition: "system", Salt: s.salt("system")})
+	return erofs.Build(root, o)
 }
 
+// smaller is a partition beside system.
+func (s Spec) smaller(name string) *tree.Node {
+	b := &builder{Spec: s}
+	b.root = b.dir(name)
+	prop := "build.prop"
+	if s.of.sdk >= 30 {
+		prop = "etc/build.prop"
+	}
+	b.text(prop, fmt.Sprintf("ro.%s.build.fingerprint=%s\nro.product.%s.device=%s\nro.%s.build.version.incremental=%s\n", name, s.Fingerprint(), name, s.Device, name, s.Version))
+	for i := range max(s.Files/20, 4) {
+		path := fmt.Sprintf("lib64/lib%s%d.so", name, i)
+		b.put(path, b.file(name+"/"+path, code, 4096+int64(seedOf(s.Seed, path)%60_000)))
+	}
+	b.put("bin/hw/"+name+".service", b.file(name+"/bin/hw", code, 30_000)).Perm = 0o755
+	kind := map[string]string{"vendor": "vendor_file"}[name]
+	tree.Walk(b.root, func(_ string, n *tree.Node) error {
+		n.SetXattr("security.selinux", []byte("u:object_r:"+cmp.Or(kind, "system_file")+":s0\x00"))
+		return nil
+	})
+	return b.root
+}
+
+// boot is the boot image; without Verified Boot it has no descriptor.
 func (s Spec) boot(certs []byte) (*tree.Image, *avb.HashDescriptor, error) {
 	root := tree.NewDir(0o755, 0, 0)
 	dir := func(path string) *tree.Node {
@@ -90,8 +154,12 @@ func (s Spec) boot(certs []byte) (*tree.Image, *avb.HashDescriptor, error) {
 	init.Perm, init.GID = 0o750, 2000
 	dir("").Set("init", init)
 	dir("first_stage_ramdisk").Set("fstab.qcom", tree.NewFile(0o640, 0, 0, []byte(
-		"system /system erofs ro wait,slotselect,avb=vbmeta,logical,first_stage_mount\n/dev/block/by-name/metadata /metadata ext4 noatime,nosuid,nodev wait,formattable,first_stage_mount\n")))
-	dir("system/etc/security").Set("otacerts.zip", tree.NewFile(0o644, 0, 0, certs))
+		"system /system "+s.of.fs+" ro wait,slotselect,avb=vbmeta,logical,first_stage_mount\n/dev/block/by-name/metadata /metadata ext4 noatime,nosuid,nodev wait,formattable,first_stage_mount\n")))
+	where := "system/etc/security"
+	if !s.of.asRoot {
+		where = "res/keys"
+	}
+	dir(where).Set("otacerts.zip", tree.NewFile(0o644, 0, 0, certs))
 	dir("system/etc").Set("recovery.fstab", tree.NewFile(0o644, 0, 0, []byte("/dev/block/by-name/misc /misc emmc defaults defaults\n")))
 	recovery := s.file("ramdisk/recovery", code, 900<<10)
 	recovery.Perm, recovery.GID = 0o755, 2000
@@ -102,6 +170,15 @@ func (s Spec) boot(certs []byte) (*tree.Image, *avb.HashDescriptor, error) {
 	dir("").Set("default.prop", tree.NewSymlink("prop.default", 0, 0))
 	dir("").Set("prop.default", tree.NewFile(0o644, 0, 0, []byte("ro.bootimage.build.fingerprint="+s.Fingerprint()+"\nro.secure=1\n")))
 
+	kernel := make([]byte, 5<<20)
+	if _, err := (&synthetic{mixed, seedOf(s.Seed, "kernel"), int64(len(kernel))}).ReadAt(kernel, 0); err != nil {
+		return nil, nil, err
+	}
+	copy(kernel, "MZ\x40\xfa") // an arm64 Image begins so
+	if !s.of.avb {
+		im, err := s.olderBoot(root, kernel)
+		return im, nil, err
+	}
 	ramdisk, err := bootimg.PackRamdisk(root, bootimg.LZ4Legacy)
 	if err != nil {
 		return nil, nil, err
@@ -110,18 +187,30 @@ func (s Spec) boot(certs []byte) (*tree.Image, *avb.HashDescriptor, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	kernel := make([]byte, 5<<20)
-	if _, err := (&synthetic{mixed, seedOf(s.Seed, "kernel"), int64(len(kernel))}).ReadAt(kernel, 0); err != nil {
-		return nil, nil, err
-	}
-	copy(kernel, "MZ\x40\xfa") // an arm64 Image begins so
 	im, err := bootimg.Build(&bootimg.Image{
 		HeaderVersion: 4, PageSize: 4096, Kernel: kernel, Ramdisk: ramdisk,
-		Cmdline: "androidboot.hardware=qcom androidboot.console=ttyMSM0", OSVersion: bootimg.OSVersion{A: 13},
+		Cmdline: "androidboot.hardware=qcom androidboot.console=ttyMSM0", OSVersion: bootimg.OSVersion{A: uint8(major(s.of.release))},
 		OSPatchLevel: bootimg.OSPatchLevel{Year: day.Year(), Month: int(day.Month())},
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	return avb.AddHash(im, avb.HashParams{Partition: "boot", Salt: s.salt("boot"), PartitionSize: bootSize})
+}
+
+// olderBoot is a boot image of header version 0, with a gzip ramdisk.
+func (s Spec) olderBoot(root *tree.Node, kernel []byte) (*tree.Image, error) {
+	ramdisk, err := bootimg.PackRamdisk(root, bootimg.Gzip)
+	if err != nil {
+		return nil, err
+	}
+	return bootimg.Build(&bootimg.Image{
+		PageSize: 2048, Kernel: kernel, Ramdisk: ramdisk, KernelAddr: 0x8000, RamdiskAddr: 0x2000000, SecondAddr: 0xf00000, TagsAddr: 0x1e00000,
+		Cmdline: "console=null androidboot.hardware=qcom user_debug=23",
+	})
+}
+
+func major(release string) (n int) {
+	fmt.Sscanf(release, "%d", &n)
+	return n
 }

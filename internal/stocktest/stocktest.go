@@ -1,7 +1,8 @@
-// Package stocktest makes realistic stock firmware for tests and the demo: an
-// A/B OTA zip as a phone's vendor publishes it, with system (erofs, laid out as
-// system-as-root), boot (header version 4) and vbmeta, signed by the vendor's
-// own keys.
+// Package stocktest makes realistic stock firmware for tests and the demo, in the
+// packaging of five vendors: an A/B OTA zip as a phone's vendor publishes it, with
+// system (erofs, laid out as system-as-root), boot (header version 4) and vbmeta,
+// signed by the vendor's own keys; and, by Spec.Maker, a fastboot .tgz, Odin's
+// .tar.md5 files, an .ftf, a RUU.
 //
 // The firmware is made of nothing but its Spec: the same one gives the same
 // bytes on every machine, and two that differ in Version alone differ in few
@@ -31,6 +32,7 @@ import (
 // Spec says what firmware to make. Zero values are replaced by those of
 // Default.
 type Spec struct {
+	Maker      Maker // "": Xiaomi
 	Seed       uint64
 	Device     string // codename: ro.product.device
 	Brand      string // ro.product.brand
@@ -43,6 +45,8 @@ type Spec struct {
 	// Extra is laid over system's root: what it has wins. Nodes without a label
 	// get the one that their place has.
 	Extra *tree.Node
+
+	of *phone // what the maker's firmware is for
 }
 
 // Default is the firmware that the demo starts from.
@@ -61,7 +65,13 @@ const (
 )
 
 func (s Spec) filled() (Spec, error) {
+	p, err := s.phone()
+	if err != nil {
+		return s, err
+	}
 	d := Default()
+	d.Device, d.Brand, d.Model, d.Version, d.PatchLevel, d.Timestamp = p.device, p.brand, p.model, p.version, p.patch, p.timestamp
+	s.of = &p
 	for _, f := range []struct {
 		to   *string
 		from string
@@ -82,16 +92,16 @@ func (s Spec) filled() (Spec, error) {
 	if s.Files < minFiles || s.Files > maxFiles || s.Bytes > maxBytes {
 		return s, fmt.Errorf("%d files of %d bytes are asked for, expected %d to %d files and at most %d bytes", s.Files, s.Bytes, minFiles, maxFiles, int64(maxBytes))
 	}
-	if _, err := time.Parse(time.DateOnly, s.PatchLevel); err != nil {
+	if _, err := time.Parse(time.DateOnly, s.PatchLevel); err != nil && (s.PatchLevel != "" || p.patch != "") {
 		return s, fmt.Errorf("patch level: %w", err)
 	}
 	return s, nil
 }
 
-// Write makes the firmware of s and writes its OTA zip to w, which must be
-// empty. The payload and the zip are signed by signer, whose certificate is
-// cert; an RSA signer signs vbmeta too, any other leaves it unsigned. Temporary
-// files lie beside w.
+// Write makes the firmware of s and writes it, packed as its maker does, to w,
+// which must be empty. An OTA zip and its payload are signed by signer, whose
+// certificate is cert; an RSA signer signs vbmeta too, any other leaves it
+// unsigned. Temporary files lie beside w.
 func Write(ctx context.Context, w *os.File, s Spec, signer crypto.Signer, cert *x509.Certificate) error {
 	if err := write(ctx, w, s, signer, cert); err != nil {
 		return fmt.Errorf("cannot make stock firmware: %w", err)
@@ -113,6 +123,21 @@ func write(ctx context.Context, w *os.File, s Spec, signer crypto.Signer, cert *
 	if err != nil {
 		return err
 	}
+	switch s.Maker {
+	case XiaomiFastboot:
+		return writeFastboot(ctx, w, s, parts)
+	case Samsung:
+		return writeOdin(ctx, w, s, parts)
+	case Sony:
+		return writeFTF(w, s, parts)
+	case HTC:
+		return writeRUU(w, s, parts)
+	}
+	return writeOTA(ctx, w, s, parts, signer, cert)
+}
+
+// writeOTA packs an A/B OTA zip.
+func writeOTA(ctx context.Context, w *os.File, s Spec, parts []partition, signer crypto.Signer, cert *x509.Certificate) error {
 	plan := payload.Plan{MaxTimestamp: s.Timestamp, SecurityPatchLevel: s.PatchLevel, TempDir: filepath.Dir(w.Name())}
 	for _, p := range parts {
 		plan.Parts = append(plan.Parts, payload.PlanPart{
@@ -120,10 +145,10 @@ func write(ctx context.Context, w *os.File, s Spec, signer crypto.Signer, cert *
 			Ops: payload.FullOps(p.image, p.image.Size(), quickly),
 		})
 	}
-	_, err = otazip.Write(ctx, w, otazip.Contents{
+	_, err := otazip.Write(ctx, w, otazip.Contents{
 		Metadata: otazip.Metadata{
 			PreDevice: []string{s.Device}, PostBuild: s.Fingerprint(), PostBuildIncremental: s.Version,
-			PostTimestamp: s.Timestamp, PostSecurityPatch: s.PatchLevel, PostSDKLevel: strconv.Itoa(sdk),
+			PostTimestamp: s.Timestamp, PostSecurityPatch: s.PatchLevel, PostSDKLevel: strconv.Itoa(s.of.sdk),
 		},
 		Payload: func(w io.Writer) (string, error) {
 			p, err := payload.Write(ctx, w, plan, signer)

@@ -157,6 +157,9 @@ func (s Spec) systemTree(certs []byte) (*tree.Node, error) {
 		}
 		b.lay("", s.Extra, b.root)
 	}
+	if !s.of.asRoot {
+		return b.root.Lookup("system"), nil
+	}
 	return b.root, nil
 }
 

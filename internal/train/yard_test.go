@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"github.com/fridayos/friday/android/nest"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
@@ -114,7 +115,7 @@ func newYard(t *testing.T, d *db.DB, devices ...string) *yard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stock, err := rom.AddStock(t.Context(), blobs, f, info.Size(), "umi")
+	stock, err := rom.AddStock(t.Context(), blobs, nest.File{Name: "stock.zip", R: f, Size: info.Size()}, "umi", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
