@@ -7,6 +7,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback/way"
+	"github.com/fridayos/friday/internal/mistake"
 )
 
 // HandsetRuns says that the member's own handset runs b, as the handset itself
@@ -163,7 +164,7 @@ var ErrNoAsk = errors.New("there is no open question for you here")
 func Answer(tx *db.Tx, v Viewer, threadID int64, device string, verdict Verdict) error {
 	kind := map[Verdict]way.FactKind{Works: way.FactWorks, Broken: way.FactBroken, Unsure: way.FactUnsure}[verdict]
 	if kind == "" {
-		return wrong("verdict", "Answer with works, broken or unsure.")
+		return mistake.New("verdict", "verdict", "Answer with works, broken or unsure.")
 	}
 	memberID := v.Member
 	threadID, err := v.Sees(tx, threadID)

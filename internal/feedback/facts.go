@@ -7,6 +7,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback/way"
+	"github.com/fridayos/friday/internal/mistake"
 )
 
 // addFact keeps f with the transaction's time. Call settle afterwards.
@@ -157,15 +158,15 @@ func Mark(tx *db.Tx, actor, threadID int64, m Word) error {
 	f := way.Fact{Kind: way.FactMarked, Device: m.Device, State: m.State, Reason: m.Reason, Actor: actor}
 	switch {
 	case len(concerned) == 0:
-		return wrong("device", "Thread %d has no state on %q.", threadID, m.Device)
+		return mistake.New("device", "no-state", "Thread {Thread} has no state on \"{Device}\".", "Thread", threadID, "Device", m.Device)
 	case possible == 0:
-		return wrong("state", "A fix is on its way or confirmed; only a reverted commit, a pulled release or a member's answer changes that.")
+		return mistake.New("state", "fix-on-its-way", "A fix is on its way or confirmed; only a reverted commit, a pulled release or a member's answer changes that.")
 	case m.Fixed && m.State != Closed:
-		return wrong("state", "Fixed, with a build, closes it.")
+		return mistake.New("state", "fixed-closes", "Fixed, with a build, closes it.")
 	case m.Fixed && m.Build.ID == "":
-		return wrong("build", "Say which build has the fix.")
+		return mistake.New("build", "build-missing", "Say which build has the fix.")
 	case m.Fixed && (len(concerned) > 1 || concerned[0] != AnyDevice && concerned[0] != m.Build.Device):
-		return wrong("build", "Build %s is of %s: say of that phone alone that it is fixed.", m.Build.Version, m.Build.Device)
+		return mistake.New("build", "build-of-another", "Build {Build} is of {Device}: say of that phone alone that it is fixed.", "Build", m.Build.Version, "Device", m.Build.Device)
 	case m.Fixed:
 		f.Device, f.Release, f.Build, f.Timestamp = m.Build.Device, m.Build.Version, m.Build.ID, m.Build.Timestamp
 		if concerned[0] == AnyDevice {
@@ -196,11 +197,11 @@ func Object(tx *db.Tx, v Viewer, threadID int64, reason string) error {
 	}
 	switch {
 	case v.Member == 0 || t.AuthorID != v.Member:
-		return wrong("reason", "Only whoever reported it can object.")
+		return mistake.New("reason", "object-reporter", "Only whoever reported it can object.")
 	case slices.ContainsFunc(facts, func(f way.Fact) bool { return f.Kind == way.FactObjected }):
-		return wrong("reason", "You objected once already; a maintainer has the last word.")
+		return mistake.New("reason", "object-once", "You objected once already; a maintainer has the last word.")
 	case !slices.ContainsFunc(t.Devices, func(d DeviceState) bool { return d.State == Declined || d.State == Closed }):
-		return wrong("reason", "Nothing was declined or closed here.")
+		return mistake.New("reason", "object-nothing", "Nothing was declined or closed here.")
 	}
 	if err := addFact(tx, t.ID, way.Fact{Kind: way.FactObjected, Reason: reason, Actor: v.Member}); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback/text"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/mistake"
 )
 
 // maxQuotes bounds how many posts one post can quote; the rest are not linked.
@@ -132,9 +133,9 @@ func Accept(tx *db.Tx, v Viewer, threadID, postID int64) error {
 	}
 	switch {
 	case t.Kind != Question:
-		return wrong("post", "Only a question has an answer.")
+		return mistake.New("post", "accept-question", "Only a question has an answer.")
 	case !v.Moderates && (v.Member == 0 || t.AuthorID != v.Member):
-		return wrong("post", "Only whoever asked can say what answered it.")
+		return mistake.New("post", "accept-asker", "Only whoever asked can say what answered it.")
 	case t.AcceptedID == postID:
 		return nil
 	}
@@ -147,7 +148,7 @@ func Accept(tx *db.Tx, v Viewer, threadID, postID int64) error {
 		}
 		i := slices.IndexFunc(posts, func(p Post) bool { return p.ID == postID })
 		if i < 1 || posts[i].Hidden {
-			return wrong("post", "This is no answer in this thread.")
+			return mistake.New("post", "accept-answer", "This is no answer in this thread.")
 		}
 		e.Member, closed = posts[i].AuthorID, tx.Now()
 	}

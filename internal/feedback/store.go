@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/language"
 
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/mistake"
 )
 
 // ErrNotFound says that there is no such thread, or none that may be seen.
@@ -25,14 +26,8 @@ const (
 	MaxDevices = 20
 )
 
-// InputError is a mistake in what a member wrote: Field names the form's field.
-type InputError struct{ Field, Message string }
-
-func (e *InputError) Error() string { return e.Message }
-
-func wrong(field, format string, args ...any) error {
-	return &InputError{field, fmt.Sprintf(format, args...)}
-}
+// InputError is a mistake in what a member wrote.
+type InputError = mistake.Mistake
 
 // Parts lists the apps and parts of the system that a bug or idea belongs to.
 func Parts() []string {
@@ -57,9 +52,9 @@ func CheckBody(body string) (string, error) {
 	body = strings.ReplaceAll(body, "\x00", "") // PostgreSQL keeps none
 	switch n := utf8.RuneCountInString(body); {
 	case n == 0:
-		return "", wrong("body", "Write a few words first.")
+		return "", mistake.New("body", "body-missing", "Write a few words first.")
 	case n > MaxBody:
-		return "", wrong("body", "This has %d characters; at most %d fit in one post.", n, MaxBody)
+		return "", mistake.New("body", "body-long", "This has {N} characters; at most {Most} fit in one post.", "N", n, "Most", MaxBody)
 	}
 	return body, nil
 }
@@ -68,9 +63,9 @@ func checkReason(s State, reason string) (string, error) {
 	reason = clean(reason)
 	switch n := utf8.RuneCountInString(reason); {
 	case n == 0 && s.NeedsReason():
-		return "", wrong("reason", "Say why: whoever reported it reads this.")
+		return "", mistake.New("reason", "reason-missing", "Say why: whoever reported it reads this.")
 	case n > MaxReason:
-		return "", wrong("reason", "The reason has %d characters; at most %d fit.", n, MaxReason)
+		return "", mistake.New("reason", "reason-long", "The reason has {N} characters; at most {Most} fit.", "N", n, "Most", MaxReason)
 	}
 	return reason, nil
 }
@@ -80,23 +75,23 @@ func (n *NewThread) Check() (err error) {
 	n.Title, n.Build = clean(n.Title), clean(n.Build)
 	switch chars := utf8.RuneCountInString(n.Title); {
 	case !slices.Contains(Kinds(), n.Kind):
-		return wrong("kind", "Choose what this is: a bug, an idea, a question or talk.")
+		return mistake.New("kind", "kind", "Choose what this is: a bug, an idea, a question or talk.")
 	case chars == 0:
-		return wrong("title", "Give it a title: what happens, and where.")
+		return mistake.New("title", "title-missing", "Give it a title: what happens, and where.")
 	case chars > MaxTitle:
-		return wrong("title", "The title has %d characters; at most %d fit.", chars, MaxTitle)
+		return mistake.New("title", "title-long", "The title has {N} characters; at most {Most} fit.", "N", chars, "Most", MaxTitle)
 	case n.Kind.Tracked() && !slices.Contains(Parts(), n.Part):
-		return wrong("part", "Choose the app or part of the system.")
+		return mistake.New("part", "part-missing", "Choose the app or part of the system.")
 	case n.Part != "" && !slices.Contains(Parts(), n.Part):
-		return wrong("part", "Choose the app or part of the system from the list.")
+		return mistake.New("part", "part-unknown", "Choose the app or part of the system from the list.")
 	case len(n.Devices) > MaxDevices:
-		return wrong("device", "Choose at most %d devices.", MaxDevices)
+		return mistake.New("device", "devices-many", "Choose at most {N} devices.", "N", MaxDevices)
 	case utf8.RuneCountInString(n.Build) > 64:
-		return wrong("build", "The build's name is too long; it looks like 26.11.27.")
+		return mistake.New("build", "build-name", "The build's name is too long; it looks like 26.11.27.")
 	case n.Private && n.Kind != Bug:
-		return wrong("private", "Only a bug can be private.")
+		return mistake.New("private", "private-bug", "Only a bug can be private.")
 	case n.Private && len(n.Named) == 0:
-		return wrong("private", "There is no maintainer yet who could read a private report.")
+		return mistake.New("private", "private-nobody", "There is no maintainer yet who could read a private report.")
 	}
 	if n.Lang, err = checkLang(n.Lang); err != nil {
 		return err
@@ -112,7 +107,7 @@ func checkLang(tag string) (string, error) {
 	}
 	parsed, err := language.Parse(tag)
 	if err != nil || len(tag) > 35 { // the longest that RFC 5646 expects
-		return "", wrong("lang", "This is no language tag; English is en, 中文 is zh.")
+		return "", mistake.New("lang", "lang", "This is no language tag; English is en, 中文 is zh.")
 	}
 	return parsed.String(), nil
 }
@@ -198,7 +193,7 @@ func Reply(tx *db.Tx, v Viewer, threadID int64, body string, quotes ...int64) (P
 		return Post{}, fmt.Errorf("cannot reply to thread %d: %w", threadID, err)
 	}
 	if t.Locked && !v.Moderates {
-		return Post{}, wrong("body", "This thread is locked: nobody but moderators can write here.")
+		return Post{}, mistake.New("body", "locked", "This thread is locked: nobody but moderators can write here.")
 	}
 	p, err := addPost(tx, t.ID, v.Member, body)
 	if err != nil {

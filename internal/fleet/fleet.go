@@ -171,13 +171,13 @@ var allowed = map[State][]State{
 func (r *Rollout) checkChange(c Change) error {
 	switch {
 	case !slices.Contains(allowed[r.State], c.State):
-		return fmt.Errorf("cannot change rollout of %s for %s on %s: it is %s and cannot become %s", r.Release, r.Device, r.Channel, r.State, c.State)
+		return said.New("verb", "change", "Release", r.Release, "Device", r.Device, "Channel", r.Channel, "From", r.State, "To", c.State)
 	case c.Stage < r.Stage || c.Stage >= len(r.Stages):
-		return fmt.Errorf("cannot change rollout of %s for %s on %s: stage %d of %d cannot follow stage %d", r.Release, r.Device, r.Channel, c.Stage+1, len(r.Stages), r.Stage+1)
+		return said.New("verb", "stages", "Release", r.Release, "Device", r.Device, "Channel", r.Channel, "Stage", c.Stage+1, "All", len(r.Stages), "Before", r.Stage+1)
 	case c.Stage == r.Stage && c.State == r.State:
-		return fmt.Errorf("cannot change rollout of %s for %s on %s: it is %s at stage %d already", r.Release, r.Device, r.Channel, r.State, r.Stage+1)
+		return said.New("verb", "same", "Release", r.Release, "Device", r.Device, "Channel", r.Channel, "From", r.State, "Stage", r.Stage+1)
 	case c.Reason == "":
-		return fmt.Errorf("cannot change rollout of %s for %s on %s: a reason must be given", r.Release, r.Device, r.Channel)
+		return said.New("verb", "why", "Release", r.Release, "Device", r.Device, "Channel", r.Channel)
 	}
 	return nil
 }

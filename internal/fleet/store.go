@@ -72,7 +72,7 @@ func Start(tx *db.Tx, p Plan, actor, reason string) (Rollout, error) {
 		return Rollout{}, err
 	}
 	if n == 0 {
-		return Rollout{}, fmt.Errorf("cannot start rollout of %s for %s on %s: there is one already", p.Release, p.Device, p.Channel)
+		return Rollout{}, said.New("verb", "twice", "Release", p.Release, "Device", p.Device, "Channel", p.Channel)
 	}
 	if err := bump(tx); err != nil {
 		return Rollout{}, err

@@ -47,6 +47,7 @@ var floors = map[string]int{
 	"internal/keys":       1,
 	"internal/limit":      1,
 	"internal/outward":    1,
+	"internal/mistake":    1,
 	"internal/wire":       0,
 	"android":             0,
 }

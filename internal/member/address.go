@@ -49,7 +49,7 @@ func MailOf(tx *db.Tx, memberID int64) (m Mail, err error) {
 func SetMail(tx *db.Tx, memberID int64, address string) error {
 	address, err := mail.CheckAddress(address)
 	if err != nil {
-		return &Invalid{"address", "it must be written like anna@example.org"}
+		return NewInvalid("address", "address", "it must be written like anna@example.org")
 	}
 	if _, err := tx.Exec("DELETE FROM mail_codes WHERE member_id = $1 AND kind = $2", memberID, confirming); err != nil {
 		return err

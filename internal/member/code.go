@@ -148,7 +148,7 @@ func RedeemClaim(tx *db.Tx, code, device string) (Claim, error) {
 		return Claim{}, err
 	}
 	if claims >= maxClaims {
-		return Claim{}, &Invalid{"code", fmt.Sprintf("you have claimed %d handsets; end one of the claims first", claims)}
+		return Claim{}, NewInvalid("code", "claims-many", "you have claimed {N} handsets; end one of the claims first", "N", claims)
 	}
 	c := Claim{ID: db.NewID(), MemberID: memberID, Device: device, CreatedAt: tx.Now()}
 	_, err = tx.Exec("INSERT INTO claims (id, member_id, device, created_at, ended_at) VALUES ($1, $2, $3, $4, 0)",
@@ -210,7 +210,7 @@ func useCode(tx *db.Tx, code, kind, device string) (memberID int64, _ string, er
 		return 0, "", err
 	}
 	if wanted != device {
-		return 0, "", &Invalid{"code", fmt.Sprintf("it is for a %s, and this is a %s", wanted, device)}
+		return 0, "", NewInvalid("code", "claim-device", "it is for a {Wanted}, and this is a {Device}", "Wanted", wanted, "Device", device)
 	}
 	if _, err := tx.Exec("UPDATE codes SET used_at = $1 WHERE code_hash = $2", tx.Now(), secretHash(code)); err != nil {
 		return 0, "", err

@@ -77,5 +77,5 @@ func (w WaysIn) Spare() error {
 	if w.Password || w.Passkeys > 0 || w.Identities > 0 {
 		return nil
 	}
-	return &Invalid{"change", "it is your last way to sign in; set a password or add another passkey first"}
+	return NewInvalid("change", "last-way", "it is your last way to sign in; set a password or add another passkey first")
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/mistake"
 )
 
 // Role is what a member may do beyond reading.
@@ -67,10 +68,23 @@ var ErrNotFound = errors.New("not found")
 // Invalid is what someone typed and may not have; Reason is fit to be shown.
 type Invalid struct {
 	Field  string // "name", "password", "role"
-	Reason string
+	Reason string // in English
+	Code   string // stable: "name-taken"
+	Values []any  // what Reason names, as in a mistake.Mistake
+}
+
+// NewInvalid says why a field's value is not taken; the English says {Name} where a
+// value belongs.
+func NewInvalid(field, code, english string, values ...any) *Invalid {
+	return &Invalid{Field: field, Reason: mistake.Fill(english, values...), Code: code, Values: values}
 }
 
 func (e *Invalid) Error() string { return "cannot use this " + e.Field + ": " + e.Reason }
+
+// Mistaken is the mistake for pages, which say it in the reader's language.
+func (e *Invalid) Mistaken() *mistake.Mistake {
+	return &mistake.Mistake{Field: e.Field, Code: e.Code, Message: e.Reason, Values: e.Values}
+}
 
 // Register makes an account. The name follows CheckName's rules.
 func Register(tx *db.Tx, name string, password Hash) (Member, error) {
@@ -83,7 +97,7 @@ func Register(tx *db.Tx, name string, password Hash) (Member, error) {
 		return Member{}, err
 	}
 	if left {
-		return Member{}, &Invalid{"name", "it is taken"}
+		return Member{}, NewInvalid("name", "name-taken", "it is taken")
 	}
 	m := Member{ID: db.NewID(), Name: name, Roles: []Role{Ordinary}, CreatedAt: tx.Now()}
 	n, err := tx.Exec(`INSERT INTO members (id, name, name_key, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -92,7 +106,7 @@ func Register(tx *db.Tx, name string, password Hash) (Member, error) {
 		return Member{}, err
 	}
 	if n == 0 {
-		return Member{}, &Invalid{"name", "it is taken"}
+		return Member{}, NewInvalid("name", "name-taken", "it is taken")
 	}
 	return m, nil
 }

@@ -30,11 +30,11 @@ var scripts = []*unicode.RangeTable{unicode.Latin, unicode.Cyrillic, unicode.Gre
 // reserved word.
 func CheckName(name string) (string, error) {
 	if len(name) > 16*maxName || !utf8.ValidString(name) {
-		return "", &Invalid{"name", "it is too long, or not text"}
+		return "", NewInvalid("name", "name-text", "it is too long, or not text")
 	}
 	name = norm.NFC.String(strings.TrimSpace(name))
 	if n := utf8.RuneCountInString(name); n < minName || n > maxName {
-		return "", &Invalid{"name", "it must have 2 to 32 characters"}
+		return "", NewInvalid("name", "name-length", "it must have {Least} to {N} characters", "Least", minName, "N", maxName)
 	}
 	letters, marks, last := 0, 0, '.'
 	var used []*unicode.RangeTable
@@ -54,24 +54,24 @@ func CheckName(name string) (string, error) {
 		case separator(r) && !separator(last):
 			marks = 0
 		default:
-			return "", &Invalid{"name", "it may have letters and digits, and single . - _ between them"}
+			return "", NewInvalid("name", "name-letters", "it may have letters and digits, and single . - _ between them")
 		}
 		last = r
 	}
 	switch {
 	case separator(last):
-		return "", &Invalid{"name", "it may not end in . - or _"}
+		return "", NewInvalid("name", "name-end", "it may not end in . - or _")
 	case letters == 0:
-		return "", &Invalid{"name", "it must have a letter"}
+		return "", NewInvalid("name", "name-letter", "it must have a letter")
 	case len(used) > 1:
-		return "", &Invalid{"name", "it mixes alphabets whose letters look alike"}
+		return "", NewInvalid("name", "name-mixed", "it mixes alphabets whose letters look alike")
 	case slices.Contains(reserved, strings.Map(func(r rune) rune {
 		if separator(r) {
 			return -1
 		}
 		return r
 	}, NameKey(name))):
-		return "", &Invalid{"name", "it is reserved"}
+		return "", NewInvalid("name", "name-reserved", "it is reserved")
 	}
 	return name, nil
 }

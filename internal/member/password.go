@@ -123,20 +123,19 @@ func checkPassword(name, password string) error {
 	for _, r := range key {
 		distinct[r] = true
 	}
-	invalid := func(reason string) error { return &Invalid{"password", reason} }
 	switch {
 	case !utf8.ValidString(password) || len(password) > maxPassword:
-		return invalid("it must be text of at most 256 bytes")
+		return NewInvalid("password", "password-long", "it must be text of at most {N} bytes", "N", maxPassword)
 	case utf8.RuneCountInString(password) < minPassword:
-		return invalid("it must have at least 10 characters; a few words make a good one")
+		return NewInvalid("password", "password-short", "it must have at least {N} characters; a few words make a good one", "N", minPassword)
 	case len(distinct) < 4:
-		return invalid("it repeats too few characters")
+		return NewInvalid("password", "password-repeats", "it repeats too few characters")
 	case name != "" && strings.Contains(NameKey(password), NameKey(name)):
-		return invalid("it contains the name")
+		return NewInvalid("password", "password-name", "it contains the name")
 	}
 	for _, word := range common {
 		if key == word {
-			return invalid("it is one of those that are tried first")
+			return NewInvalid("password", "password-common", "it is one of those that are tried first")
 		}
 	}
 	return nil

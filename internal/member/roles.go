@@ -2,7 +2,6 @@ package member
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -79,18 +78,18 @@ func Appoint(tx *db.Tx, actor Member, id int64, g Grants) error {
 func (g Grants) check() error {
 	for _, role := range g.Roles {
 		if !slices.Contains(Roles(), role) {
-			return &Invalid{"role", fmt.Sprintf("there is no role %q", role)}
+			return NewInvalid("role", "role-unknown", "there is no role \"{Role}\"", "Role", role)
 		}
 	}
 	if slices.Contains(g.Roles, Maintainer) != (len(g.Devices)+len(g.Parts) > 0) {
-		return &Invalid{"role", "a maintainer has devices or parts, and nobody else has"}
+		return NewInvalid("role", "role-maintainer", "a maintainer has devices or parts, and nobody else has")
 	}
 	if len(g.Devices) > maxGrants || len(g.Parts) > maxGrants {
-		return &Invalid{"role", fmt.Sprintf("one member maintains at most %d devices and as many parts", maxGrants)}
+		return NewInvalid("role", "role-many", "one member maintains at most {N} devices and as many parts", "N", maxGrants)
 	}
 	for _, name := range slices.Concat(g.Devices, g.Parts) {
 		if strings.TrimSpace(name) == "" || len(name) > maxPart {
-			return &Invalid{"role", "a device or part has no name, or a very long one"}
+			return NewInvalid("role", "role-name", "a device or part has no name, or a very long one")
 		}
 	}
 	return nil
@@ -103,7 +102,7 @@ func notTheLast(tx *db.Tx, m Member) error {
 		return err
 	}
 	if admins < 2 {
-		return &Invalid{"role", m.Name + " is the only admin; make another one first"}
+		return NewInvalid("role", "role-last", "{Name} is the only admin; make another one first", "Name", m.Name)
 	}
 	return nil
 }

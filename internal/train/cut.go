@@ -62,7 +62,7 @@ type boarding struct {
 // puts in the build jobs of its devices.
 func (t *Train) Cut(ctx context.Context, rev string, o CutOptions) (catalog.Release, error) {
 	if t.Repo == nil || t.Blobs == nil {
-		return catalog.Release{}, errors.New("cannot cut release: the OS repository is not open here")
+		return catalog.Release{}, said.New("rev", "cut-closed")
 	}
 	snapshot, err := t.load(rev)
 	if err != nil {
@@ -103,7 +103,7 @@ func (t *Train) Cut(ctx context.Context, rev string, o CutOptions) (catalog.Rele
 		if err := catalog.PutRelease(tx, r); err != nil {
 			return err
 		}
-		if err := row.setState(tx, Frozen, o.Actor, fmt.Sprintf("cut from commit %.12s: %s", r.Commit, snapshot.Commit.Subject)); err != nil {
+		if err := row.setState(tx, Frozen, o.Actor, said.Say("cut-from", "Commit", fmt.Sprintf("%.12s", r.Commit), "Subject", snapshot.Commit.Subject)); err != nil {
 			return err
 		}
 		if err := t.tellFixes(tx, changes); err != nil {
@@ -135,7 +135,7 @@ func (t *Train) board(ctx context.Context, s *osrepo.Snapshot, only []string) (b
 	codenames := slices.Sorted(maps.Keys(s.Devices))
 	for _, codename := range only {
 		if s.Devices[codename] == nil {
-			return nil, "", fmt.Errorf("cannot cut release: the OS repository has no device %q at commit %.12s; it has %s", codename, s.Commit.Hash, strings.Join(codenames, ", "))
+			return nil, "", said.New("device", "cut-device", "Device", codename, "Commit", fmt.Sprintf("%.12s", s.Commit.Hash), "Devices", strings.Join(codenames, ", "))
 		}
 	}
 	if len(only) > 0 {
@@ -176,9 +176,9 @@ func (t *Train) board(ctx context.Context, s *osrepo.Snapshot, only []string) (b
 	}
 	switch {
 	case len(boards) == 0:
-		return nil, "", errors.New("cannot cut release: no device of the OS repository has stock; take some in with \"friday stock add FILE --device CODENAME\"")
+		return nil, "", said.New("rev", "cut-stock")
 	case !slices.Contains(problems, nil):
-		return nil, "", fmt.Errorf("cannot cut release: no device can be built at commit %.12s: %w", s.Commit.Hash, errors.Join(problems...))
+		return nil, "", said.New("rev", "cut-problems", "Commit", fmt.Sprintf("%.12s", s.Commit.Hash), "Cause", errors.Join(problems...))
 	}
 	return boards, last, nil
 }
@@ -251,7 +251,7 @@ func (t *Train) nextRow(tx *db.Tx, o CutOptions) (row, error) {
 		return row{}, err
 	}
 	if r.state != Open {
-		return row{}, fmt.Errorf("cannot cut release %s: it is %s already; cut a respin of it, or name another day", name, r.state)
+		return row{}, said.New("verb", "cut-twice", "Release", name, "ReleaseState", r.state)
 	}
 	return r, nil
 }
@@ -260,7 +260,7 @@ func (t *Train) nextRow(tx *db.Tx, o CutOptions) (row, error) {
 func (t *Train) respinName(tx *db.Tx, of row) (string, time.Time, error) {
 	m := releaseName.FindStringSubmatch(of.release)
 	if m == nil {
-		return "", time.Time{}, fmt.Errorf("cannot respin release %q: it is not named by date", of.release)
+		return "", time.Time{}, said.New("verb", "respin-name", "Release", of.release)
 	}
 	for n := 1; n < 100; n++ {
 		name := fmt.Sprintf("%s.%d", m[1], n)
@@ -272,7 +272,7 @@ func (t *Train) respinName(tx *db.Tx, of row) (string, time.Time, error) {
 			return "", time.Time{}, err
 		}
 	}
-	return "", time.Time{}, fmt.Errorf("cannot respin release %s: it has 99 respins already", m[1])
+	return "", time.Time{}, said.New("verb", "respin-many", "Release", m[1])
 }
 
 // tellFixes brings what the commits say to the threads.
@@ -304,7 +304,7 @@ func (t *Train) boardOne(ctx context.Context, tx *db.Tx, release string, b *boar
 		release, b.codename, string(Building), b.stock.Digest.String(), string(fixes), tx.Now()); err != nil {
 		return err
 	}
-	if err := note(tx, Transition{Release: release, Device: b.codename, To: string(Building), Actor: actor, Reason: "cut"}); err != nil {
+	if err := note(tx, Transition{Release: release, Device: b.codename, To: string(Building), Actor: actor, Reason: said.Say("cut")}); err != nil {
 		return err
 	}
 	if b.problem != nil {
@@ -312,7 +312,7 @@ func (t *Train) boardOne(ctx context.Context, tx *db.Tx, release string, b *boar
 		if err != nil {
 			return err
 		}
-		return d.setState(tx, Held, actorTrain, b.problem.Error())
+		return d.setState(tx, Held, Actor, b.problem.Error())
 	}
 	return jobs.Put(ctx, tx, BuildArgs{Release: release, Device: b.codename}, jobs.Options{Unique: true})
 }

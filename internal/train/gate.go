@@ -2,7 +2,6 @@ package train
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -16,33 +15,33 @@ import (
 // there is none. Phones themselves check less than one hopes: some install an
 // older patch level and wipe the data over it.
 func guard(device string, next catalog.Build, prev *catalog.Build, packages []catalog.Package) error {
-	refuse := func(format string, args ...any) error {
-		return fmt.Errorf("cannot ship %s to %s: "+format, append([]any{next.Version, device}, args...)...)
+	refuse := func(code string, values ...any) error {
+		return said.New("verb", code, append([]any{"Release", next.Version, "Device", device}, values...)...)
 	}
 	full := false
 	for _, p := range packages {
 		if p.Device != device || p.To != next.ID {
-			return refuse("package %s is for %s and leads to build %.12s", p.File, p.Device, p.To)
+			return refuse("gate-package", "File", p.File, "Other", p.Device, "Build", fmt.Sprintf("%.12s", p.To))
 		}
 		full = full || p.Kind == catalog.Full
 	}
 	switch {
 	case next.Device != device:
-		return refuse("its build is for %s", next.Device)
+		return refuse("gate-device", "Other", next.Device)
 	case !full:
-		return refuse("it has no full package that was proven")
+		return refuse("gate-full")
 	case !wire.IsPatchLevel(next.PatchLevel):
-		return refuse("its patch level is %q, expected a day such as 2026-11-05", next.PatchLevel)
+		return refuse("gate-patch", "Level", next.PatchLevel)
 	case prev == nil:
 		return nil
 	case next.Timestamp < prev.Timestamp:
-		return refuse("its timestamp %d is older than %d of %s", next.Timestamp, prev.Timestamp, prev.Version)
+		return refuse("gate-older", "Time", next.Timestamp, "Before", prev.Timestamp, "Other", prev.Version)
 	case next.PatchLevel < prev.PatchLevel:
-		return refuse("its patch level %s is older than %s of %s; phones would wipe their data", next.PatchLevel, prev.PatchLevel, prev.Version)
+		return refuse("gate-patch-old", "Level", next.PatchLevel, "Before", prev.PatchLevel, "Other", prev.Version)
 	case next.RollbackIndex < prev.RollbackIndex:
-		return refuse("its rollback index %d is lower than %d of %s; phones would not boot", next.RollbackIndex, prev.RollbackIndex, prev.Version)
+		return refuse("gate-rollback", "Index", next.RollbackIndex, "Before", prev.RollbackIndex, "Other", prev.Version)
 	case next.Variant != prev.Variant:
-		return refuse("it is for variant %q and %s was for %q", next.Variant, prev.Version, prev.Variant)
+		return refuse("gate-variant", "Variant", next.Variant, "Other", prev.Version, "Before", prev.Variant)
 	}
 	return nil
 }
@@ -73,7 +72,7 @@ func shipped(tx *db.Tx, codename, release string) ([]catalog.Build, error) {
 // when it may.
 func gate(tx *db.Tx, d device, channel string) (why, err error) {
 	if d.build == "" {
-		return fmt.Errorf("cannot ship %s to %s: it is %s: %s", d.release, d.codename, d.state, d.reason), nil
+		return said.New("verb", "gate-unbuilt", "Release", d.release, "Device", d.codename, "DeviceState", d.state, "Reason", d.reason), nil
 	}
 	b, err := catalog.BuildByID(tx, d.build)
 	if err != nil {
@@ -106,11 +105,8 @@ func gate(tx *db.Tx, d device, channel string) (why, err error) {
 	}
 	for _, r := range rollouts {
 		if r.Device == d.codename && !wire.OpenChannel(r.Channel) && r.State == fleet.Halted {
-			return fmt.Errorf("cannot ship %s to %s: the test ring halted it: %s", d.release, d.codename, r.Reason), nil
+			return said.New("verb", "gate-ring", "Release", d.release, "Device", d.codename, "Reason", r.Reason), nil
 		}
 	}
 	return nil, nil
 }
-
-// errWait is in the errors about what time will settle.
-var errWait = errors.New("wait for the worker, or hold the device")

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"fmt"
 	"regexp"
 	"time"
 )
@@ -46,11 +45,11 @@ var releaseName = regexp.MustCompile(`^(\d\d\.\d\d\.\d\d)(\.[1-9]\d?)?$`)
 func (s Schedule) parse(name string) (time.Time, error) {
 	m := releaseName.FindStringSubmatch(name)
 	if m == nil {
-		return time.Time{}, fmt.Errorf("cannot use release name %q: expected a date such as 26.11.27, or 26.11.27.1 for a respin", name)
+		return time.Time{}, said.New("release", "name", "Release", name)
 	}
 	day, err := time.ParseInLocation(nameLayout, m[1], s.Zone)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("cannot use release name %q: there is no such day", name)
+		return time.Time{}, said.New("release", "name-day", "Release", name)
 	}
 	return s.On(day), nil
 }

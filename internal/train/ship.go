@@ -37,7 +37,7 @@ func (t *Train) Ship(ctx context.Context, release string, o ShipOptions) error {
 			return err
 		}
 		if r.state != Testing && r.state != Shipping && r.state != Settled {
-			return fmt.Errorf("cannot ship release %s: it is %s; %w", release, r.state, errWait)
+			return said.New("verb", "ship-early", "Release", release, "ReleaseState", r.state)
 		}
 		left := 0
 		for _, d := range devices {
@@ -56,7 +56,7 @@ func (t *Train) Ship(ctx context.Context, release string, o ShipOptions) error {
 			}
 		}
 		if left == 0 && len(refused) == 0 {
-			return fmt.Errorf("cannot ship release %s on %s: no device of it is ready to leave", release, o.Channel)
+			return said.New("verb", "ship-none", "Release", release, "Channel", o.Channel)
 		}
 		if left > 0 && r.state != Shipping && wire.OpenChannel(o.Channel) {
 			return r.setState(tx, Shipping, o.Actor, o.Reason)
@@ -80,21 +80,21 @@ func (t *Train) shipOne(tx *db.Tx, d *device, o ShipOptions, named bool) (left b
 		case !named || !stopped && len(r.Regions) == 0:
 			return false, nil, nil
 		case o.Reason == "":
-			return false, nil, fmt.Errorf("cannot let %s go on for %s: it was stopped (%s); say why it may, people will read it", r.Release, r.Device, stopReason(r))
+			return false, nil, said.New("reason", "go-on", "Release", r.Release, "Device", r.Device, "Reason", stopReason(r))
 		case !stopped:
 			return true, nil, t.resumeRegions(tx, r, o.Actor, o.Reason)
 		}
 		return true, nil, t.move(tx, r, o.Actor, func() (fleet.Rollout, error) { return fleet.Resume(tx, r.ID, o.Actor, o.Reason) })
 	}
 	if o.Reason == "" {
-		o.Reason = "the gate is open"
+		o.Reason = said.Say("left")
 	}
 	if d.state == Withdrawn || d.state == Building || d.state == Packaging {
-		return false, fmt.Errorf("cannot ship %s to %s: it is %s", d.release, d.codename, d.state), nil
+		return false, said.New("verb", "ship-state", "Release", d.release, "Device", d.codename, "DeviceState", d.state), nil
 	}
 	if why, err = gate(tx, *d, o.Channel); err != nil || why != nil {
 		if err == nil && d.state == Ready {
-			err = d.setState(tx, Held, actorTrain, why.Error())
+			err = d.setState(tx, Held, Actor, why.Error())
 		}
 		return false, why, err
 	}
@@ -243,7 +243,7 @@ func (t *Train) named(tx *db.Tx, release string, only []string, verb string) (ro
 	}
 	for _, codename := range only {
 		if !slices.ContainsFunc(all, func(d device) bool { return d.codename == codename }) {
-			return row{}, nil, fmt.Errorf("cannot %s release %s: %s is not on this train", verb, release, codename)
+			return row{}, nil, said.New("device", "aboard", "Verb", verb, "Release", release, "Device", codename)
 		}
 	}
 	return r, devices, nil
@@ -253,7 +253,7 @@ func (t *Train) named(tx *db.Tx, release string, only []string, verb string) (ro
 // nothing.
 func (t *Train) each(ctx context.Context, release string, only []string, verb, reason string, fn func(tx *db.Tx, r *row, d *device, rollouts []fleet.Rollout) (did bool, err error), after func(tx *db.Tx, r *row) error) error {
 	if reason == "" {
-		return fmt.Errorf("cannot %s release %s: say why; people will read it", verb, release)
+		return said.New("reason", "why", "Verb", verb, "Release", release)
 	}
 	return t.DB.Write(ctx, func(tx *db.Tx) error {
 		r, devices, err := t.named(tx, release, only, verb)
@@ -279,7 +279,7 @@ func (t *Train) each(ctx context.Context, release string, only []string, verb, r
 			any = any || did
 		}
 		if !any {
-			return fmt.Errorf("cannot %s release %s: it is %s, and there is nothing to %s", verb, release, r.state, verb)
+			return said.New("verb", "nothing", "Verb", verb, "Release", release, "ReleaseState", r.state)
 		}
 		return after(tx, &r)
 	})
@@ -372,7 +372,7 @@ func (t *Train) Pull(ctx context.Context, release string, devices []string, acto
 // left may be skipped too.
 func (t *Train) Skip(ctx context.Context, release string, actor, reason string) error {
 	if reason == "" {
-		return fmt.Errorf("cannot skip release %s: say why; people will read it", release)
+		return said.New("reason", "why", "Verb", "skip", "Release", release)
 	}
 	departs, err := t.schedule().parse(release)
 	if err != nil {
@@ -384,7 +384,7 @@ func (t *Train) Skip(ctx context.Context, release string, actor, reason string) 
 			return err
 		}
 		if r.state != Open && r.state != Frozen && r.state != Testing {
-			return fmt.Errorf("cannot skip release %s: it is %s", release, r.state)
+			return said.New("verb", "skip-late", "Release", release, "ReleaseState", r.state)
 		}
 		devices, err := devicesOf(tx, release)
 		if err != nil {

@@ -81,7 +81,7 @@ func open(tx *db.Tx, release string, departs time.Time, actor string) (row, erro
 		return row{}, err
 	}
 	if n == 1 {
-		if err := note(tx, Transition{Release: release, To: string(Open), Actor: actor, Reason: "commits gather for it"}); err != nil {
+		if err := note(tx, Transition{Release: release, To: string(Open), Actor: actor, Reason: said.Say("open")}); err != nil {
 			return row{}, err
 		}
 	}

@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
@@ -44,7 +43,7 @@ func (t *Train) Tick(ctx context.Context) error {
 					continue
 				}
 			}
-			if err := t.move(tx, was[r.ID], actorTrain, func() (fleet.Rollout, error) { return r, nil }); err != nil {
+			if err := t.move(tx, was[r.ID], Actor, func() (fleet.Rollout, error) { return r, nil }); err != nil {
 				return err
 			}
 			if r.State == fleet.Halted || r.State == fleet.Held {
@@ -58,7 +57,7 @@ func (t *Train) Tick(ctx context.Context) error {
 			return err
 		}
 		departs := t.schedule().Next(tx.Now())
-		_, err = open(tx, t.schedule().Name(departs), departs, actorTrain)
+		_, err = open(tx, t.schedule().Name(departs), departs, Actor)
 		return err
 	})
 }
@@ -92,7 +91,7 @@ func (t *Train) settle(tx *db.Tx) error {
 		if !settled || left == 0 {
 			continue
 		}
-		if err := r.setState(tx, Settled, actorTrain, fmt.Sprintf("all %d rollouts have ended", left)); err != nil {
+		if err := r.setState(tx, Settled, Actor, said.Say("settled", "N", left)); err != nil {
 			return err
 		}
 	}

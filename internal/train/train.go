@@ -50,8 +50,8 @@ const (
 	Withdrawn DeviceState = "pulled"
 )
 
-// actorTrain is who acts when no human does.
-const actorTrain = "train"
+// Actor is who a step is by when no human took it.
+const Actor = "train"
 
 // Train is the handle that commands, the site and jobs share. Its fields are
 // not changed once it is used.

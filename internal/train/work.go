@@ -131,7 +131,7 @@ func (w *worker) fail(ctx context.Context, release, codename string, was DeviceS
 		return cause
 	}
 	w.t.log().Error("a device is held", "release", release, "device", codename, "error", cause)
-	return w.end(ctx, release, codename, was, func(tx *db.Tx, d *device) error { return d.setState(tx, Held, actorTrain, cause.Error()) })
+	return w.end(ctx, release, codename, was, func(tx *db.Tx, d *device) error { return d.setState(tx, Held, Actor, cause.Error()) })
 }
 
 func (w *worker) build(ctx context.Context, a BuildArgs) error {
@@ -151,13 +151,13 @@ func (w *worker) build(ctx context.Context, a BuildArgs) error {
 			return err
 		}
 		d.build = b.ID
-		if err := d.setState(tx, Packaging, actorTrain, "built"); err != nil {
+		if err := d.setState(tx, Packaging, Actor, said.Say("built")); err != nil {
 			return err
 		}
 		return jobs.Put(ctx, tx, PackageArgs(a), jobs.Options{Unique: true})
 	})
 	if errors.Is(err, catalog.ErrOther) {
-		return w.fail(ctx, a.Release, a.Device, Building, fmt.Errorf("the build differs from the one that %s had before; cut a respin: %w", a.Release, err))
+		return w.fail(ctx, a.Release, a.Device, Building, said.New("", "differs", "Release", a.Release, "Cause", err))
 	}
 	return err
 }
@@ -203,7 +203,7 @@ func (w *worker) pack(ctx context.Context, a PackageArgs) error {
 				return err
 			}
 		}
-		return d.setState(tx, Ready, actorTrain, fmt.Sprintf("%d packages are made and proven", len(packages)))
+		return d.setState(tx, Ready, Actor, said.Say("proven", "N", len(packages)))
 	})
 }
 
@@ -322,12 +322,12 @@ func (t *Train) testWhenReady(tx *db.Tx, r *row) error {
 		return nil
 	}
 	if r.state == Frozen {
-		if err := r.setState(tx, Testing, actorTrain, fmt.Sprintf("%d of %d devices are ready", len(ready), len(devices))); err != nil {
+		if err := r.setState(tx, Testing, Actor, said.Say("tested", "N", len(ready), "All", len(devices))); err != nil {
 			return err
 		}
 	}
 	for _, d := range ready {
-		o := ShipOptions{Channel: wire.Beta, Stages: []fleet.Stage{{Percent: 100}}, Actor: actorTrain, Reason: "the test ring is next"}
+		o := ShipOptions{Channel: wire.Beta, Stages: []fleet.Stage{{Percent: 100}}, Actor: Actor, Reason: said.Say("ring")}
 		if _, _, err := t.shipOne(tx, d, o, false); err != nil {
 			return err
 		}

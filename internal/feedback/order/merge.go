@@ -7,6 +7,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/mistake"
 )
 
 // UndoTime is how long a merge can be undone.
@@ -102,13 +103,13 @@ func Merge(tx *db.Tx, actor, source, target int64) error {
 	}
 	switch {
 	case s.ID == t.ID:
-		return wrong("into", "This is the same thread already.")
+		return mistake.New("into", "same-thread", "This is the same thread already.")
 	case s.ID != source:
-		return wrong("into", "Thread %d was merged before; it leads to thread %d.", source, s.ID)
+		return mistake.New("into", "merged-before", "Thread {Thread} was merged before; it leads to thread {Other}.", "Thread", source, "Other", s.ID)
 	case s.Private != t.Private:
-		return wrong("into", "One of the threads is private and the other is not: open it first.")
+		return mistake.New("into", "merge-private", "One of the threads is private and the other is not: open it first.")
 	case s.Kind.Tracked() != t.Kind.Tracked():
-		return wrong("into", "A bug or an idea cannot become part of a question or talk: move one of them first.")
+		return mistake.New("into", "merge-kinds", "A bug or an idea cannot become part of a question or talk: move one of them first.")
 	}
 	merge := db.NewID()
 	if _, err := tx.Exec(`INSERT INTO thread_merges (id, source_id, target_id, actor_id, at, undone_at) VALUES ($1, $2, $3, $4, $5, 0)`,
@@ -171,9 +172,9 @@ func Unmerge(tx *db.Tx, actor, source int64) error {
 	case err != nil:
 		return fmt.Errorf("cannot undo the merge of thread %d: %w", source, err)
 	case into != 0:
-		return wrong("thread", "Thread %d went into thread %d since; undo that first.", target, into)
+		return mistake.New("thread", "merged-since", "Thread {Thread} went into thread {Other} since; undo that first.", "Thread", target, "Other", into)
 	case tx.Now().Sub(at) > UndoTime:
-		return wrong("thread", "This was merged more than %d days ago; split the posts into a new thread instead.", int(UndoTime.Hours()/24))
+		return mistake.New("thread", "merged-long-ago", "This was merged more than {N} days ago; split the posts into a new thread instead.", "N", int(UndoTime.Hours()/24))
 	}
 	for _, k := range takes {
 		if err := k.undo(tx, merge, source, target); err != nil {
@@ -214,9 +215,9 @@ func Split(tx *db.Tx, actor, threadID int64, posts []int64, p Place) (feedback.T
 	chosen := chosen(all, posts)
 	switch {
 	case len(chosen) == 0 || len(chosen) != len(posts):
-		return feedback.Thread{}, wrong("post", "Choose posts of this thread, but not its first: that one is what it is about.")
+		return feedback.Thread{}, mistake.New("post", "split-posts", "Choose posts of this thread, but not its first: that one is what it is about.")
 	case t.Private:
-		return feedback.Thread{}, wrong("post", "A private report is not split: open it first.")
+		return feedback.Thread{}, mistake.New("post", "split-private", "A private report is not split: open it first.")
 	}
 	made, err := feedback.New(tx, feedback.NewThread{Kind: p.Kind, Title: p.Title, Body: chosen[0].Body, AuthorID: chosen[0].AuthorID, Part: p.Part,
 		Lang: p.Lang, Devices: p.Devices, Build: t.Build, FromPost: chosen[0].ID})
@@ -279,13 +280,13 @@ func Point(tx *db.Tx, v feedback.Viewer, threadID, otherID int64) error {
 	}
 	other, err := v.Sees(tx, otherID)
 	if errors.Is(err, feedback.ErrNotFound) {
-		return wrong("other", "There is no thread %d.", otherID)
+		return mistake.New("other", "no-thread", "There is no thread {Thread}.", "Thread", otherID)
 	}
 	if err != nil {
 		return err
 	}
 	if t == other {
-		return wrong("other", "This is the same thread already.")
+		return mistake.New("other", "same-thread", "This is the same thread already.")
 	}
 	if _, err := tx.Exec(`INSERT INTO thread_hints (thread_id, other_id, member_id, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
 		t, other, v.Member, tx.Now()); err != nil {
@@ -323,8 +324,4 @@ func Hints(tx *db.Tx, v feedback.Viewer) ([]Hint, error) {
 		out = append(out, h)
 	}
 	return out, nil
-}
-
-func wrong(field, format string, args ...any) error {
-	return &feedback.InputError{Field: field, Message: fmt.Sprintf(format, args...)}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/mistake"
 )
 
 // Place is where a thread belongs, and what it is called there.
@@ -36,7 +37,7 @@ func Move(tx *db.Tx, actor, threadID int64, p Place) error {
 		return err
 	}
 	if t.Private && n.Kind != feedback.Bug {
-		return &feedback.InputError{Field: "kind", Message: "A private report is a bug."}
+		return mistake.New("kind", "private-is-bug", "A private report is a bug.")
 	}
 	want := []string{}
 	if n.Kind.Tracked() {
@@ -110,9 +111,9 @@ func Name(tx *db.Tx, v feedback.Viewer, threadID, memberID int64) error {
 	}
 	switch {
 	case !t.Private:
-		return &feedback.InputError{Field: "member", Message: "Everyone sees this thread already."}
+		return mistake.New("member", "name-public", "Everyone sees this thread already.")
 	case t.AuthorID == v.Member:
-		return &feedback.InputError{Field: "member", Message: "The maintainers who see this thread name others; you reported it."}
+		return mistake.New("member", "name-reporter", "The maintainers who see this thread name others; you reported it.")
 	}
 	return feedback.AddNamed(tx, t.ID, memberID, v.Member)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/mistake"
 )
 
 // Bounds of a poll.
@@ -56,10 +57,6 @@ type Choice struct {
 	Mine  bool // the viewer took it
 }
 
-func wrong(field, format string, args ...any) error {
-	return &feedback.InputError{Field: field, Message: fmt.Sprintf(format, args...)}
-}
-
 // check returns what was typed as it is kept.
 func (n NewPoll) check(now time.Time) (NewPoll, error) {
 	n.Question, n.Release = line(n.Question), line(n.Release)
@@ -77,19 +74,19 @@ func (n NewPoll) check(now time.Time) (NewPoll, error) {
 	slices.Sort(distinct)
 	switch {
 	case n.Question == "":
-		return n, wrong("question", "Ask something.")
+		return n, mistake.New("question", "question-missing", "Ask something.")
 	case utf8.RuneCountInString(n.Question) > MaxQuestion:
-		return n, wrong("question", "The question has more than %d characters.", MaxQuestion)
+		return n, mistake.New("question", "question-long", "The question has more than {N} characters.", "N", MaxQuestion)
 	case len(choices) < 2 || len(choices) > MaxChoices:
-		return n, wrong("choice", "Give 2 to %d choices, one a line.", MaxChoices)
+		return n, mistake.New("choice", "choices", "Give 2 to {N} choices, one a line.", "N", MaxChoices)
 	case len(slices.Compact(distinct)) != len(choices):
-		return n, wrong("choice", "Two of the choices are the same.")
+		return n, mistake.New("choice", "choices-same", "Two of the choices are the same.")
 	case slices.ContainsFunc(choices, func(c string) bool { return utf8.RuneCountInString(c) > MaxWords }):
-		return n, wrong("choice", "A choice has more than %d characters.", MaxWords)
+		return n, mistake.New("choice", "choice-long", "A choice has more than {N} characters.", "N", MaxWords)
 	case utf8.RuneCountInString(n.Release) > 64:
-		return n, wrong("release", "The release's name is too long; it looks like 26.11.27.")
+		return n, mistake.New("release", "release-name", "The release's name is too long; it looks like 26.11.27.")
 	case !n.EndsAt.IsZero() && (!n.EndsAt.After(now) || n.EndsAt.Sub(now) > MaxLength):
-		return n, wrong("ends", "It ends in the future, within a year.")
+		return n, mistake.New("ends", "ends", "It ends in the future, within a year.")
 	}
 	return n, nil
 }
@@ -109,17 +106,17 @@ func New(tx *db.Tx, v feedback.Viewer, n NewPoll) (id int64, err error) {
 		return 0, err
 	}
 	if v.Member == 0 || t.AuthorID != v.Member && !v.Moderates {
-		return 0, wrong("question", "Whoever began the thread puts polls to it, or a moderator.")
+		return 0, mistake.New("question", "poll-author", "Whoever began the thread puts polls to it, or a moderator.")
 	}
 	if t.Locked && !v.Moderates {
-		return 0, wrong("question", "This thread is locked.")
+		return 0, mistake.New("question", "poll-locked", "This thread is locked.")
 	}
 	var polls int
 	if err := tx.QueryRow(`SELECT COUNT(*) FROM polls WHERE thread_id = $1`, t.ID).Scan(&polls); err != nil {
 		return 0, fmt.Errorf("cannot put a poll to thread %d: %w", t.ID, err)
 	}
 	if polls >= MaxPolls {
-		return 0, wrong("question", "A thread has %d polls at most.", MaxPolls)
+		return 0, mistake.New("question", "polls-many", "A thread has {N} polls at most.", "N", MaxPolls)
 	}
 	id = db.NewID()
 	if _, err := tx.Exec(`INSERT INTO polls (id, thread_id, author_id, question, many, release, at, ends_at, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)`,
@@ -144,13 +141,13 @@ func Vote(tx *db.Tx, v feedback.Viewer, id int64, places ...int) error {
 	places = slices.Compact(slices.Sorted(slices.Values(places)))
 	switch {
 	case !p.Open:
-		return wrong("choice", "This poll is over.")
+		return mistake.New("choice", "poll-over", "This poll is over.")
 	case v.Member == 0:
-		return wrong("choice", "Sign in to vote.")
+		return mistake.New("choice", "poll-sign-in", "Sign in to vote.")
 	case len(places) > 1 && !p.Many:
-		return wrong("choice", "Choose one.")
+		return mistake.New("choice", "choice-missing", "Choose one.")
 	case len(places) > 0 && (places[0] < 0 || places[len(places)-1] >= len(p.Choices)):
-		return wrong("choice", "There is no such choice.")
+		return mistake.New("choice", "choice-unknown", "There is no such choice.")
 	}
 	if _, err := tx.Exec(`DELETE FROM poll_votes WHERE poll_id = $1 AND member_id = $2`, id, v.Member); err != nil {
 		return fmt.Errorf("cannot vote in poll %d: %w", id, err)
@@ -170,7 +167,7 @@ func Close(tx *db.Tx, v feedback.Viewer, id int64) error {
 		return err
 	}
 	if v.Member == 0 || p.AuthorID != v.Member && !v.Moderates {
-		return wrong("question", "Whoever put the poll closes it, or a moderator.")
+		return mistake.New("question", "poll-owner", "Whoever put the poll closes it, or a moderator.")
 	}
 	if _, err := tx.Exec(`UPDATE polls SET closed_at = $2 WHERE id = $1 AND closed_at = 0`, id, tx.Now()); err != nil {
 		return fmt.Errorf("cannot close poll %d: %w", id, err)

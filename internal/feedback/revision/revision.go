@@ -9,6 +9,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/mistake"
 )
 
 // Edit changes what a post says; what it said before stays readable. Authors
@@ -28,7 +29,7 @@ func Edit(tx *db.Tx, v feedback.Viewer, postID int64, body string) (feedback.Pos
 	}
 	switch {
 	case !v.MayEdit(t, p):
-		return feedback.Post{}, &feedback.InputError{Field: "body", Message: "Only whoever wrote this can edit it, and only while the thread is not locked."}
+		return feedback.Post{}, mistake.New("body", "edit", "Only whoever wrote this can edit it, and only while the thread is not locked.")
 	case body == p.Body:
 		return p, nil
 	}

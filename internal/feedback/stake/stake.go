@@ -9,6 +9,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/mistake"
 )
 
 // Stake is what one member has to do with one thread.
@@ -123,7 +124,7 @@ func MeToo(tx *db.Tx, v feedback.Viewer, threadID int64, device string) error {
 	}
 	threadID, memberID := t.ID, v.Member
 	if !t.Kind.Tracked() {
-		return &feedback.InputError{Field: "device", Message: "Only bugs and ideas are had on a device."}
+		return mistake.New("device", "me-too", "Only bugs and ideas are had on a device.")
 	}
 	fresh, err := feedback.Affect(tx, threadID, memberID, device)
 	if err != nil {

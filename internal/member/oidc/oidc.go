@@ -340,7 +340,7 @@ func (o *Outcome) settle(tx *db.Tx, f flow, issuer string, p person) error {
 	}
 	switch {
 	case f.purpose == Link && known && id != f.member:
-		return &member.Invalid{Field: "account", Reason: "it belongs to another member here"}
+		return member.NewInvalid("account", "account-taken", "it belongs to another member here")
 	case f.purpose == Link && !known:
 		if id, err = f.member, link(tx, f.member, issuer, p); err != nil {
 			return err
@@ -367,7 +367,7 @@ func link(tx *db.Tx, memberID int64, issuer string, p person) error {
 		return err
 	}
 	if ways.Identities >= maxPerson {
-		return &member.Invalid{Field: "account", Reason: fmt.Sprintf("you have linked %d; remove one first", ways.Identities)}
+		return member.NewInvalid("account", "accounts-many", "you have linked {N}; remove one first", "N", ways.Identities)
 	}
 	if _, err := tx.Exec("INSERT INTO identities (issuer, subject, member_id, label, created_at, used_at) VALUES ($1, $2, $3, $4, $5, $5)",
 		issuer, p.Subject, memberID, p.label(), tx.Now()); err != nil {

@@ -115,7 +115,7 @@ func (k *Keys) BeginAdd(tx *db.Tx, m member.Member) (options []byte, token strin
 		return nil, "", err
 	}
 	if len(u.keys) >= maxPasskeys {
-		return nil, "", &member.Invalid{Field: "passkey", Reason: fmt.Sprintf("you have %d; remove one first", len(u.keys))}
+		return nil, "", member.NewInvalid("passkey", "passkeys-many", "you have {N}; remove one first", "N", len(u.keys))
 	}
 	var exclude []protocol.CredentialDescriptor
 	for _, key := range u.keys {
@@ -151,7 +151,7 @@ func (k *Keys) Add(tx *db.Tx, m member.Member, token, name string, answer []byte
 		return Passkey{}, refuse(err)
 	}
 	if len(u.keys) >= maxPasskeys {
-		return Passkey{}, &member.Invalid{Field: "passkey", Reason: fmt.Sprintf("you have %d; remove one first", len(u.keys))}
+		return Passkey{}, member.NewInvalid("passkey", "passkeys-many", "you have {N}; remove one first", "N", len(u.keys))
 	}
 	p := Passkey{ID: db.NewID(), Name: name, CreatedAt: tx.Now(), Synced: credential.Flags.BackupEligible, credential: *credential}
 	text, err := json.Marshal(credential)
@@ -265,7 +265,7 @@ func Remove(tx *db.Tx, m member.Member, id int64) error {
 func checkName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	if n := utf8.RuneCountInString(name); n == 0 || n > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return "", &member.Invalid{Field: "passkey name", Reason: fmt.Sprintf("it must have 1 to %d characters", maxName)}
+		return "", member.NewInvalid("passkey name", "passkey-name", "it must have 1 to {N} characters", "N", maxName)
 	}
 	return name, nil
 }

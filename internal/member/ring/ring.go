@@ -99,14 +99,14 @@ func NextTry(tx *db.Tx, memberID int64, channel string) (at time.Time, try int, 
 // TakeQuiz judges and keeps a member's answers.
 func TakeQuiz(tx *db.Tx, memberID int64, channel string, answers map[string]string) (Result, error) {
 	if !known(channel) {
-		return Result{}, &member.Invalid{Field: "channel", Reason: "it has no test ring"}
+		return Result{}, member.NewInvalid("channel", "ring-none", "it has no test ring")
 	}
 	at, _, err := NextTry(tx, memberID, channel)
 	if err != nil {
 		return Result{}, err
 	}
 	if !at.IsZero() {
-		return Result{}, &member.Invalid{Field: "quiz", Reason: "it was not passed a short while ago; wait an hour between two tries"}
+		return Result{}, member.NewInvalid("quiz", "quiz-again", "it was not passed a short while ago; wait an hour between two tries")
 	}
 	r := Grade(channel, answers)
 	_, err = tx.Exec("INSERT INTO ring_tries (id, member_id, channel, passed, at) VALUES ($1, $2, $3, $4, $5)", db.NewID(), memberID, channel, r.Passed, tx.Now())
@@ -125,17 +125,17 @@ func Passed(tx *db.Tx, memberID int64, channel string) (bool, error) {
 func Apply(tx *db.Tx, m member.Member, device, channel, why string, level trust.Level, rule Rule) (Place, error) {
 	why = strings.TrimSpace(why)
 	if !known(channel) || device == "" {
-		return Place{}, &member.Invalid{Field: "channel", Reason: "a device and a channel with a test ring must be given"}
+		return Place{}, member.NewInvalid("channel", "ring-missing", "a device and a channel with a test ring must be given")
 	}
 	if utf8.RuneCountInString(why) > maxReason {
-		return Place{}, &member.Invalid{Field: "text", Reason: fmt.Sprintf("it may have %d characters", maxReason)}
+		return Place{}, member.NewInvalid("text", "ring-text", "it may have {N} characters", "N", maxReason)
 	}
 	passed, err := Passed(tx, m.ID, channel)
 	if err != nil {
 		return Place{}, err
 	}
 	if !passed {
-		return Place{}, &member.Invalid{Field: "untaken quiz", Reason: "the quiz comes first, and was last passed more than a day ago"}
+		return Place{}, member.NewInvalid("untaken quiz", "ring-quiz", "the quiz comes first, and was last passed more than a day ago")
 	}
 	old, err := placeOf(tx, m.ID, device, channel)
 	if err != nil && !errors.Is(err, member.ErrNotFound) {
@@ -144,9 +144,9 @@ func Apply(tx *db.Tx, m member.Member, device, channel, why string, level trust.
 	before := old.State == Refused || old.State == Removed
 	switch {
 	case old.State == Applied || old.State == Accepted:
-		return Place{}, &member.Invalid{Field: "application", Reason: "you have applied already"}
+		return Place{}, member.NewInvalid("application", "ring-twice", "you have applied already")
 	case before && tx.Now().Before(old.DecidedAt.Add(RefusedPause)):
-		return Place{}, &member.Invalid{Field: "early application", Reason: "a maintainer has decided a short while ago; apply again a week after that"}
+		return Place{}, member.NewInvalid("early application", "ring-again", "a maintainer has decided a short while ago; apply again a week after that")
 	}
 	claims, err := member.ClaimsOf(tx, m.ID)
 	if err != nil {
@@ -182,11 +182,11 @@ func Decide(tx *db.Tx, actor member.Member, id int64, to State, reason string) (
 	case actor.ID == p.MemberID && !actor.Is(member.Admin):
 		return Place{}, fmt.Errorf("cannot decide about a place: it is %s's own: %w", actor.Name, ErrNotYours)
 	case (to == Accepted || to == Refused) && p.State != Applied, to == Removed && p.State != Accepted, to != Accepted && to != Refused && to != Removed:
-		return Place{}, &member.Invalid{Field: "decision", Reason: fmt.Sprintf("the place is %s and cannot become %s", p.State, to)}
+		return Place{}, member.NewInvalid("decision", "ring-state", "the place is {State} and cannot become {To}", "State", p.State, "To", to)
 	case to != Accepted && reason == "":
-		return Place{}, &member.Invalid{Field: "reason", Reason: "the member reads it: one must be given"}
+		return Place{}, member.NewInvalid("reason", "ring-reason", "the member reads it: one must be given")
 	case utf8.RuneCountInString(reason) > maxReason:
-		return Place{}, &member.Invalid{Field: "reason", Reason: fmt.Sprintf("it may have %d characters", maxReason)}
+		return Place{}, member.NewInvalid("reason", "ring-text", "it may have {N} characters", "N", maxReason)
 	}
 	return p, settle(tx, &p, to, reason, actor)
 }
@@ -202,7 +202,7 @@ func Leave(tx *db.Tx, m member.Member, id int64) error {
 		return err
 	}
 	if p.State != Applied && p.State != Accepted {
-		return &member.Invalid{Field: "place", Reason: "it is not yours any more"}
+		return member.NewInvalid("place", "ring-left", "it is not yours any more")
 	}
 	return settle(tx, &p, Left, "", m)
 }

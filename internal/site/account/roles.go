@@ -1,12 +1,10 @@
 package account
 
 import (
-	"errors"
 	"net/url"
 	"slices"
 
 	"github.com/fridayos/friday/internal/db"
-	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/site/page"
 )
@@ -49,10 +47,6 @@ func SetRoles(c *page.Call) error {
 		}
 		return member.SetRoles(tx, c.Viewer.Member, m.ID, roles, devices)
 	})
-	var invalid *member.Invalid
-	if errors.As(err, &invalid) {
-		return &feedback.InputError{Field: "role", Message: c.Text.T("role.refused", "Reason", invalid.Reason)}
-	}
 	if err != nil {
 		return err
 	}

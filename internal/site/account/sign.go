@@ -3,10 +3,10 @@ package account
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/mistake"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -152,13 +152,10 @@ func SignOut(c *page.Call) error {
 
 // inputText is what is wrong with what someone typed, for the form.
 func inputText(c *page.Call, err error) (string, bool) {
-	var invalid *member.Invalid
+	wrong := mistake.Of(err)
 	switch {
-	case errors.As(err, &invalid):
-		if key := "invalid." + strings.ReplaceAll(invalid.Field, " ", "-"); c.Text.Lang != "en" && c.Text.Has(key) {
-			return c.Text.T(key), true // the rule as a whole; English says what is wrong with this
-		}
-		return c.Text.T("sign.refused", "Field", invalid.Field, "Reason", invalid.Reason), true
+	case wrong != nil:
+		return c.InputText(wrong), true
 	case errors.Is(err, member.ErrCode):
 		return c.Text.T("sign.code-wrong"), true
 	}

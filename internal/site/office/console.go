@@ -69,7 +69,7 @@ func Console(c *page.Call) error {
 		v.CanCut = c.Viewer.May(page.Admin) && page.Find(st.Releases, st.Week) == nil
 		for _, r := range st.Releases {
 			w := tell.Train(c.Text, r.State)
-			cr := consoleRelease{ID: strings.ReplaceAll(r.Name, ".", "-"), Name: r.Name, Reason: r.Reason,
+			cr := consoleRelease{ID: strings.ReplaceAll(r.Name, ".", "-"), Name: r.Name, Reason: tell.Said(c.Text, r.Reason),
 				State: page.State{Mark: w.Mark, Word: w.Text}, Tracks: tracks(c, &r, cat), All: c.Viewer.May(page.Admin)}
 			cr.More = max(0, len(cr.Tracks)-tracksInConsole)
 			cr.Tracks = cr.Tracks[:len(cr.Tracks)-cr.More]
@@ -93,6 +93,12 @@ func Console(c *page.Call) error {
 	}
 	slices.SortStableFunc(v.Log, func(a, b train.Transition) int { return b.At.Compare(a.At) })
 	v.Log = v.Log[:min(len(v.Log), 12)]
+	for i := range v.Log {
+		v.Log[i].To, v.Log[i].Reason = tell.Step(c.Text, v.Log[i]), tell.Said(c.Text, v.Log[i].Reason)
+		if v.Log[i].Actor == train.Actor {
+			v.Log[i].Actor = c.Text.T("train.itself")
+		}
+	}
 	return c.Show("train", page.Page{Title: c.Text.T("train.title"), Nav: "train", Script: false, Body: v})
 }
 
@@ -181,15 +187,17 @@ func Move(c *page.Call) error {
 	return c.Redirect("/train", "moved")
 }
 
-// explain gives a maintainer the train's own words: its errors say what was
-// expected and what to do, and name nothing secret.
+// explain gives a maintainer the train's own words, in their language where they
+// are a known sentence: its errors say what was expected and what to do, and name
+// nothing secret.
 func explain(c *page.Call, err error) error {
 	if c.R.Context().Err() != nil || page.IsMissing(err) {
 		return err
 	}
 	c.Site.Log.Warn("cannot move the train", "path", c.R.URL.Path, "err", err)
-	text := err.Error()
-	if text != "" {
+	words := err.Error()
+	text := tell.Said(c.Text, words)
+	if text == words && text != "" {
 		text = strings.ToUpper(text[:1]) + text[1:] + "."
 	}
 	return page.Refuse("verb", text)

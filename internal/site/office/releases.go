@@ -214,7 +214,7 @@ func Releases(c *page.Call) error {
 		}
 		v.Paging = c.Pages("/r", page.Needed(len(st.Releases), rowsOnPage))
 		for _, r := range page.On(v.Paging, st.Releases, rowsOnPage) {
-			row := releaseRow{Name: r.Name, Reason: r.Reason, CutAt: r.CutAt}
+			row := releaseRow{Name: r.Name, Reason: tell.Said(c.Text, r.Reason), CutAt: r.CutAt}
 			if len(r.Fixes) > 0 {
 				row.Fixes = c.Text.N("releases.fixes", len(r.Fixes))
 			}
@@ -258,14 +258,14 @@ func tracks(c *page.Call, r *train.ReleaseStatus, cat page.Catalogue) []trackVie
 	for _, d := range r.Devices {
 		if len(d.Rollouts) == 0 {
 			w := tell.DeviceState(c.Text, d.State)
-			all = append(all, trackView{Device: d.Device, Name: cat.Name(d.Device), State: page.State{Mark: w.Mark, Word: w.Text}, Line: tell.TrackLine(c.Text, d, nil), Reason: d.Reason, Trouble: tell.Trouble(w.Mark)})
+			all = append(all, trackView{Device: d.Device, Name: cat.Name(d.Device), State: page.State{Mark: w.Mark, Word: w.Text}, Line: tell.TrackLine(c.Text, d, nil), Reason: tell.Said(c.Text, d.Reason), Trouble: tell.Trouble(w.Mark)})
 			continue
 		}
 		for i := range d.Rollouts {
 			ro := &d.Rollouts[i]
 			w := tell.Rollout(c.Text, ro.State)
 			v := trackView{Device: d.Device, Name: cat.Name(d.Device), Channel: ro.Channel, State: page.State{Mark: w.Mark, Word: w.Text},
-				Line: tell.TrackLine(c.Text, d, ro), Reason: ro.Reason, Counts: tell.Counts(c.Text, ro.Counts), Trouble: tell.Trouble(w.Mark)}
+				Line: tell.TrackLine(c.Text, d, ro), Reason: tell.Said(c.Text, ro.Reason), Counts: tell.Counts(c.Text, ro.Counts), Trouble: tell.Trouble(w.Mark)}
 			if ro.Region != "" {
 				v.Channel = c.Text.T("track.region", "Channel", ro.Channel, "Region", ro.Region)
 			}
@@ -302,7 +302,7 @@ func Release(c *page.Call) error {
 			return err
 		}
 		w := tell.Train(c.Text, r.State)
-		v = releaseView{Name: r.Name, Commit: r.Commit[:min(12, len(r.Commit))], Reason: r.Reason, CutAt: r.CutAt, State: page.State{Mark: w.Mark, Word: w.Text}}
+		v = releaseView{Name: r.Name, Commit: r.Commit[:min(12, len(r.Commit))], Reason: tell.Said(c.Text, r.Reason), CutAt: r.CutAt, State: page.State{Mark: w.Mark, Word: w.Text}}
 		var notes []template.HTML
 		if strings.TrimSpace(r.Notes) != "" {
 			notes = c.Site.Markdown.Parts(r.Notes, notesBudget)

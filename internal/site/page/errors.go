@@ -11,8 +11,10 @@ import (
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/mistake"
 	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/site/line"
+	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/train"
 	"github.com/fridayos/friday/internal/upload"
 )
@@ -29,7 +31,7 @@ var (
 
 // Refuse is a mistake in a form's field, with what to do about it.
 func Refuse(field, message string) error {
-	return &feedback.InputError{Field: field, Message: message}
+	return &mistake.Mistake{Field: field, Message: message}
 }
 
 // IsMissing says whether err is about something that is not there.
@@ -83,7 +85,7 @@ func (c *Call) errorView(code int, key string, args ...any) errorView {
 // explain finds the words for an error that a reader can do something about; no
 // code if there are none.
 func (c *Call) explain(err error) errorView {
-	var input *feedback.InputError
+	wrong := mistake.Of(err)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.Is(err, ErrNotFound), IsMissing(err):
@@ -99,10 +101,8 @@ func (c *Call) explain(err error) errorView {
 		return c.errorView(http.StatusBadRequest, "bytes")
 	case errors.As(err, &tooLarge):
 		return c.errorView(http.StatusRequestEntityTooLarge, "large", "Kilobytes", MaxBody>>10)
-	case errors.As(err, &input):
-		v := errorView{Code: http.StatusUnprocessableEntity, Headline: c.Text.T("error.input.headline")}
-		v.Text = c.InputText(input)
-		return v
+	case wrong != nil:
+		return errorView{Code: http.StatusUnprocessableEntity, Headline: c.Text.T("error.input.headline"), Text: c.InputText(wrong)}
 	case errors.Is(err, feedback.ErrNoAsk):
 		return c.errorView(http.StatusConflict, "asked")
 	}
@@ -110,4 +110,4 @@ func (c *Call) explain(err error) errorView {
 }
 
 // InputText is what is wrong with what a member wrote, in their language.
-func (c *Call) InputText(e *feedback.InputError) string { return e.Message }
+func (c *Call) InputText(e *mistake.Mistake) string { return tell.Mistake(c.Text, e) }

@@ -11,6 +11,7 @@ import (
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/mistake"
 	"github.com/fridayos/friday/internal/search"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/tell"
@@ -188,7 +189,7 @@ func Known(tx *db.Tx, devices ...string) error {
 	}
 	for _, d := range devices {
 		if _, ok := cat.Names[d]; !ok {
-			return Refuse("device", "There is no such phone in the catalogue.")
+			return mistake.New("device", "device-unknown", "There is no such phone in the catalogue.")
 		}
 	}
 	return nil

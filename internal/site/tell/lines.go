@@ -237,7 +237,7 @@ func DeviceLine(t *text.Text, codename string, releases []train.ReleaseStatus) l
 	m := line.Map{Label: t.T("line.device"), Scale: "device", Train: -1}
 	for i := min(len(releases), 12) - 1; i >= 0; i-- {
 		r := releases[i]
-		stop := line.Stop{Name: r.Name, Code: true, Href: "/r/" + r.Name, Mark: line.Missed, Note: r.Reason}
+		stop := line.Stop{Name: r.Name, Code: true, Href: "/r/" + r.Name, Mark: line.Missed, Note: Said(t, r.Reason)}
 		for _, d := range r.Devices {
 			if d.Device != codename {
 				continue
@@ -254,7 +254,7 @@ func DeviceLine(t *text.Text, codename string, releases []train.ReleaseStatus) l
 
 // DeviceMark is how a device stands in a release, all its rollouts together.
 func DeviceMark(t *text.Text, d train.DeviceStatus) (line.Mark, string) {
-	mark, note := devices[d.State], d.Reason
+	mark, note := devices[d.State], Said(t, d.Reason)
 	if d.State == train.Leaving {
 		mark, note = line.Passed, ""
 	}
@@ -263,7 +263,7 @@ func DeviceMark(t *text.Text, d train.DeviceStatus) (line.Mark, string) {
 		case fleet.Running:
 			mark, note = line.Here, t.T("stop.at", "Percent", r.Percent())
 		case fleet.Held, fleet.Halted, fleet.Pulled:
-			return rollouts[r.State], r.Reason
+			return rollouts[r.State], Said(t, r.Reason)
 		}
 	}
 	return mark, note

@@ -130,7 +130,7 @@ func Week(t *text.Text, r *train.ReleaseStatus, departure time.Time) (sentence, 
 	case train.Shipping, train.Settled:
 		return t.T("week.sentence." + string(state)), t.T("week.headline." + string(state))
 	case train.Skipped, train.Pulled:
-		return r.Reason, t.T("week.headline." + string(state))
+		return Said(t, r.Reason), t.T("week.headline." + string(state))
 	case train.Frozen, train.Testing:
 	default:
 		state = train.Open
