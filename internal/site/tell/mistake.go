@@ -142,5 +142,8 @@ func Step(t *text.Text, s train.Transition) string {
 		return DeviceState(t, train.DeviceState(s.To)).Text
 	}
 	state, percent, _ := strings.Cut(rest, " ")
+	if region, ok := strings.CutPrefix(percent, "in "); ok {
+		percent = strings.TrimSpace(t.T("said.fleet.where", "Region", region))
+	}
 	return strings.TrimSpace(channel + " · " + Rollout(t, fleet.State(state)).Text + " " + percent)
 }
