@@ -14,7 +14,9 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/xi2/xz"
+	xi2 "github.com/xi2/xz"
+
+	"github.com/fridayos/friday/android/xz"
 )
 
 // compressions are the wrappings that unpack from their start.
@@ -27,8 +29,12 @@ func compressions() []Format {
 	return []Format{
 		compression("gzip", begins("\x1f\x8b\x08"), func(r io.Reader, _ int64) (io.Reader, error) { return gzip.NewReader(r) }),
 		compression("xz", begins("\xfd7zXZ\x00"), func(r io.Reader, window int64) (io.Reader, error) {
-			x, err := xz.NewReader(r, uint32(min(window, 1<<32-1)))
-			if errors.Is(err, xz.ErrMemlimit) {
+			in := bufio.NewReaderSize(r, xz.HeadSize)
+			if head, _ := in.Peek(xz.HeadSize); xz.Plain(head) {
+				return windowed{xz.NewReader(in, window), window}, nil
+			}
+			x, err := xi2.NewReader(in, uint32(min(window, 1<<32-1)))
+			if errors.Is(err, xi2.ErrMemlimit) {
 				err = windowError(window)
 			}
 			return windowed{x, window}, err
@@ -60,7 +66,7 @@ type windowed struct {
 
 func (w windowed) Read(b []byte) (int, error) {
 	n, err := w.Reader.Read(b)
-	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, xz.ErrMemlimit) {
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, xz.ErrWindow) || errors.Is(err, xi2.ErrMemlimit) {
 		err = windowError(w.window)
 	}
 	return n, err

@@ -10,11 +10,12 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/xi2/xz"
+	xi2 "github.com/xi2/xz"
 
 	"github.com/fridayos/friday/android/bsdiff"
 	"github.com/fridayos/friday/android/puffin"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/android/xz"
 )
 
 const (
@@ -95,9 +96,7 @@ func (p *Payload) replace(op *Operation, out *extentWriter) error {
 	case ReplaceBZ:
 		r = bzip2.NewReader(r)
 	case ReplaceXZ:
-		if r, err = xz.NewReader(r, maxWindow); err != nil {
-			return fmt.Errorf("cannot read xz: %w", err)
-		}
+		return p.unxz(r, out)
 	case ReplaceZstd:
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
@@ -109,6 +108,34 @@ func (p *Payload) replace(op *Operation, out *extentWriter) error {
 	}
 	// Only Read and Write are shown, so that the buffer is what bounds a step.
 	_, err = io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{r}, make([]byte, min(out.size, copyBuf)))
+	return err
+}
+
+// unxz unpacks .xz. What is filtered for one kind of processor, which AOSP's
+// tools do not do, takes a slower way.
+func (p *Payload) unxz(r io.Reader, out io.Writer) error {
+	in := bufio.NewReaderSize(r, xz.HeadSize)
+	head, err := in.Peek(xz.HeadSize)
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("cannot read data: %w", err)
+	}
+	if !xz.Plain(head) {
+		x, err := xi2.NewReader(in, maxWindow)
+		if err != nil {
+			return fmt.Errorf("cannot read xz: %w", err)
+		}
+		_, err = io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{x}, make([]byte, copyBuf))
+		return err
+	}
+	x, _ := p.readers.Get().(*xz.Reader)
+	if x == nil {
+		x = xz.NewReader(in, maxWindow)
+	} else {
+		x.Reset(in, maxWindow)
+	}
+	_, err = x.WriteTo(out)
+	x.Reset(nil, 0)
+	p.readers.Put(x)
 	return err
 }
 

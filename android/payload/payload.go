@@ -34,6 +34,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/fridayos/friday/android/tree"
 )
@@ -97,6 +98,7 @@ type Payload struct {
 	r        io.ReaderAt
 	layout   Layout
 	manifest *Manifest
+	readers  sync.Pool // of *xz.Reader
 }
 
 // Layout is where the parts of a payload lie.
