@@ -25,17 +25,11 @@ func openPayload(_ context.Context, _ *Nest, f File) (*Opened, error) {
 		return nil, err
 	}
 	m := p.Manifest()
-	o := &Opened{Root: tree.NewDir(0o755, 0, 0), Facts: map[string]any{
-		"minor_version": m.MinorVersion, "full": m.MinorVersion == 0, "partial": m.Partial, "signed": m.SignaturesSize > 0, "timestamp": m.MaxTimestamp,
-	}}
-	set(o.Facts, "security_patch", m.SecurityPatchLevel)
-	if m.Dynamic != nil {
-		o.Facts["virtual_ab"], o.Facts["vabc"] = m.Dynamic.SnapshotEnabled, m.Dynamic.VABCEnabled
-	}
+	o := &Opened{Root: tree.NewDir(0o755, 0, 0), Facts: payloadFacts(m)}
 	parts := map[string]any{}
 	for i := range m.Partitions {
 		part := &m.Partitions[i]
-		parts[part.Name] = map[string]any{"size": part.NewSize, "sha256": fmt.Sprintf("%x", part.NewSHA256), "operations": len(part.Operations)}
+		parts[part.Name] = partitionFacts(part, p.Check(part.Name))
 		name := part.Name + ".img"
 		if tree.ValidName(name) != nil {
 			o.Problems = append(o.Problems, fmt.Sprintf("partition %q: expected the name of a file; it is left out", part.Name))

@@ -101,6 +101,19 @@ const (
 	CowReplace MergeType = 2
 )
 
+// String is the name that update_metadata.proto gives the kind.
+func (t MergeType) String() string {
+	switch t {
+	case CowCopy:
+		return "COW_COPY"
+	case CowXor:
+		return "COW_XOR"
+	case CowReplace:
+		return "COW_REPLACE"
+	}
+	return fmt.Sprintf("merge type %d", uint32(t))
+}
+
 // Dynamic is what the payload says of the super partition.
 type Dynamic struct {
 	Groups          []Group

@@ -247,9 +247,10 @@ func printReport(w io.Writer, r *ota.Report) error {
 func newOTAExtract() *cobra.Command {
 	var dir string
 	c := &cobra.Command{
-		Use:     "extract ZIP [PARTITION...] -o DIR",
+		Use:     "extract ZIP|PAYLOAD [PARTITION...] -o DIR",
 		Short:   "Write the images of a full package",
-		Example: "  friday ota extract umi-full.zip system vbmeta -o images",
+		Long:    "Writes the images of a full package, all or those named, each checked before it has its name. Nothing but their data is read: a package is not unpacked first. A bare payload.bin will do.",
+		Example: "  friday ota extract umi-full.zip system vbmeta -o images\n  friday ota extract payload.bin boot -o images",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dir == "" {
@@ -271,15 +272,7 @@ func newOTAExtract() *cobra.Command {
 
 // extract applies the payload of a full package to files.
 func extract(cmd *cobra.Command, f *os.File, zipSize int64, only []string, dir string) error {
-	z, err := otazip.Open(f, zipSize)
-	if err != nil {
-		return err
-	}
-	section, err := z.Payload()
-	if err != nil {
-		return err
-	}
-	pl, err := payload.Open(section, section.Size())
+	pl, err := openPayload(f, zipSize)
 	if err != nil {
 		return err
 	}
@@ -308,6 +301,25 @@ func extract(cmd *cobra.Command, f *os.File, zipSize int64, only []string, dir s
 		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", path, size(p.NewSize))
 	}
 	return nil
+}
+
+// openPayload opens the payload of a package, or one by itself.
+func openPayload(f *os.File, size int64) (*payload.Payload, error) {
+	head := make([]byte, payload.HeaderSize)
+	if _, err := f.ReadAt(head, 0); err == nil {
+		if _, err := payload.ParseHeader(head); err == nil {
+			return payload.Open(f, size)
+		}
+	}
+	z, err := otazip.Open(f, size)
+	if err != nil {
+		return nil, err
+	}
+	section, err := z.Payload()
+	if err != nil {
+		return nil, err
+	}
+	return payload.Open(section, section.Size())
 }
 
 func partitionNames(m *payload.Manifest) []string {

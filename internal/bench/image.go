@@ -9,14 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"time"
 
 	"github.com/fridayos/friday/android/erofs"
 	"github.com/fridayos/friday/android/ext4"
 	"github.com/fridayos/friday/android/nest"
-	"github.com/fridayos/friday/android/payload"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -25,6 +23,8 @@ type ImageOptions struct {
 	Dir        string // for what is made; it is taken away at the end
 	MiB        int    // of content in the tree
 	PayloadMiB int    // of the partition in the payload; 0: no payload
+	SuperMiB   int    // of the super partition that is looked into from outside
+	Program    string // the friday program, whose memory is measured; "": it is not
 	Seed       uint64
 }
 
@@ -38,7 +38,9 @@ type Figure struct {
 	// Processor is in seconds as well, and says the same on a machine with more to do.
 	Processor     float64 `json:"processor,omitempty"`
 	PeerProcessor float64 `json:"peer_processor,omitempty"`
-	Note          string  `json:"note,omitempty"`
+	// PeakMiB is the most that a process had in memory.
+	PeakMiB float64 `json:"peak_mib,omitempty"`
+	Note    string  `json:"note,omitempty"`
 }
 
 // Images measures the image codecs on a tree made from a seed, each beside the
@@ -97,9 +99,11 @@ func (b *imageBench) run() error {
 		return err
 	}
 	if b.o.PayloadMiB > 0 {
-		return b.payload()
+		if err := b.payload(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return b.memory()
 }
 
 // makeTree writes files as a system has them: many small ones, some large,
@@ -280,72 +284,3 @@ func (b *imageBench) readErofs() error {
 		return errors.Join(err, out.Close())
 	}, "fsck.erofs", "--extract="+b.path("extracted"), "--overwrite", image)
 }
-
-// payload extracts a full payload of one partition with one worker, with all,
-// and has the decoders alone do the same.
-func (b *imageBench) payload() error {
-	f, err := os.Open(b.path("ours.erofs"))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	size := min(fi.Size(), int64(b.o.PayloadMiB)<<20) / 4096 * 4096
-	part := io.NewSectionReader(f, 0, size)
-	out, err := os.Create(b.path("payload.bin"))
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	c := new(payload.Compressor)
-	plan := payload.Plan{TempDir: b.dir, Parts: []payload.PlanPart{{Name: "system", New: part, NewSize: size, Ops: payload.FullOps(part, size, c.Compress)}}}
-	if _, err := payload.Write(b.ctx, out, plan, nil); err != nil {
-		return err
-	}
-	if fi, err = out.Stat(); err != nil {
-		return err
-	}
-	p, err := payload.Open(out, fi.Size())
-	if err != nil {
-		return err
-	}
-	apply := func(workers int) (seconds, cpu float64, err error) {
-		disk, err := os.Create(b.path("system.img"))
-		if err != nil {
-			return 0, 0, err
-		}
-		defer disk.Close()
-		before := processor()
-		seconds, err = wall(func() error {
-			return p.Apply(b.ctx, "system", nil, disk, payload.ApplyOptions{Workers: workers})
-		})
-		return seconds, processor() - before, err
-	}
-	one, _, err := apply(1)
-	if err != nil {
-		return err
-	}
-	all, cpu, err := apply(0)
-	if err != nil {
-		return err
-	}
-	before := processor()
-	for i := range p.Manifest().Partition("system").Operations {
-		if err := p.ApplyOp("system", i, nil, nowhere{}); err != nil {
-			return err
-		}
-	}
-	alone := processor() - before
-	b.figures = append(b.figures,
-		Figure{Name: "extract a full payload", Seconds: all, Peer: "one worker", PeerSeconds: one, Ratio: all / one, Note: fmt.Sprintf("%d processors, hashes checked", runtime.GOMAXPROCS(0))},
-		Figure{Name: "extract a full payload, processor", Seconds: cpu, Peer: "its operations alone", PeerSeconds: alone, Ratio: cpu / alone, Note: "processor seconds; the operations check the hash of their data"})
-	return nil
-}
-
-// nowhere takes what is written.
-type nowhere struct{}
-
-func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }

@@ -13,7 +13,7 @@ func TestImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(figures) != 5 {
+	if len(figures) != 6 {
 		t.Errorf("%+v", figures)
 	}
 	for _, f := range figures {
