@@ -61,6 +61,7 @@ func load(files map[string]*File) (*Snapshot, error) {
 		}
 		for _, l := range s.Layers {
 			l.check()
+			l.checkSpecial(s)
 		}
 	}
 	if err := ps.Err(); err != nil {
@@ -264,6 +265,15 @@ func (l *Layer) checkAdd(a *Add, at string) {
 			d.Add(at+".to", "", "cannot add to %q: %v", a.To, err)
 		}
 	}
+	l.checkFrom(a, at)
+	for i := range a.Rules {
+		l.checkRule(&a.Rules[i], fmt.Sprintf("%s.rules[%d]", at, i))
+	}
+}
+
+// checkFrom says whether there is something to be added.
+func (l *Layer) checkFrom(a *Add, at string) {
+	d := l.doc
 	if d.Has(at + ".from") {
 		if a.From == "" || path.Clean(a.From) != a.From || strings.HasPrefix(a.From, "/") || strings.HasPrefix(a.From, "..") {
 			d.Add(at+".from", "", "from is %q, expected a folder beside layer.yaml", a.From)
@@ -279,9 +289,6 @@ func (l *Layer) checkAdd(a *Add, at string) {
 		if f.Submodule {
 			d.Add(at+".from", "", "%s is a submodule, which cannot be added", f.Path)
 		}
-	}
-	for i := range a.Rules {
-		l.checkRule(&a.Rules[i], fmt.Sprintf("%s.rules[%d]", at, i))
 	}
 }
 

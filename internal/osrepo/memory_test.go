@@ -100,7 +100,15 @@ func stockView() View {
 	add("system/etc/hosts", file, 0o640, 1000, "hosts_file")
 	add("system/etc/a.conf", file, 0o644, 0, "system_file")
 	add("system/etc/b.conf", file, 0o644, 0, "system_file")
+	add("system/etc/init", dir, 0o755, 0, "system_file")
+	add("system/etc/selinux", dir, 0o755, 0, "sepolicy_file")
+	add("system/etc/selinux/plat_sepolicy.cil", file, 0o644, 0, "sepolicy_file")
+	add("system/etc/selinux/plat_sepolicy_and_mapping.sha256", file, 0o644, 0, "sepolicy_file")
 	add("system/fonts", dir, 0o755, 0, "system_file")
+	add("system/fonts/Roboto-Regular.ttf", file, 0o644, 0, "system_file")
 	add("system/vendor", tree.Symlink, 0o777, 0, "system_file")
-	return View{Index: ix, Props: map[string]PropFile{"system": {Path: "system/build.prop", Text: []byte(stockProps)}}}
+	return View{
+		Index: ix, Props: map[string]PropFile{"system": {Path: "system/build.prop", Text: []byte(stockProps)}},
+		Partitions: []string{"boot", "system", "vbmeta"}, Android: "13", Fingerprint: "Xiaomi/umi/umi:13/TKQ1/V12:user/release-keys",
+	}
 }

@@ -18,7 +18,10 @@
 //     for its place, 0755 where git marks it executable, and the label that its
 //     neighbours of the same type have most often. Rules overrule both.
 //   - Folders that lack are made. A file named .gitkeep only makes its folder.
-//   - Two layers never write one path, nor set one property.
+//   - Two layers never write one path, nor set one property, unless the later one
+//     says that it is laid over the other.
+//   - Where the partition system is no root folder, as before Android 9, a path in
+//     it that begins with "system/" is one of the running phone.
 package osrepo
 
 import (

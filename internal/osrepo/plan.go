@@ -20,6 +20,11 @@ type View struct {
 	// Props are the build.prop files by partition; nil: not known, and then
 	// properties are not checked against them.
 	Props map[string]PropFile
+	// Partitions are all that stock has, those without files included; nil: not
+	// known, and then boot images are not checked.
+	Partitions []string
+	// Android and Fingerprint are the stock's; "": not known, and then not compared.
+	Android, Fingerprint string
 }
 
 // AsRoot says whether the partition system holds the phone's root folder, with
@@ -70,6 +75,10 @@ type Plan struct {
 	Placed []Placed
 	// Props are the edits of build.prop files.
 	Props []PropEdit
+	// Policy is what comes behind the system's SELinux policy, in order.
+	Policy []Policy
+	// Boot are the changes of boot images, in the order of the layers.
+	Boot []PlannedBoot
 }
 
 // Removed is one path that goes.
@@ -123,16 +132,21 @@ func (s *Snapshot) Plan(codename string, v View) (*Plan, error) {
 	p := &planner{
 		view: v, plan: &Plan{OS: s.OS, Device: d},
 		labels:  labeller{index: v.Index, known: map[string]string{}},
-		removed: map[string]Removed{}, placed: map[string]claim{}, set: map[string]claim{},
+		removed: map[string]Removed{}, placed: map[string]claim{}, set: map[string]claim{}, ramdisks: map[string]bool{}, extended: map[string]*Layer{},
 	}
-	for _, name := range slices.Concat(s.OS.Layers, d.Layers) {
+	all := slices.Concat(s.OS.Layers, d.Layers)
+	for _, name := range all {
 		p.plan.Layers = append(p.plan.Layers, s.Layers[name])
+	}
+	for _, l := range p.plan.Layers {
+		p.needs(l, all)
 	}
 	for _, l := range p.plan.Layers {
 		p.removals(l)
 	}
 	for _, l := range p.plan.Layers {
 		p.additions(l)
+		p.special(l)
 	}
 	for _, l := range p.plan.Layers {
 		p.properties(l)
@@ -146,8 +160,10 @@ func (s *Snapshot) Plan(codename string, v View) (*Plan, error) {
 	slices.SortFunc(p.plan.Removed, func(a, b Removed) int {
 		return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Path, b.Path))
 	})
-	for _, c := range p.placed {
-		p.plan.Placed = append(p.plan.Placed, c.placed)
+	for name, c := range p.placed {
+		if !p.ramdisks[name] {
+			p.plan.Placed = append(p.plan.Placed, c.placed)
+		}
 	}
 	slices.SortFunc(p.plan.Placed, func(a, b Placed) int {
 		return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Path, b.Path))
@@ -169,6 +185,8 @@ type planner struct {
 	removed  map[string]Removed
 	placed   map[string]claim
 	set      map[string]claim
+	ramdisks map[string]bool   // the names in placed that are of ramdisks
+	extended map[string]*Layer // files of stock that a layer adds to
 	problems Problems
 }
 
@@ -294,10 +312,14 @@ func (p *planner) write(l *Layer, at string, a *Add, used []bool, w Placed) {
 		p.complain(l, at+".to", "", "cannot add %s: expected a path with names of 1 to 255 bytes", name)
 		return
 	}
-	if c, ok := p.placed[name]; ok {
+	if c, ok := p.placed[name]; ok && !(slices.Contains(l.Over, c.layer.Name) && w.Type == tree.Regular && c.placed.Type == tree.Regular) {
 		if w.Type != tree.Directory || c.placed.Type != tree.Directory {
 			p.complain(l, at, "", "%s is written twice: by layer %s and, in %s, by layer %s", name, l.Name, p.where(c), c.layer.Name)
 		}
+		return
+	}
+	if by := p.extended[name]; by != nil {
+		p.complain(l, at, "", "layer %s replaces %s, to which layer %s adds", l.Name, name, by.Name)
 		return
 	}
 	if r, gone := p.removed[name]; gone && r.Layer != l.Name {
@@ -363,6 +385,11 @@ func (p *planner) dress(a *Add, used []bool, w *Placed, was tree.IndexEntry, rep
 		}
 		w.Label = p.labels.label(w.Partition, w.Path, w.Type)
 	}
+	p.rules(a, used, w)
+}
+
+// rules overrule what is usual.
+func (p *planner) rules(a *Add, used []bool, w *Placed) {
 	for i := range a.Rules {
 		r := &a.Rules[i]
 		if !matches(p.view.Path(w.Partition, r.Path), w.Path) {
@@ -426,7 +453,9 @@ func (p *planner) properties(l *Layer) {
 
 func (p *planner) property(l *Layer, at string, props *buildprop.File, e PropEdit) {
 	name := place(e.Partition, e.Key)
-	if c, ok := p.set[name]; ok {
+	if c, ok := p.set[name]; ok && slices.Contains(l.Over, c.layer.Name) {
+		p.plan.Props = slices.DeleteFunc(p.plan.Props, func(have PropEdit) bool { return have.Partition == e.Partition && have.Key == e.Key })
+	} else if ok {
 		p.problems.Add(l.doc.File, l.doc.KeyPos(at), "", "property %s of %s is changed by two layers: %s and %s", e.Key, e.Partition, c.layer.Name, l.Name)
 		return
 	}

@@ -48,6 +48,7 @@ type Device struct {
 	Vendor   string   `yaml:"vendor"`
 	Name     string   `yaml:"name"` // as people call it
 	Variants []string `yaml:"variants"`
+	Features []string `yaml:"features"` // that layers may require, in the team's own words: "nfc"
 	// Stock is the SHA-256 of the vendor's firmware that builds start from, in
 	// hex; empty: the newest that was taken in.
 	Stock      string               `yaml:"stock"`
@@ -80,6 +81,18 @@ type Layer struct {
 	Add    []Add                `yaml:"add"`
 	Remove []string             `yaml:"remove"` // "partition:path", with * ? [] and **
 	Props  map[string]PropEdits `yaml:"props"`  // by partition
+
+	// The rest are files of the layer whose place Friday knows.
+	Init          []string            `yaml:"init"`          // .rc files, for system/etc/init
+	BootAnimation string              `yaml:"bootanimation"` // a .zip, where the phone looks first
+	Fonts         []string            `yaml:"fonts"`         // each in the place of stock's of the same name
+	Wallpaper     string              `yaml:"wallpaper"`     // a picture, that ro.config.wallpaper then names
+	SEPolicy      []string            `yaml:"sepolicy"`      // .cil files, added to the system's policy
+	Boot          map[string]BootEdit `yaml:"boot"`          // by partition: boot, init_boot, vendor_boot, recovery
+
+	Requires  Requires `yaml:"requires"`
+	Conflicts []string `yaml:"conflicts"` // layers that must not be laid on the same device
+	Over      []string `yaml:"over"`      // layers whose files and properties this one may replace
 
 	doc   *strict.Document
 	files map[string]*File // what is committed in the layer's folder, by path in it

@@ -2,6 +2,7 @@ package osrepo
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -24,11 +25,16 @@ func edit(file, old, new string) map[string]string {
 
 func extra(text string) map[string]string { return map[string]string{extraFile: "why: more\n" + text} }
 
-var wrong = []struct {
+// mistake is a repository that is wrong, and what is said of it.
+type mistake struct {
 	name    string
 	changes map[string]string
 	want    string
-}{
+}
+
+var wrong = slices.Concat(wrongFiles, wrongSpecial())
+
+var wrongFiles = []mistake{
 	{"no os.yaml", map[string]string{osFile: ""}, `os.yaml: the file is not committed; "friday init" makes a repository that has one`},
 	{"unknown key", edit(umiFile, "slots:", "slotz:"), `devices/umi/device.yaml:6:3: unknown key "slotz"; did you mean "slots"?`},
 	{"unknown key at the top", edit(osFile, "layers:", "layer:"), `os.yaml:5:1: unknown key "layer"; did you mean "layers"?`},

@@ -42,6 +42,7 @@ type builder struct {
 	time   int64             // of all that is written
 	certs  []byte            // otacerts.zip
 	places map[string][]string
+	view   osrepo.View
 
 	stock      map[string]catalog.Partition
 	images     []catalog.Partition
@@ -96,7 +97,7 @@ func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan, view osrepo.Vi
 		return nil, fmt.Errorf("update certificate: %w", err)
 	}
 	b := &builder{
-		ctx: ctx, in: in, plan: plan, certs: certs, time: in.Snapshot.Commit.Time.Unix(),
+		ctx: ctx, in: in, plan: plan, view: view, certs: certs, time: in.Snapshot.Commit.Time.Unix(),
 		values: map[string]string{
 			"version": in.Version, "os.name": plan.OS.Name, "channel": plan.OS.Channel, "update_url": plan.OS.UpdateURL,
 			"device.codename": plan.Device.Codename, "device.name": plan.Device.Name, "device.vendor": plan.Device.Vendor,
@@ -155,7 +156,7 @@ func (b *builder) partitions() error {
 		case p.Name == "vbmeta":
 		case p.FS != "" && b.touches(p.Name):
 			err = b.fileSystem(p)
-		case p.FS == "" && len(b.places[p.Name]) > 0:
+		case p.FS == "" && (len(b.places[p.Name]) > 0 || b.changesBoot(p.Name)):
 			err = b.bootImage(p)
 		default:
 			b.images = append(b.images, p)

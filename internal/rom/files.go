@@ -82,6 +82,11 @@ func (b *builder) change(partition string, root *tree.Node) error {
 		}
 		owners[w.Path] = w.Layer
 	}
+	if partition == "system" {
+		if err := b.policy(root, owners); err != nil {
+			return err
+		}
+	}
 	changed, err := b.properties(partition, root)
 	if err != nil {
 		return err

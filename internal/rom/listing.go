@@ -75,7 +75,11 @@ func view(blobs *blob.Store, s catalog.Stock) (osrepo.View, error) {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return osrepo.View{}, err
 	}
-	return osrepo.View{Index: index, Props: head.Props}, nil
+	v := osrepo.View{Index: index, Props: head.Props, Android: s.Release, Fingerprint: s.Fingerprint}
+	for _, p := range s.Partitions {
+		v.Partitions = append(v.Partitions, p.Name)
+	}
+	return v, nil
 }
 
 // Check says whether the layers of a device fit a stock, without any image. The

@@ -181,6 +181,8 @@ func (b *builder) skeleton(certs []byte) {
 	b.text("system/etc/selinux/plat_file_contexts", "/system(/.*)?		u:object_r:system_file:s0\n/system/bin/init	u:object_r:init_exec:s0\n")
 	b.text("system/etc/selinux/plat_sepolicy_and_mapping.sha256", fmt.Sprintf("%064x\n", seedOf(b.Seed, "policy")))
 	b.put("system/etc/selinux/plat_sepolicy.cil", b.file("system/etc/selinux/plat_sepolicy.cil", text, 900<<10))
+	b.put("system/etc/selinux/mapping/33.0.cil", b.file("system/etc/selinux/mapping/33.0.cil", text, 90<<10))
+	b.text("system/etc/selinux/plat_sepolicy_and_mapping.sha256", strings.Repeat("0123456789abcdef", 4)+"\n")
 	for name, size := range map[string]int64{"init": 900 << 10, "sh": 300 << 10, "toybox": 420 << 10, "netd": 200 << 10, "vold": 300 << 10, "surfaceflinger": 500 << 10, "update_engine": 700 << 10, "app_process64": 40 << 10, "linker64": 500 << 10} {
 		b.put("system/bin/"+name, b.file("system/bin/"+name, code, b.scaled(size)))
 	}

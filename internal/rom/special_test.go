@@ -1,0 +1,79 @@
+package rom
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fridayos/friday/android/bootimg"
+	"github.com/fridayos/friday/internal/osrepo"
+)
+
+// TestPolicy: what a layer adds to the SELinux policy stands behind the stock's,
+// and the hash that makes init compile it is that of the new text.
+func TestPolicy(t *testing.T) {
+	w := newWorkshop(t, smallStock())
+	const ours = "(typeattributeset ours_types (ours))\n"
+	w.commit(time.Hour, map[string]string{
+		"layers/mine/layer.yaml":  "why: a test\nsepolicy: [ours.cil]\n",
+		"layers/mine/ours.cil":    ours,
+		"devices/umi/device.yaml": readDevice(t, w, "layers: []", "layers: [mine]"),
+	})
+	b, r := w.build("26.11.27")
+	root := w.tree(partitionNamed(t, b.Images, "system"))
+	stock := content(t, w.tree(partitionNamed(t, w.stock.Partitions, "system")).Lookup(osrepo.PolicyFile))
+	is := content(t, root.Lookup(osrepo.PolicyFile))
+	if want := string(stock) + "\n;; layer mine: ours.cil\n" + ours; string(is) != want && string(is) != strings.Replace(want, "\n\n;;", "\n;;", 1) {
+		t.Errorf("the policy ends in %q", is[len(is)-100:])
+	}
+	sum := sha256.Sum256(append(is, content(t, root.Lookup("system/etc/selinux/mapping/33.0.cil"))...))
+	if got := string(content(t, root.Lookup(osrepo.PolicyHash))); got != fmt.Sprintf("%x\n", sum) {
+		t.Errorf("the hash is %q", got)
+	}
+	if n := root.Lookup(osrepo.PolicyHash); n.Label() != "u:object_r:sepolicy_file:s0" || r.Owners["system:"+osrepo.PolicyFile] != "mine" {
+		t.Errorf("the hash has label %s, the policy is %s's", n.Label(), r.Owners["system:"+osrepo.PolicyFile])
+	}
+}
+
+func TestBootEdits(t *testing.T) {
+	w := newWorkshop(t, smallStock())
+	w.commit(time.Hour, map[string]string{
+		"layers/mine/layer.yaml": `why: a test
+boot:
+  boot:
+    ramdisk: [{from: ramdisk, to: ""}]
+    cmdline: {append: [androidboot.ours=1], remove: [androidboot.console=ttyMSM0]}
+`,
+		"layers/mine/ramdisk/overlay.d/ours.rc": "on boot\n",
+		"devices/umi/device.yaml":               readDevice(t, w, "layers: []", "layers: [mine]"),
+	})
+	b, report := w.build("26.11.27")
+	r, err := w.blobs.Open(partitionNamed(t, b.Images, "boot").Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	im, err := bootimg.Parse(r, r.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, _, err := bootimg.UnpackRamdisk(im.Ramdisk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if im.Cmdline != "androidboot.hardware=qcom androidboot.ours=1" {
+		t.Errorf("command line %q", im.Cmdline)
+	}
+	if n := root.Lookup("overlay.d/ours.rc"); n == nil || string(content(t, n)) != "on boot\n" || n.MTime != b.Timestamp {
+		t.Errorf("ours.rc is %+v", n)
+	}
+	if report.Owners["boot:overlay.d/ours.rc"] != "mine" {
+		t.Error("the report does not say whose the file is")
+	}
+	w.commit(2*time.Hour, map[string]string{"layers/mine/layer.yaml": "why: a test\nboot: {boot: {cmdline: {remove: [quiet]}}}\n"})
+	if _, _, err := Build(t.Context(), w.input("26.11.28")); err == nil || !strings.Contains(err.Error(), `partition boot: layer mine: the command line has no word "quiet"`) {
+		t.Errorf("a word that is not there: %v", err)
+	}
+}
