@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/change"
 	"github.com/fridayos/friday/internal/train"
 )
 
@@ -40,6 +42,7 @@ type built struct {
 	Images      map[string]builtImage `json:"images"`
 	Outputs     []string              `json:"outputs"`
 	Owners      string                `json:"owners"`
+	Changes     *change.Changes       `json:"changes,omitempty"` // since the build that --diff names
 	CPUSeconds  float64               `json:"cpu_s"`
 	WallSeconds float64               `json:"wall_s"`
 }
@@ -49,15 +52,18 @@ var versions = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 func newBuild() *cobra.Command {
 	var f stateFlags
-	var version, rev, out, keyDir string
+	var version, rev, out, keyDir, diff string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "build DEVICE",
 		Short:   "Make a build: stock + layers -> signed images",
 		Long:    "Makes the images of one device from its stock firmware and the layers of the OS repository at a commit, and signs them. What is committed counts, not the work tree. The same commit, stock, version and keys give the same bytes.",
-		Example: "  friday build umi -o out\n  friday build umi --version 26.11.27 --rev v2 --json",
+		Example: "  friday build umi -o out\n  friday build umi --version 26.11.27 --rev v2 --json\n  friday build umi --version 26.11.27 --diff 26.11.20",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if diff != "" && !versions.MatchString(diff) {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--diff is %q, expected the version of a build, such as 26.11.20", diff)}
+			}
 			if version != "" && !versions.MatchString(version) {
 				return &usageError{cmd.CommandPath(), fmt.Errorf("--version is %q, expected at most 64 letters, digits and . _ -", version)}
 			}
@@ -71,6 +77,12 @@ func newBuild() *cobra.Command {
 				return err
 			}
 			defer done()
+			var older catalog.Build
+			if diff != "" {
+				if older, err = s.findBuild(cmd.Context(), args[0]+"/"+diff); err != nil {
+					return err
+				}
+			}
 			begin := time.Now()
 			in, err := s.buildInput(cmd, args[0], rev, keyDir)
 			if err != nil {
@@ -95,16 +107,26 @@ func newBuild() *cobra.Command {
 				return err
 			}
 			res.WallSeconds, res.CPUSeconds = time.Since(begin).Seconds(), cpuSeconds()
+			if diff != "" {
+				if res.Changes, err = s.changes(cmd.Context(), older, build); err != nil {
+					return err
+				}
+			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), res)
 			}
-			return printBuild(cmd.OutOrStdout(), res)
+			if err := printBuild(cmd.OutOrStdout(), res); err != nil || diff == "" {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "\nSince %s:\n", older.Version)
+			return res.Changes.Text(cmd.OutOrStdout(), 0)
 		},
 	}
 	f.register(c)
 	c.Flags().StringVar(&version, "version", "", "`version` of the build (default that of the release that leaves next)")
 	c.Flags().StringVar(&rev, "rev", "HEAD", "`commit` of the OS repository")
 	c.Flags().StringVarP(&out, "output", "o", "", "`folder` for the images (default none: they stay in the blobs)")
+	c.Flags().StringVar(&diff, "diff", "", "`version` of an older build: say, file by file, what changed since")
 	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys (default DIR/keys)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
 	return c
@@ -141,6 +163,20 @@ func (s *installation) buildInput(cmd *cobra.Command, device, rev, keyDir string
 	}
 	_, in.UpdateCert, err = ring.OTA()
 	return in, err
+}
+
+// changes compares two builds file by file.
+func (s *installation) changes(ctx context.Context, older, newer catalog.Build) (*change.Changes, error) {
+	was, err := rom.BuildView(ctx, s.blobs, older)
+	if err != nil {
+		return nil, err
+	}
+	is, err := rom.BuildView(ctx, s.blobs, newer)
+	if err != nil {
+		return nil, err
+	}
+	c := change.Between(was, is)
+	return &c, nil
 }
 
 // writeBuild writes the images and the report of owners into dir.

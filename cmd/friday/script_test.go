@@ -198,6 +198,8 @@ func makeStock(ts *testscript.TestScript, args []string) error {
 	s := stocktest.Spec{Device: args[1], Files: 200, Bytes: 1 << 20}
 	if len(args) > 2 && slices.Contains(stocktest.Makers(), stocktest.Maker(args[2])) {
 		s.Maker = stocktest.Maker(args[2])
+	} else if len(args) > 2 && args[2][0] == 'V' { // a newer version
+		s.Version, s.Timestamp = args[2], stocktest.Default().Timestamp+7*86400
 	} else if len(args) > 2 {
 		mib, err := strconv.ParseInt(args[2], 10, 64)
 		if err != nil {

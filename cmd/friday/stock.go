@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,24 +42,37 @@ func newStockAdd() *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			var stock catalog.Stock
+			var stock, before catalog.Stock
 			if err := withFile(args[0], func(file *os.File, size int64) (err error) {
 				stock, err = rom.AddStock(cmd.Context(), s.blobs, nest.File{Name: filepath.Base(args[0]), R: file, Size: size}, device, s.dir)
 				return err
 			}); err != nil {
 				return err
 			}
-			if err := s.db.Write(cmd.Context(), func(tx *db.Tx) error {
+			if err := s.db.Write(cmd.Context(), func(tx *db.Tx) (err error) {
+				if before, err = catalog.StockOf(tx, device); err != nil && !errors.Is(err, catalog.ErrNotFound) {
+					return err
+				}
 				stock.AddedAt = tx.Now()
 				return catalog.PutStock(tx, stock)
 			}); err != nil {
 				return err
 			}
+			moved, err := s.stockMoved(before, stock)
+			if err != nil {
+				return err
+			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), stock)
+				return printJSON(cmd.OutOrStdout(), struct {
+					catalog.Stock
+					Moved *stockMove `json:"moved,omitempty"`
+				}{stock, moved})
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "Took in %s for %s.\n", stock.Fingerprint, stock.Device)
-			return printStock(cmd.OutOrStdout(), stock)
+			if err := printStock(cmd.OutOrStdout(), stock); err != nil || moved == nil {
+				return err
+			}
+			return moved.print(cmd.OutOrStdout())
 		},
 	}
 	f.register(c)

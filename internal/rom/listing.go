@@ -92,3 +92,48 @@ func Check(blobs *blob.Store, snapshot *osrepo.Snapshot, device string, s catalo
 	_, err = snapshot.Plan(device, v)
 	return err
 }
+
+// BuildView is how a build looks: the listing of its files and its properties. It
+// reads and hashes every file of the images.
+func BuildView(ctx context.Context, blobs *blob.Store, b catalog.Build) (osrepo.View, error) {
+	v := osrepo.View{Index: &tree.Index{}, Props: map[string]osrepo.PropFile{}, Fingerprint: b.Fingerprint}
+	for _, p := range b.Images {
+		if err := ctx.Err(); err != nil {
+			return v, err
+		}
+		v.Partitions = append(v.Partitions, p.Name)
+		if err := look(blobs, p, &v); err != nil {
+			return v, fmt.Errorf("cannot look into %s %s: partition %s: %w", b.Device, b.Version, p.Name, err)
+		}
+	}
+	return v, nil
+}
+
+// look adds the files of an image to a view.
+func look(blobs *blob.Store, p catalog.Partition, v *osrepo.View) error {
+	if p.FS == "" {
+		return nil
+	}
+	r, err := blobs.OpenRef(blob.Ref{Digest: p.Digest, Size: p.Size})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, root, err := openFileSystem(r, r.Size())
+	if err != nil || root == nil {
+		return err
+	}
+	if err := checkContent(root); err != nil {
+		return err
+	}
+	entries, err := tree.IndexOf(p.Name, root)
+	if err != nil {
+		return err
+	}
+	v.Index.Add(entries...)
+	f, err := propFile(root)
+	if err == nil && f != nil {
+		v.Props[p.Name] = *f
+	}
+	return err
+}

@@ -57,7 +57,7 @@ func addStock(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp
 		return s, err
 	}
 	s.Digest = blob.Digest(h.Sum(nil))
-	x := &intake{blobs: blobs, props: map[string]osrepo.PropFile{}}
+	x := &intake{blobs: blobs, view: osrepo.View{Index: &tree.Index{}, Props: map[string]osrepo.PropFile{}}}
 	for _, p := range fw.Partitions {
 		if err := ctx.Err(); err != nil {
 			return s, err
@@ -71,7 +71,7 @@ func addStock(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp
 	if err := x.facts(&s, named); err != nil {
 		return s, err
 	}
-	ref, err := writeListing(ctx, blobs, &x.index, x.props)
+	ref, err := writeListing(ctx, blobs, x.view.Index, x.view.Props)
 	if err != nil {
 		return s, err
 	}
@@ -82,8 +82,7 @@ func addStock(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp
 // intake collects what the partitions of one stock hold.
 type intake struct {
 	blobs *blob.Store
-	index tree.Index
-	props map[string]osrepo.PropFile
+	view  osrepo.View
 }
 
 func (x *intake) partition(ctx context.Context, p firmware.Partition) (catalog.Partition, error) {
@@ -106,25 +105,10 @@ func (x *intake) partition(ctx context.Context, p firmware.Partition) (catalog.P
 		return one, err
 	}
 	defer b.Close()
-	fs, root, err := openFileSystem(b, b.Size())
-	if err != nil || root == nil {
-		return one, err
+	if one.FS = kindOf(b); one.FS == "" {
+		return one, nil
 	}
-	one.FS = fs.kind
-	if err := checkContent(root); err != nil {
-		return one, err
-	}
-	entries, err := tree.IndexOf(p.Name, root)
-	if err != nil {
-		return one, err
-	}
-	x.index.Add(entries...)
-	f, err := propFile(root)
-	if err != nil || f == nil {
-		return one, err
-	}
-	x.props[p.Name] = *f
-	return one, nil
+	return one, look(x.blobs, one, &x.view)
 }
 
 // checkContent refuses a file system whose files say to hold more than a phone
@@ -172,9 +156,9 @@ const firstPatchLevel = 23
 // facts reads what names the stock from the build.prop of system.
 // named says that the packaging said already that it is for the device.
 func (x *intake) facts(s *catalog.Stock, named bool) error {
-	f, ok := x.props["system"]
+	f, ok := x.view.Props["system"]
 	if !ok {
-		return fmt.Errorf("there is no partition system with a build.prop in it; there are %q with one", slices.Sorted(maps.Keys(x.props)))
+		return fmt.Errorf("there is no partition system with a build.prop in it; there are %q with one", slices.Sorted(maps.Keys(x.view.Props)))
 	}
 	props, err := buildprop.Parse(f.Text)
 	if err != nil {

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/change"
+)
+
+// stockMove is what a newer stock changes for the layers that lie on it.
+type stockMove struct {
+	From     string          `json:"from"`    // incremental of the stock before
+	Commit   string          `json:"commit"`  // whose layers were looked at
+	Changes  change.Changes  `json:"changes"` // of the vendor's
+	Under    []change.Under  `json:"under"`   // those that meet a layer
+	Problems osrepo.Problems `json:"problems"`
+}
+
+// stockMoved compares a stock with the one before it, under the layers that are
+// committed. It returns nil where there is nothing to compare: no older stock, no
+// repository, or no such device in it.
+func (s *installation) stockMoved(before, stock catalog.Stock) (*stockMove, error) {
+	if before.Index == stock.Index || before.Device == "" || stock.Timestamp < before.Timestamp {
+		return nil, nil
+	}
+	repo, err := s.repository()
+	if err != nil {
+		return nil, nil // without a repository there are no layers
+	}
+	snapshot, err := repo.Load("HEAD")
+	if err != nil {
+		return nil, err
+	}
+	device := snapshot.Devices[stock.Device]
+	if device == nil {
+		return nil, nil
+	}
+	was, err := rom.View(s.blobs, before)
+	if err != nil {
+		return nil, err
+	}
+	is, err := rom.View(s.blobs, stock)
+	if err != nil {
+		return nil, err
+	}
+	m := &stockMove{From: before.Incremental, Commit: snapshot.Commit.Hash, Changes: change.Between(was, is), Under: []change.Under{}, Problems: osrepo.Problems{}}
+	if plan, err := snapshot.Plan(stock.Device, was); err == nil {
+		m.Under = change.UnderLayers(plan, m.Changes)
+	} else if !errors.As(err, new(osrepo.Problems)) {
+		return nil, err
+	}
+	for _, p := range stock.Partitions {
+		if room := device.Partitions[p.Name].Size; room > 0 && p.Size > room {
+			m.Under = append(m.Under, change.Under{
+				Layer: "devices/" + stock.Device + "/device.yaml", Where: p.Name,
+				Why: fmt.Sprintf("the vendor's image has %d bytes, and device.yaml gives the partition %d", p.Size, room),
+			})
+		}
+	}
+	if _, err := snapshot.Plan(stock.Device, is); err != nil && !errors.As(err, &m.Problems) {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *stockMove) print(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nSince %s the vendor changed %d files and %d properties", m.From, len(m.Changes.Files), len(m.Changes.Properties))
+	if len(m.Under) == 0 {
+		b.WriteString("; none that a layer has a hand in.\n")
+	} else {
+		fmt.Fprintf(&b, ". Under your layers (%.12s):\n", m.Commit)
+	}
+	layer := ""
+	for _, u := range m.Under {
+		if u.Layer != layer {
+			layer = u.Layer
+			fmt.Fprintf(&b, "%s\n", layer)
+		}
+		fmt.Fprintf(&b, "  %s\n    %s\n", u.Where, u.Why)
+	}
+	if len(m.Problems) > 0 {
+		fmt.Fprintf(&b, "The next build would stop at:\n%s\n", m.Problems)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

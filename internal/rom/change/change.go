@@ -1,0 +1,324 @@
+// Package change says what differs between two systems, file by file: two builds,
+// or a stock and the one that a vendor published after it. It compares listings
+// (tree.Index) and properties, not images; it reads nothing and knows no layers
+// but those that Under is given.
+package change
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/fridayos/friday/android/buildprop"
+	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/osrepo"
+)
+
+// Kind is what became of a path.
+type Kind string
+
+const (
+	Added   Kind = "added"
+	Removed Kind = "removed"
+	Changed Kind = "changed"
+	Moved   Kind = "moved" // the same content, once, under another path
+)
+
+// File is one path that differs.
+type File struct {
+	Partition string `json:"partition"`
+	Path      string `json:"path"`
+	Kind      Kind   `json:"kind"`
+	From      string `json:"from,omitempty"` // where it was, if it moved
+	Size      int64  `json:"size"`           // bytes that it has now, or had
+	Was       int64  `json:"was"`            // bytes that it had, if it changed
+	// What changed: "content", "type", "target", "mode 0644 -> 0755", "owner …",
+	// "label …"; nil unless Kind is Changed.
+	What []string `json:"what,omitempty"`
+}
+
+// Property is one property that differs.
+type Property struct {
+	Partition string `json:"partition"`
+	Key       string `json:"key"`
+	Kind      Kind   `json:"kind"`
+	Was       string `json:"was,omitempty"`
+	Is        string `json:"is,omitempty"`
+}
+
+// Changes are all differences, sorted by partition and path.
+type Changes struct {
+	Files      []File     `json:"files"`
+	Properties []Property `json:"properties"`
+}
+
+// Between compares two systems. build.prop files are told by their properties, not
+// as files.
+func Between(was, is osrepo.View) Changes {
+	c := Changes{Files: []File{}, Properties: []Property{}}
+	i, j, a, b := 0, 0, was.Index.Files, is.Index.Files
+	for i < len(a) || j < len(b) {
+		switch {
+		case j == len(b) || i < len(a) && before(a[i], b[j]):
+			c.Files = append(c.Files, file(a[i], Removed))
+			i++
+		case i == len(a) || before(b[j], a[i]):
+			c.Files = append(c.Files, file(b[j], Added))
+			j++
+		default:
+			if what := differences(a[i], b[j]); len(what) > 0 && !isProps(was, is, b[j]) {
+				f := file(b[j], Changed)
+				f.Was, f.What = a[i].Size, what
+				c.Files = append(c.Files, f)
+			}
+			i, j = i+1, j+1
+		}
+	}
+	c.moved(was.Index, is.Index)
+	c.properties(was, is)
+	return c
+}
+
+func before(a, b tree.IndexEntry) bool {
+	return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Path, b.Path)) < 0
+}
+
+func file(e tree.IndexEntry, k Kind) File {
+	return File{Partition: e.Partition, Path: e.Path, Kind: k, Size: e.Size}
+}
+
+func isProps(was, is osrepo.View, e tree.IndexEntry) bool {
+	return e.Path == was.Props[e.Partition].Path && e.Path == is.Props[e.Partition].Path
+}
+
+func differences(a, b tree.IndexEntry) (what []string) {
+	if a.Type != b.Type {
+		return []string{fmt.Sprintf("type %s -> %s", a.Type, b.Type)}
+	}
+	if a.Digest != b.Digest || a.Size != b.Size {
+		what = append(what, "content")
+	}
+	if a.Target != b.Target {
+		what = append(what, fmt.Sprintf("target %s -> %s", a.Target, b.Target))
+	}
+	if a.Perm != b.Perm {
+		what = append(what, fmt.Sprintf("mode %04o -> %04o", a.Perm, b.Perm))
+	}
+	if a.UID != b.UID || a.GID != b.GID {
+		what = append(what, fmt.Sprintf("owner %d:%d -> %d:%d", a.UID, a.GID, b.UID, b.GID))
+	}
+	if a.Label != b.Label {
+		what = append(what, fmt.Sprintf("label %s -> %s", a.Label, b.Label))
+	}
+	return what
+}
+
+// moved makes one entry of a removed and an added path with the same content, if
+// no other of either has it.
+func (c *Changes) moved(was, is *tree.Index) {
+	gone, come := map[string][]int{}, map[string][]int{}
+	for i, f := range c.Files {
+		ix, into := is, come
+		if f.Kind == Removed {
+			ix, into = was, gone
+		} else if f.Kind != Added {
+			continue
+		}
+		if e, ok := ix.Lookup(f.Partition, f.Path); ok && e.Type == tree.Regular && e.Size > 0 && e.Digest != "" {
+			into[e.Digest] = append(into[e.Digest], i)
+		}
+	}
+	drop := map[int]bool{}
+	for digest, from := range gone {
+		if to := come[digest]; len(from) == 1 && len(to) == 1 {
+			f := &c.Files[to[0]]
+			f.Kind, f.From = Moved, c.Files[from[0]].Partition+":"+c.Files[from[0]].Path
+			drop[from[0]] = true
+		}
+	}
+	kept := c.Files[:0]
+	for i, f := range c.Files {
+		if !drop[i] {
+			kept = append(kept, f)
+		}
+	}
+	c.Files = kept
+}
+
+func (c *Changes) properties(was, is osrepo.View) {
+	partitions := map[string]bool{}
+	for p := range was.Props {
+		partitions[p] = true
+	}
+	for p := range is.Props {
+		partitions[p] = true
+	}
+	for _, p := range slices.Sorted(maps.Keys(partitions)) {
+		a, b := values(was.Props[p]), values(is.Props[p])
+		for _, key := range slices.Sorted(maps.Keys(a)) {
+			if now, ok := b[key]; !ok {
+				c.Properties = append(c.Properties, Property{p, key, Removed, a[key], ""})
+			} else if now != a[key] {
+				c.Properties = append(c.Properties, Property{p, key, Changed, a[key], now})
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(b)) {
+			if _, ok := a[key]; !ok {
+				c.Properties = append(c.Properties, Property{p, key, Added, "", b[key]})
+			}
+		}
+	}
+}
+
+// values are the properties of a file; one that cannot be read has none.
+func values(f osrepo.PropFile) map[string]string {
+	out := map[string]string{}
+	props, err := buildprop.Parse(f.Text)
+	if err != nil {
+		return out
+	}
+	for _, k := range props.Keys() {
+		out[k], _ = props.Get(k)
+	}
+	return out
+}
+
+// Text writes the changes for people, at most most lines of files and properties
+// each; 0 is all. Folders that only came or went with what they hold are left out.
+func (c Changes) Text(w io.Writer, most int) error {
+	var b strings.Builder
+	lines := 0
+	line := func(format string, args ...any) {
+		if lines++; most == 0 || lines <= most {
+			fmt.Fprintf(&b, format, args...)
+		}
+	}
+	rest := func(what string) {
+		if most > 0 && lines > most {
+			fmt.Fprintf(&b, "  … and %d more %s\n", lines-most, what)
+		}
+		lines = 0
+	}
+	for _, f := range c.Files {
+		name := f.Partition + ":" + f.Path
+		switch f.Kind {
+		case Added:
+			line("+ %s\n", name)
+		case Removed:
+			line("- %s\n", name)
+		case Moved:
+			line("> %s, from %s\n", name, f.From)
+		default:
+			line("* %s: %s\n", name, strings.Join(f.What, ", "))
+		}
+	}
+	rest("files")
+	for _, p := range c.Properties {
+		switch p.Kind {
+		case Added:
+			line("+ %s: %s=%s\n", p.Partition, p.Key, p.Is)
+		case Removed:
+			line("- %s: %s=%s\n", p.Partition, p.Key, p.Was)
+		default:
+			line("* %s: %s=%s, was %s\n", p.Partition, p.Key, p.Is, p.Was)
+		}
+	}
+	rest("properties")
+	if b.Len() == 0 {
+		b.WriteString("nothing changed\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Under is what a newer stock changed beneath a layer.
+type Under struct {
+	Layer string `json:"layer"`
+	Where string `json:"where"` // "system:system/app/MSA", or "system: ro.vendor.ads"
+	// Why a person should look: "the layer replaces it, and the vendor changed it".
+	Why string `json:"why"`
+}
+
+// UnderLayers says which changes of the vendor's meet something that a layer does.
+// plan is that of the layers against the old stock.
+func UnderLayers(plan *osrepo.Plan, c Changes) []Under {
+	files := map[string]File{}
+	for _, f := range c.Files {
+		files[f.Partition+":"+f.Path] = f
+		if f.Kind == Moved {
+			files[f.From] = File{Kind: Removed}
+		}
+	}
+	out := []Under{}
+	for _, w := range plan.Placed {
+		name := w.Partition + ":" + w.Path
+		switch f, ok := files[name]; {
+		case !ok || w.Type == tree.Directory:
+		case f.Kind == Changed && w.Replaces && slices.Contains(f.What, "content"):
+			out = append(out, Under{w.Layer, name, "the layer replaces it, and the vendor changed its content"})
+		case f.Kind == Changed && w.Replaces:
+			out = append(out, Under{w.Layer, name, "the layer replaces it, and the vendor changed " + strings.Join(f.What, ", ")})
+		case f.Kind == Removed && w.Replaces:
+			out = append(out, Under{w.Layer, name, "the layer replaces it, and the vendor no longer has it"})
+		case f.Kind == Added || f.Kind == Moved:
+			out = append(out, Under{w.Layer, name, "the layer adds it, and the vendor now has one too"})
+		}
+	}
+	out = append(out, removals(plan, c, files)...)
+	out = append(out, propertiesUnder(plan, c)...)
+	slices.SortStableFunc(out, func(a, b Under) int {
+		return cmp.Or(strings.Compare(a.Layer, b.Layer), strings.Compare(a.Where, b.Where))
+	})
+	return out
+}
+
+// removals: what a layer takes away has gone, has changed, or has got company.
+func removals(plan *osrepo.Plan, c Changes, files map[string]File) (out []Under) {
+	folders := map[string]string{} // of what is removed, to the layer
+	for _, r := range plan.Removed {
+		name := r.Partition + ":" + r.Path
+		folders[name] = r.Layer
+		switch f, ok := files[name]; {
+		case !ok:
+		case f.Kind == Removed:
+			out = append(out, Under{r.Layer, name, "the layer removes it, and the vendor no longer has it"})
+		case f.Kind == Changed && slices.Contains(f.What, "content"):
+			out = append(out, Under{r.Layer, name, "the layer removes it, and the vendor changed it"})
+		}
+	}
+	for _, f := range c.Files {
+		if f.Kind != Added && f.Kind != Moved {
+			continue
+		}
+		for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
+			if layer, ok := folders[f.Partition+":"+dir]; ok {
+				out = append(out, Under{layer, f.Partition + ":" + f.Path, "it is new in a folder that the layer removes"})
+				break
+			}
+		}
+	}
+	return out
+}
+
+func propertiesUnder(plan *osrepo.Plan, c Changes) (out []Under) {
+	for _, p := range c.Properties {
+		for _, e := range plan.Props {
+			if e.Partition != p.Partition || e.Key != p.Key {
+				continue
+			}
+			why := fmt.Sprintf("the layer has a hand in it (%s), and the vendor changed it from %q to %q", e.Op, p.Was, p.Is)
+			switch p.Kind {
+			case Removed:
+				why = fmt.Sprintf("the layer has a hand in it (%s), and the vendor no longer sets it", e.Op)
+			case Added:
+				why = fmt.Sprintf("the layer has a hand in it (%s), and the vendor now sets it to %q", e.Op, p.Is)
+			}
+			out = append(out, Under{e.Layer, p.Partition + ": " + p.Key, why})
+		}
+	}
+	return out
+}
