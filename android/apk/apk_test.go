@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/fridayos/friday/android/apk"
+	"github.com/fridayos/friday/android/apk/apktest"
 	"github.com/fridayos/friday/internal/judge"
 )
 
@@ -109,53 +110,10 @@ func TestSigners(t *testing.T) {
 	}
 }
 
-// manifest is a small binary AndroidManifest.xml, its strings in UTF-8 or UTF-16.
-func manifest(utf8 bool) []byte {
-	le := binary.LittleEndian
-	texts := []string{"name", "versionCode", "manifest", "package", "org.example.camera", "uses-permission", "android.permission.CAMERA"}
-	var table, data []byte
-	for _, s := range texts {
-		table = le.AppendUint32(table, uint32(len(data)))
-		if utf8 {
-			data = append(append(append(data, byte(len(s)), byte(len(s))), s...), 0)
-			continue
-		}
-		data = le.AppendUint16(data, uint16(len(s)))
-		for _, c := range s {
-			data = le.AppendUint16(data, uint16(c))
-		}
-		data = append(data, 0, 0)
-	}
-	chunk := func(kind, header int, body []byte) []byte {
-		b := le.AppendUint16(nil, uint16(kind))
-		b = le.AppendUint16(b, uint16(header))
-		b = le.AppendUint32(b, uint32(8+len(body)))
-		return append(b, body...)
-	}
-	words := func(vs ...uint32) (b []byte) {
-		for _, v := range vs {
-			b = le.AppendUint32(b, v)
-		}
-		return b
-	}
-	flags := uint32(0)
-	if utf8 {
-		flags = 0x100
-	}
-	pool := chunk(1, 28, append(append(words(uint32(len(texts)), 0, flags, uint32(28+len(table)), 0), table...), data...))
-	ids := chunk(0x180, 8, words(0x01010003, 0x0101021b))
-	const none = 0xffffffff
-	start := func(name uint32, attributes ...[]byte) []byte {
-		b := append(words(1, none, none, name), 20, 0, 20, 0, byte(len(attributes)), 0, 0, 0, 0, 0, 0, 0)
-		return chunk(0x102, 16, append(b, bytes.Join(attributes, nil)...))
-	}
-	attribute := func(name uint32, kind byte, value uint32) []byte {
-		return append(append(words(none, name, none), 8, 0, 0, kind), words(value)...)
-	}
-	end := func(name uint32) []byte { return chunk(0x103, 16, words(1, none, none, name)) }
-	return chunk(3, 8, bytes.Join([][]byte{pool, ids,
-		start(2, attribute(1, 0x10, 7), attribute(3, 3, 4)), start(5, attribute(0, 3, 6)), end(5), end(2)}, nil))
-}
+var camera = apk.Manifest{Package: "org.example.camera", VersionCode: 7, VersionName: "1.2", SharedUserID: "android.uid.system", TargetSDK: 34,
+	Uses: []string{"android.permission.CAMERA"}, Declares: []apk.Permission{{Name: "org.example.SHOOT", Level: 0x12}}}
+
+func manifest(utf8 bool) []byte { return apktest.Manifest(camera, utf8) }
 
 func appOf(manifest []byte) []byte {
 	var b bytes.Buffer
@@ -166,12 +124,34 @@ func appOf(manifest []byte) []byte {
 	return b.Bytes()
 }
 
+// manifestWith is camera as it is read: what does not name a least version runs on
+// the first.
+func manifestWith(minSDK int) apk.Manifest {
+	m := camera
+	m.MinSDK = minSDK
+	return m
+}
+
 func TestSmall(t *testing.T) {
 	for _, utf8 := range []bool{true, false} {
 		b := appOf(manifest(utf8))
 		m, err := apk.Open(bytes.NewReader(b), int64(len(b)))
-		if err != nil || m.Package != "org.example.camera" || m.VersionCode != 7 || fmt.Sprint(m.Uses) != "[android.permission.CAMERA]" {
+		if err != nil || fmt.Sprint(*m) != fmt.Sprint(manifestWith(1)) || !m.Declares[0].Privileged() {
 			t.Errorf("UTF-8 %v: %+v, %v", utf8, m, err)
+		}
+	}
+}
+
+// TestMade has aapt read what the tests' apps are made of.
+func TestMade(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "camera.apk")
+	if err := os.WriteFile(name, apktest.App(camera), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	said := judge.Run(t, "aapt", "dump", "badging", name)
+	for _, want := range []string{"package: name='org.example.camera' versionCode='7' versionName='1.2'", "uses-permission: name='android.permission.CAMERA'", "targetSdkVersion:'34'"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("aapt does not say %s:\n%s", want, said)
 		}
 	}
 }

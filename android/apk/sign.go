@@ -48,14 +48,24 @@ const (
 // verifies that: a file that was changed since is an error. It reads the whole
 // file.
 func Signers(ctx context.Context, r io.ReaderAt, size int64) ([]Signer, error) {
-	s, err := signers(ctx, r, size)
+	s, err := signers(ctx, r, size, true)
 	if err != nil {
 		return nil, fmt.Errorf("cannot verify app: %w", err)
 	}
 	return s, nil
 }
 
-func signers(ctx context.Context, r io.ReaderAt, size int64) ([]Signer, error) {
+// Certificates says who signed an app without reading the file's content: it may
+// have been changed since.
+func Certificates(r io.ReaderAt, size int64) ([]Signer, error) {
+	s, err := signers(context.Background(), r, size, false)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read app: %w", err)
+	}
+	return s, nil
+}
+
+func signers(ctx context.Context, r io.ReaderAt, size int64, content bool) ([]Signer, error) {
 	f, err := sections(r, size)
 	if err != nil {
 		return nil, err
@@ -68,7 +78,7 @@ func signers(ctx context.Context, r io.ReaderAt, size int64) ([]Signer, error) {
 		if !ok {
 			continue
 		}
-		out, err := f.verify(ctx, b, scheme.number)
+		out, err := f.verify(ctx, b, scheme.number, content)
 		if err != nil {
 			return nil, fmt.Errorf("scheme %d: %w", scheme.number, err)
 		}
@@ -164,13 +174,16 @@ func takeUint(b *[]byte) (uint32, error) {
 	return n, nil
 }
 
-func (f *signedFile) verify(ctx context.Context, block []byte, scheme int) ([]Signer, error) {
+func (f *signedFile) verify(ctx context.Context, block []byte, scheme int, content bool) ([]Signer, error) {
 	list, err := take(&block)
 	if err != nil {
 		return nil, err
 	}
 	var out []Signer
-	digests := map[crypto.Hash][]byte{}
+	var digests map[crypto.Hash][]byte // nil: the content is not read
+	if content {
+		digests = map[crypto.Hash][]byte{}
+	}
 	for len(list) > 0 {
 		if len(out) == 10 {
 			return nil, errors.New("more than 10 signers")
@@ -183,7 +196,7 @@ func (f *signedFile) verify(ctx context.Context, block []byte, scheme int) ([]Si
 		if err != nil {
 			return nil, fmt.Errorf("signer %d: %w", len(out), err)
 		}
-		out = append(out, Signer{scheme, cert, true})
+		out = append(out, Signer{scheme, cert, content})
 	}
 	if len(out) == 0 {
 		return nil, ErrUnsigned
@@ -246,6 +259,9 @@ func (f *signedFile) signer(ctx context.Context, b []byte, scheme int, digests m
 	}
 	if !bytes.Equal(cert.RawSubjectPublicKeyInfo, public) {
 		return nil, errors.New("the certificate has another key than the one that signed")
+	}
+	if digests == nil {
+		return certs, nil
 	}
 	have, ok := digests[a.hash]
 	if !ok {

@@ -91,6 +91,11 @@ func stockView() View {
 	add("system/app/Ads/Ads.apk", file, 0o644, 0, "system_file")
 	add("system/app/Clock", dir, 0o755, 0, "system_file")
 	add("system/app/Clock/Clock.apk", file, 0o644, 0, "system_file")
+	add("system/app/Clock/oat", dir, 0o755, 0, "system_file")
+	add("system/app/Clock/oat/arm64", dir, 0o755, 0, "system_file")
+	add("system/app/Clock/oat/arm64/Clock.odex", file, 0o644, 0, "system_file")
+	add("system/etc/permissions", dir, 0o755, 0, "system_file")
+	add("system/priv-app", dir, 0o755, 0, "system_file")
 	add("system/bin", dir, 0o751, 2000, "system_file")
 	add("system/bin/sh", file, 0o755, 2000, "shell_exec")
 	add("system/bin/ls", file, 0o755, 2000, "toolbox_exec")
@@ -109,6 +114,12 @@ func stockView() View {
 	add("system/vendor", tree.Symlink, 0o777, 0, "system_file")
 	return View{
 		Index: ix, Props: map[string]PropFile{"system": {Path: "system/build.prop", Text: []byte(stockProps)}},
-		Partitions: []string{"boot", "system", "vbmeta"}, Android: "13", Fingerprint: "Xiaomi/umi/umi:13/TKQ1/V12:user/release-keys",
+		Partitions: []string{"boot", "system", "vbmeta"}, Android: "13",
+		Apps: []StockApp{
+			{Partition: "system", Path: "system/app/Clock/Clock.apk", Package: "org.vendor.clock", SharedUser: "android.uid.system", Signer: "aa"},
+			{Partition: "system", Path: "system/priv-app/Settings/Settings.apk", Package: "org.vendor.settings", SharedUser: "android.uid.system", Signer: "aa"},
+		},
+		Privileged: []string{"android.permission.REBOOT", "android.permission.MASTER_CLEAR"}, Granted: map[string][]string{"org.vendor.clock": {"android.permission.REBOOT"}},
+		Fingerprint: "Xiaomi/umi/umi:13/TKQ1/V12:user/release-keys",
 	}
 }

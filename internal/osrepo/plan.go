@@ -23,6 +23,13 @@ type View struct {
 	// Partitions are all that stock has, those without files included; nil: not
 	// known, and then boot images are not checked.
 	Partitions []string
+	// Apps are those of stock; nil: not known, and then keys are not compared.
+	Apps []StockApp
+	// Privileged are the permissions that an app in priv-app gets only where a file
+	// in etc/permissions lists it; Granted are those lists of stock's, by package.
+	// nil: not known, and then not checked.
+	Privileged []string
+	Granted    map[string][]string
 	// Android and Fingerprint are the stock's; "": not known, and then not compared.
 	Android, Fingerprint string
 }
@@ -75,6 +82,8 @@ type Plan struct {
 	Placed []Placed
 	// Props are the edits of build.prop files.
 	Props []PropEdit
+	// Apps are those that layers bring.
+	Apps []PlannedApp
 	// Policy is what comes behind the system's SELinux policy, in order.
 	Policy []Policy
 	// Boot are the changes of boot images, in the order of the layers.
@@ -147,10 +156,12 @@ func (s *Snapshot) Plan(codename string, v View) (*Plan, error) {
 	for _, l := range p.plan.Layers {
 		p.additions(l)
 		p.special(l)
+		p.apps(l)
 	}
 	for _, l := range p.plan.Layers {
 		p.properties(l)
 	}
+	p.staleCode()
 	if err := p.problems.Err(); err != nil {
 		return nil, err
 	}

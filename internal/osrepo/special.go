@@ -85,6 +85,7 @@ func (l *Layer) checkSpecial(s *Snapshot) {
 	for _, partition := range slices.Sorted(maps.Keys(l.Boot)) {
 		l.checkBoot(partition)
 	}
+	l.checkApps()
 	l.checkRequires(s)
 }
 

@@ -82,6 +82,8 @@ type Layer struct {
 	Remove []string             `yaml:"remove"` // "partition:path", with * ? [] and **
 	Props  map[string]PropEdits `yaml:"props"`  // by partition
 
+	Apps []App `yaml:"apps"`
+
 	// The rest are files of the layer whose place Friday knows.
 	Init          []string            `yaml:"init"`          // .rc files, for system/etc/init
 	BootAnimation string              `yaml:"bootanimation"` // a .zip, where the phone looks first

@@ -106,7 +106,7 @@ func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan, view osrepo.Vi
 		places: map[string][]string{}, stock: map[string]catalog.Partition{}, made: map[string]avb.Descriptor{},
 		report: &Report{
 			Device: in.Device, Version: in.Version, Commit: in.Snapshot.Commit.Hash, Stock: in.Stock.Incremental,
-			Owners: map[string]string{}, Removed: map[string]string{}, Properties: map[string]string{},
+			Apps: plan.Apps, Owners: map[string]string{}, Removed: map[string]string{}, Properties: map[string]string{},
 		},
 	}
 	for _, p := range in.Stock.Partitions {

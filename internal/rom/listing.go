@@ -18,24 +18,28 @@ import (
 type listingHead struct {
 	Listing int                        `json:"friday_listing"` // version
 	Props   map[string]osrepo.PropFile `json:"props"`          // by partition
+	// Of listings made before apps were looked into, the rest is absent.
+	Apps       []osrepo.StockApp   `json:"apps,omitempty"`
+	Privileged []string            `json:"privileged,omitempty"`
+	Granted    map[string][]string `json:"granted,omitempty"`
 }
 
 const listingVersion = 1
 
-func writeListing(ctx context.Context, blobs *blob.Store, index *tree.Index, props map[string]osrepo.PropFile) (blob.Ref, error) {
+func writeListing(ctx context.Context, blobs *blob.Store, v osrepo.View) (blob.Ref, error) {
 	w, err := blobs.Create(ctx)
 	if err != nil {
 		return blob.Ref{}, err
 	}
 	defer w.Abort()
-	head, err := json.Marshal(listingHead{listingVersion, props})
+	head, err := json.Marshal(listingHead{listingVersion, v.Props, v.Apps, v.Privileged, v.Granted})
 	if err != nil {
 		return blob.Ref{}, err
 	}
 	if _, err := w.Write(append(head, '\n')); err != nil {
 		return blob.Ref{}, err
 	}
-	if _, err := index.WriteTo(w); err != nil {
+	if _, err := v.Index.WriteTo(w); err != nil {
 		return blob.Ref{}, err
 	}
 	return w.Commit()
@@ -75,7 +79,7 @@ func view(blobs *blob.Store, s catalog.Stock) (osrepo.View, error) {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return osrepo.View{}, err
 	}
-	v := osrepo.View{Index: index, Props: head.Props, Android: s.Release, Fingerprint: s.Fingerprint}
+	v := osrepo.View{Index: index, Props: head.Props, Apps: head.Apps, Privileged: head.Privileged, Granted: head.Granted, Android: s.Release, Fingerprint: s.Fingerprint}
 	for _, p := range s.Partitions {
 		v.Partitions = append(v.Partitions, p.Name)
 	}
@@ -131,6 +135,9 @@ func look(blobs *blob.Store, p catalog.Partition, v *osrepo.View) error {
 		return err
 	}
 	v.Index.Add(entries...)
+	if err := addApps(p.Name, root, v); err != nil {
+		return err
+	}
 	f, err := propFile(root)
 	if err == nil && f != nil {
 		v.Props[p.Name] = *f

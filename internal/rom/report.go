@@ -13,6 +13,7 @@ import (
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/osrepo"
 )
 
 // Owners that are no layer.
@@ -28,11 +29,12 @@ type Report struct {
 	Commit  string `json:"commit"`
 	Stock   string `json:"stock"` // incremental of the firmware underneath
 	// Owners names the layer that wrote each path, Stock or Friday.
-	Owners     map[string]string `json:"owners"`
-	Removed    map[string]string `json:"removed"`    // path to layer
-	Properties map[string]string `json:"properties"` // "system:ro.build.date" to layer
-	Partitions []ReportPartition `json:"partitions"`
-	Wipes      []Wipe            `json:"wipes"`
+	Owners     map[string]string   `json:"owners"`
+	Removed    map[string]string   `json:"removed"`    // path to layer
+	Properties map[string]string   `json:"properties"` // "system:ro.build.date" to layer
+	Partitions []ReportPartition   `json:"partitions"`
+	Apps       []osrepo.PlannedApp `json:"apps"` // that layers bring
+	Wipes      []Wipe              `json:"wipes"`
 }
 
 // ReportPartition says what became of one partition.
@@ -123,6 +125,13 @@ func (r *Report) Text(w io.Writer) error {
 			what = "rebuilt"
 		}
 		fmt.Fprintf(&out, "partition %s: %s, verified by %s; %s\n", p.Name, what, orNobody(p.VerifiedBy), p.Why)
+	}
+	for _, a := range r.Apps {
+		signed := "not signed"
+		if a.Signer != "" {
+			signed = fmt.Sprintf("signed by %.16s… (scheme %d)", a.Signer, a.Scheme)
+		}
+		fmt.Fprintf(&out, "app %s: %s %d %s, %s\n", a.Partition+":"+a.Path, a.Package, a.VersionCode, a.VersionName, signed)
 	}
 	for _, v := range r.Wipes {
 		does := "keeps the data"

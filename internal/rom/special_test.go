@@ -7,8 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fridayos/friday/android/apk"
+	"github.com/fridayos/friday/android/apk/apktest"
 	"github.com/fridayos/friday/android/bootimg"
+	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/change"
 )
 
 // TestPolicy: what a layer adds to the SELinux policy stands behind the stock's,
@@ -75,5 +79,55 @@ boot:
 	w.commit(2*time.Hour, map[string]string{"layers/mine/layer.yaml": "why: a test\nboot: {boot: {cmdline: {remove: [quiet]}}}\n"})
 	if _, _, err := Build(t.Context(), w.input("26.11.28")); err == nil || !strings.Contains(err.Error(), `partition boot: layer mine: the command line has no word "quiet"`) {
 		t.Errorf("a word that is not there: %v", err)
+	}
+}
+
+// TestApps: what the stock's apps say is known when layers are planned, and the
+// report names what layers bring.
+func TestApps(t *testing.T) {
+	extra := tree.NewDir(0o755, 0, 0)
+	put := func(path string, b []byte) {
+		n := extra
+		parts := strings.Split(path, "/")
+		for _, dir := range parts[:len(parts)-1] {
+			if n.Entry(dir) == nil {
+				n.Set(dir, tree.NewDir(0o755, 0, 0))
+			}
+			n = n.Entry(dir)
+		}
+		n.Set(parts[len(parts)-1], tree.NewFile(0o644, 0, 0, b))
+	}
+	put("system/framework/framework-res.apk", apktest.App(apk.Manifest{Package: "android", Declares: []apk.Permission{{Name: "android.permission.REBOOT", Level: 0x12}}}))
+	put("system/app/Clock/Clock.apk", apktest.App(apk.Manifest{Package: "org.vendor.clock", VersionCode: 5}))
+	put("system/etc/permissions/privapp-permissions-x.xml", []byte(`<permissions><privapp-permissions package="org.vendor.clock"><permission name="android.permission.REBOOT"/></privapp-permissions></permissions>`))
+	s := smallStock()
+	s.Extra = extra
+	w := newWorkshop(t, s)
+	v, err := View(w.blobs, w.stock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Apps) != 2 || v.Apps[0].Package != "org.vendor.clock" || v.Apps[0].VersionCode != 5 || fmt.Sprint(v.Privileged, v.Granted) != "[android.permission.REBOOT] map[org.vendor.clock:[android.permission.REBOOT]]" {
+		t.Fatalf("stock has apps %+v, privileged %v, granted %v", v.Apps, v.Privileged, v.Granted)
+	}
+	w.commit(time.Hour, map[string]string{
+		"layers/mine/layer.yaml":  "why: a test\napps: [{apk: Camera.apk, to: \"system:system/priv-app/Camera\"}]\n",
+		"layers/mine/Camera.apk":  string(apktest.App(apk.Manifest{Package: "org.example.camera", VersionCode: 7, VersionName: "1.2"})),
+		"devices/umi/device.yaml": readDevice(t, w, "layers: []", "layers: [mine]"),
+	})
+	b, r := w.build("26.11.27")
+	if len(r.Apps) != 1 || r.Apps[0].Path != "system/priv-app/Camera/Camera.apk" || r.Apps[0].Layer != "mine" {
+		t.Errorf("the report has apps %+v", r.Apps)
+	}
+	var text strings.Builder
+	if err := r.Text(&text); err != nil || !strings.Contains(text.String(), "app system:system/priv-app/Camera/Camera.apk: org.example.camera 7 1.2, not signed\n") {
+		t.Errorf("%v\n%s", err, text.String())
+	}
+	is, err := BuildView(t.Context(), w.blobs, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := change.Between(v, is); len(c.Apps) != 1 || c.Apps[0] != (change.App{Package: "org.example.camera", Kind: change.Added, Is: "7 (1.2)"}) {
+		t.Errorf("changed apps %+v", c.Apps)
 	}
 }

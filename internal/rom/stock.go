@@ -71,7 +71,7 @@ func addStock(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp
 	if err := x.facts(&s, named); err != nil {
 		return s, err
 	}
-	ref, err := writeListing(ctx, blobs, x.view.Index, x.view.Props)
+	ref, err := writeListing(ctx, blobs, x.view)
 	if err != nil {
 		return s, err
 	}

@@ -54,12 +54,23 @@ type Property struct {
 type Changes struct {
 	Files      []File     `json:"files"`
 	Properties []Property `json:"properties"`
+	Apps       []App      `json:"apps"`
+}
+
+// App is an app whose version or signer differs, by its package.
+type App struct {
+	Package string `json:"package"`
+	Kind    Kind   `json:"kind"`
+	Was     string `json:"was,omitempty"` // "192 (8.0.10)"
+	Is      string `json:"is,omitempty"`
+	// Signer says that it is signed by another key.
+	Signer bool `json:"signer,omitempty"`
 }
 
 // Between compares two systems. build.prop files are told by their properties, not
 // as files.
 func Between(was, is osrepo.View) Changes {
-	c := Changes{Files: []File{}, Properties: []Property{}}
+	c := Changes{Files: []File{}, Properties: []Property{}, Apps: apps(was.Apps, is.Apps)}
 	i, j, a, b := 0, 0, was.Index.Files, is.Index.Files
 	for i < len(a) || j < len(b) {
 		switch {
@@ -149,6 +160,41 @@ func (c *Changes) moved(was, is *tree.Index) {
 	c.Files = kept
 }
 
+// apps compares the apps of two systems by their packages.
+func apps(was, is []osrepo.StockApp) []App {
+	by := func(list []osrepo.StockApp) map[string]osrepo.StockApp {
+		m := map[string]osrepo.StockApp{}
+		for _, a := range list {
+			m[a.Package] = a
+		}
+		return m
+	}
+	a, b := by(was), by(is)
+	out := []App{}
+	for _, pkg := range slices.Sorted(maps.Keys(a)) {
+		old, now := a[pkg], b[pkg]
+		switch {
+		case now.Package == "":
+			out = append(out, App{Package: pkg, Kind: Removed, Was: version(old)})
+		case version(now) != version(old) || now.Signer != old.Signer:
+			out = append(out, App{pkg, Changed, version(old), version(now), now.Signer != old.Signer})
+		}
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(b)) {
+		if _, ok := a[pkg]; !ok {
+			out = append(out, App{Package: pkg, Kind: Added, Is: version(b[pkg])})
+		}
+	}
+	return out
+}
+
+func version(a osrepo.StockApp) string {
+	if a.VersionName == "" {
+		return fmt.Sprint(a.VersionCode)
+	}
+	return fmt.Sprintf("%d (%s)", a.VersionCode, a.VersionName)
+}
+
 func (c *Changes) properties(was, is osrepo.View) {
 	partitions := map[string]bool{}
 	for p := range was.Props {
@@ -228,6 +274,21 @@ func (c Changes) Text(w io.Writer, most int) error {
 		}
 	}
 	rest("properties")
+	for _, a := range c.Apps {
+		key := ""
+		if a.Signer {
+			key = ", signed by another key"
+		}
+		switch a.Kind {
+		case Added:
+			line("+ app %s %s\n", a.Package, a.Is)
+		case Removed:
+			line("- app %s %s\n", a.Package, a.Was)
+		default:
+			line("* app %s %s, was %s%s\n", a.Package, a.Is, a.Was, key)
+		}
+	}
+	rest("apps")
 	if b.Len() == 0 {
 		b.WriteString("nothing changed\n")
 	}
