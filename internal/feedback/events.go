@@ -37,8 +37,9 @@ const (
 	EventUnpinned EventKind = "unpinned"
 	EventHidden   EventKind = "hidden"
 	EventShown    EventKind = "shown"
-	EventPolled   EventKind = "polled" // a poll was put to the thread
-	EventOpened   EventKind = "opened" // a private thread: everyone may see it now
+	EventPolled   EventKind = "polled"   // a poll was put to the thread
+	EventOpened   EventKind = "opened"   // a private thread: everyone may see it now
+	EventImported EventKind = "imported" // came from elsewhere, with all its posts so far: nobody is told
 )
 
 // Event is one thing that happened in the forum. Hidden and private threads have

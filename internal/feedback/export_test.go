@@ -8,8 +8,5 @@ const (
 	MaxWeight  = maxWeight
 )
 
-// Weigh is weigh.
-var Weigh = weigh
-
 // ListQuery is the statement of a list.
 func ListQuery(tx *db.Tx, v Viewer, f Filter) (string, []any) { return f.list(tx, v) }

@@ -16,6 +16,8 @@ import (
 // in their transaction. A hidden post's are not kept.
 func index(tx *db.Tx, e Event) error {
 	switch e.Kind {
+	case EventImported:
+		return Index(tx, e.ThreadID)
 	case EventFiled, EventMoved:
 		if err := indexThread(tx, e.ThreadID); err != nil {
 			return err

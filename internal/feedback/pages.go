@@ -19,10 +19,10 @@ const (
 	postFrame  = 400 // who, when, and the markup around it
 )
 
-// weigh says about how many bytes of HTML a post is, what Markdown makes of it
+// Weigh says about how many bytes of HTML a post is, what Markdown makes of it
 // included. It is cheap and nothing that bounds depend on: a page measures what it
 // really shows.
-func weigh(body string) int64 {
+func Weigh(body string) int64 {
 	n := postFrame + len(html.EscapeString(body)) + 8*strings.Count(body, "\n")
 	return int64(min(n, maxWeight))
 }
@@ -97,9 +97,12 @@ func (v Viewer) cover(posts []Post) {
 
 // Recount counts anew what a thread keeps sums of, after posts, votes or members
 // who have it came or went by other ways than one by one: for the packages of
-// this room.
+// this room. Votes that came from elsewhere with a thread, or with those merged
+// into it, are a number that is added: nobody here gave them.
 func Recount(tx *db.Tx, threadID int64) error {
-	_, err := tx.Exec(`UPDATE threads SET votes = (SELECT COUNT(*) FROM thread_votes WHERE thread_id = $1),
+	_, err := tx.Exec(`UPDATE threads SET votes = (SELECT COUNT(*) FROM thread_votes WHERE thread_id = $1) + COALESCE((
+			WITH RECURSIVE part(id) AS (SELECT CAST($1 AS BIGINT) UNION SELECT t.id FROM threads t JOIN part ON t.merged_into = part.id)
+			SELECT CAST(SUM(e.votes) AS BIGINT) FROM elsewhere_threads e JOIN part ON part.id = e.thread_id), 0),
 		posts = (SELECT COUNT(*) FROM posts WHERE thread_id = $1),
 		last_at = COALESCE((SELECT MAX(at) FROM posts WHERE thread_id = $1), created_at) WHERE id = $1`, threadID)
 	if err == nil {

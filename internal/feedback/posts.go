@@ -93,7 +93,7 @@ func QuotesOf(tx *db.Tx, v Viewer, threadID int64) ([]Quote, error) {
 // mentioned before: for feedback/revision, which keeps what was there.
 func Rewrite(tx *db.Tx, p Post, body string) (Post, error) {
 	p.Body, p.EditedAt = body, tx.Now()
-	if _, err := tx.Exec(`UPDATE posts SET body = $2, edited_at = $3, weight = $4 WHERE id = $1`, p.ID, body, p.EditedAt, weigh(body)); err != nil {
+	if _, err := tx.Exec(`UPDATE posts SET body = $2, edited_at = $3, weight = $4 WHERE id = $1`, p.ID, body, p.EditedAt, Weigh(body)); err != nil {
 		return Post{}, fmt.Errorf("cannot edit post %d: %w", p.ID, err)
 	}
 	if err := Paginate(tx, p.ThreadID); err != nil {

@@ -119,15 +119,24 @@ const (
 	privateUntil = 2_000_000_000
 )
 
+// NextID is the number that the next thread gets, unless it is private: small and
+// dense, because commits name it.
+func NextID(tx *db.Tx) (id int64, err error) {
+	if err := tx.QueryRow(`SELECT COALESCE(MAX(id), 0) + 1 FROM threads WHERE id < $1`, privateFrom).Scan(&id); err != nil {
+		return 0, fmt.Errorf("cannot number a thread: %w", err)
+	}
+	return id, nil
+}
+
 // New files a thread. Its author votes for it, watches it, and has it on the
 // devices named.
 func New(tx *db.Tx, n NewThread) (Thread, error) {
 	if err := n.Check(); err != nil {
 		return Thread{}, err
 	}
-	var id int64
-	if err := tx.QueryRow(`SELECT COALESCE(MAX(id), 0) + 1 FROM threads WHERE id < $1`, privateFrom).Scan(&id); err != nil {
-		return Thread{}, fmt.Errorf("cannot file thread: %w", err)
+	id, err := NextID(tx)
+	if err != nil {
+		return Thread{}, err
 	}
 	if n.Private {
 		id = privateFrom + rand.Int64N(privateUntil-privateFrom)
@@ -146,7 +155,6 @@ func New(tx *db.Tx, n NewThread) (Thread, error) {
 	}
 	author := Viewer{Member: n.AuthorID}
 	p := Post{ID: n.FromPost, ThreadID: id, AuthorID: n.AuthorID, Body: n.Body}
-	var err error
 	if n.FromPost == 0 {
 		p, err = addPost(tx, id, n.AuthorID, n.Body)
 	} else if _, err = tx.Exec(`UPDATE posts SET thread_id = $2 WHERE id = $1`, p.ID, id); err == nil {
@@ -213,7 +221,7 @@ func addPost(tx *db.Tx, threadID, authorID int64, body string) (Post, error) {
 	place, err := placeAfter(tx, threadID)
 	if err == nil {
 		_, err = tx.Exec(`INSERT INTO posts (id, thread_id, author_id, body, at, weight, place) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			p.ID, threadID, authorID, body, p.At, weigh(body), place)
+			p.ID, threadID, authorID, body, p.At, Weigh(body), place)
 	}
 	if err == nil {
 		_, err = tx.Exec(`UPDATE threads SET posts = posts + 1, last_at = $2 WHERE id = $1`, threadID, p.At)

@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"internal/site":       6,
 	"internal/updateapi":  6,
 	"internal/api":        6,
+	"internal/imports":    5,
 	"internal/reputation": 5,
 	"internal/train":      5,
 	"internal/webhook":    5,

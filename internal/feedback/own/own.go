@@ -28,7 +28,15 @@ type Record struct {
 	Answers    []Answer     `json:"answers"`    // to "does it work now?"
 	Handsets   []Handset    `json:"handsets"`   // what the member's handsets run
 	Polls      []PollAnswer `json:"polls"`
-	Words      []Word       `json:"words"` // objections, and a maintainer's words
+	Words      []Word       `json:"words"`     // objections, and a maintainer's words
+	Elsewhere  []Elsewhere  `json:"elsewhere"` // whose imported posts are the member's
+}
+
+// Elsewhere is a name of the member's at another service.
+type Elsewhere struct {
+	Service string `json:"service"`
+	Place   string `json:"place,omitempty"`
+	Name    string `json:"name"`
 }
 
 // Thread is one that the member filed.
@@ -145,6 +153,10 @@ func Export(tx *db.Tx, memberID int64) (r Record, err error) {
 			},
 				`SELECT thread_id, device, kind, state, reason, at FROM thread_facts WHERE actor_id = $1 AND kind IN ('marked', 'objected') ORDER BY at, id`, memberID)
 		},
+		func() error {
+			return all(tx, &r.Elsewhere, func(s db.Scanner, e *Elsewhere) error { return s.Scan(&e.Service, &e.Place, &e.Name) },
+				`SELECT service, place, name FROM elsewhere_authors WHERE member_id = $1 ORDER BY service, place, name_key`, memberID)
+		},
 	}
 	for _, f := range fill {
 		if err := f(); err != nil {
@@ -166,7 +178,7 @@ func all[T any](tx *db.Tx, into *[]T, scan func(db.Scanner, *T) error, query str
 
 // renamed are the columns where a member's number becomes FormerMember.
 var renamed = []string{"threads.author_id", "posts.author_id", "post_edits.editor_id", "thread_facts.actor_id", "thread_events.actor_id",
-	"thread_merges.actor_id", "thread_named.by_id", "polls.author_id"}
+	"thread_merges.actor_id", "thread_named.by_id", "polls.author_id", "elsewhere_authors.member_id"}
 
 // removed are tables whose rows of a member go.
 var removed = []string{"thread_votes", "thread_affected", "thread_watches", "thread_named", "thread_hints", "post_mentions", "poll_votes", "member_builds", "asks"}
