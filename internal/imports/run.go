@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -213,26 +212,22 @@ func (r *runner) putPosts(ctx context.Context, all []post, authors []string) err
 	orphans := 0
 	err := r.transaction(ctx, func(tx *db.Tx) error {
 		put, orphans = counts{authors: map[string]int64{}}, 0
-		touched := map[int64]bool{}
+		into := elsewhere.NewPosts(tx)
 		for i, p := range all {
-			fresh, into, err := r.putPost(tx, &put, p, authors[i])
-			switch {
-			case errors.Is(err, feedback.ErrNotFound):
+			fresh, err := r.putPost(tx, into, &put, p, authors[i])
+			if errors.Is(err, feedback.ErrNotFound) {
 				orphans++
 				continue
-			case err != nil:
+			}
+			if err != nil {
 				return err
-			case fresh && into != 0:
-				touched[into] = true
 			}
 			put.add(fresh)
 		}
-		for _, id := range slices.Sorted(maps.Keys(touched)) {
-			if err := elsewhere.Settle(tx, id); err != nil {
-				return err
-			}
+		if r.o.DryRun {
+			return nil
 		}
-		return nil
+		return into.Settle()
 	})
 	if err != nil {
 		return err
@@ -245,26 +240,20 @@ func (r *runner) putPosts(ctx context.Context, all []post, authors []string) err
 	return nil
 }
 
-func (r *runner) putPost(tx *db.Tx, put *counts, p post, author string) (fresh bool, into int64, err error) {
+func (r *runner) putPost(tx *db.Tx, into *elsewhere.Posts, put *counts, p post, author string) (fresh bool, err error) {
 	if r.o.DryRun {
-		fresh, err = r.unknown(tx, p.of, p.Ref)
-		if err == nil && fresh && !r.seen[p.of] {
-			known, err := elsewhere.Has(tx, p.of, 0)
-			if err == nil && !known {
-				err = feedback.ErrNotFound
-			}
-			return fresh, 0, err
+		if fresh, err = r.unknown(tx, p.of, p.Ref); err != nil || !fresh || r.seen[p.of] {
+			return fresh, err
 		}
-		return fresh, 0, err
+		return fresh, into.Find(p.of)
 	}
-	if known, err := elsewhere.Has(tx, p.of, 0); err != nil || !known { // before its author is kept for nothing
-		return false, 0, errors.Join(err, feedback.ErrNotFound)
+	if err := into.Find(p.of); err != nil { // before its author is kept for nothing
+		return false, err
 	}
 	if p.AuthorID, err = r.author(tx, put, author); err != nil {
-		return false, 0, err
+		return false, err
 	}
-	into, fresh, err = elsewhere.Add(tx, p.of, p.Post)
-	return fresh, into, err
+	return into.Add(p.of, p.Post)
 }
 
 func (r *runner) unknown(tx *db.Tx, o elsewhere.Origin, ref int64) (bool, error) {

@@ -14,6 +14,7 @@ package elsewhere
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -135,51 +136,83 @@ type Post struct {
 	Accepted bool // answers the question
 }
 
-// Add keeps a post of a thread that Put kept, unless it is there already; fresh
-// says which, and into is the thread to Settle when all its posts are there.
-// It is feedback.ErrNotFound if the thread is not.
-func Add(tx *db.Tx, o Origin, p Post) (into int64, fresh bool, err error) {
-	origin, err := idOf(tx, o)
+// Posts adds posts to threads that Put kept, in one transaction.
+type Posts struct {
+	tx    *db.Tx
+	known map[Origin]place
+}
+
+// place is where a thread's posts go: it may have been merged into another.
+type place struct{ origin, into int64 }
+
+// NewPosts begins to add posts; call Settle at the end.
+func NewPosts(tx *db.Tx) *Posts { return &Posts{tx, map[Origin]place{}} }
+
+// Find looks for the thread; feedback.ErrNotFound if it is not there.
+func (a *Posts) Find(o Origin) error { _, err := a.find(o); return err }
+
+func (a *Posts) find(o Origin) (p place, err error) {
+	if p, ok := a.known[o]; ok {
+		return p, nil
+	}
+	if p.origin, err = idOf(a.tx, o); err != nil {
+		return p, err
+	}
+	if p.into, err = feedback.Everything().Sees(a.tx, p.origin); err != nil {
+		return p, err
+	}
+	a.known[o] = p
+	return p, nil
+}
+
+// Add keeps a post, unless it is there already; fresh says which.
+func (a *Posts) Add(o Origin, p Post) (fresh bool, err error) {
+	at, err := a.find(o)
 	if err != nil {
-		return 0, false, err
+		return false, err
 	}
-	var one int
-	switch err := tx.QueryRow(`SELECT 1 FROM elsewhere_posts WHERE origin_id = $1 AND ref = $2`, origin, p.Ref).Scan(&one); {
-	case err == nil:
-		return origin, false, nil
-	case !errors.Is(err, db.ErrNoRows):
-		return 0, false, fmt.Errorf("cannot look for a post of %s: %w", o, err)
+	id, err := p.insert(a.tx, at.origin, at.into)
+	if err == nil && id == 0 {
+		return false, nil
 	}
-	if into, err = feedback.Everything().Sees(tx, origin); err != nil { // it may have been merged since
-		return 0, false, err
-	}
-	id, err := p.insert(tx, origin, into)
 	if err == nil && p.Accepted {
-		_, err = tx.Exec(`UPDATE threads SET accepted_id = $2, closed_at = CASE WHEN closed_at = 0 THEN $3 ELSE closed_at END
-			WHERE id = $1 AND kind = $4 AND accepted_id = 0`, into, id, p.At, string(feedback.Question))
+		_, err = a.tx.Exec(`UPDATE threads SET accepted_id = $2, closed_at = CASE WHEN closed_at = 0 THEN $3 ELSE closed_at END
+			WHERE id = $1 AND kind = $4 AND accepted_id = 0`, at.into, id, p.At, string(feedback.Question))
 	}
 	if err == nil && !p.Hidden {
-		err = search.Put(tx, search.Source{Doc: into, Kind: search.Post, Ref: id}, p.Body)
+		err = search.Put(a.tx, search.Source{Doc: at.into, Kind: search.Post, Ref: id}, p.Body)
 	}
 	if err != nil {
-		return 0, false, fmt.Errorf("cannot keep a post of %s: %w", o, err)
+		return false, fmt.Errorf("cannot keep a post of %s: %w", o, err)
 	}
-	return into, true, nil
+	return true, nil
 }
 
-// insert keeps a post, but not its words for searching.
-func (p Post) insert(tx *db.Tx, origin, thread int64) (id int64, err error) {
-	id = db.NewID()
-	if _, err := tx.Exec(`INSERT INTO posts (id, thread_id, author_id, body, at, hidden, weight, place) VALUES ($1, $2, $3, $4, $5, $6, $7, 0)`,
-		id, thread, p.AuthorID, p.Body, p.At, p.Hidden, feedback.Weigh(p.Body)); err != nil {
+// Settle counts the threads whose posts were added, and lays out their pages.
+func (a *Posts) Settle() error {
+	seen := map[int64]bool{}
+	for _, p := range a.known {
+		seen[p.into] = true
+	}
+	for _, id := range slices.Sorted(maps.Keys(seen)) {
+		if err := feedback.Recount(a.tx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insert keeps a post, but not its words for searching; 0 if it is there already.
+func (p Post) insert(tx *db.Tx, origin, thread int64) (int64, error) {
+	id := db.NewID()
+	n, err := tx.Exec(`INSERT INTO elsewhere_posts (origin_id, ref, post_id) VALUES ($1, $2, $3) ON CONFLICT (origin_id, ref) DO NOTHING`, origin, p.Ref, id)
+	if err != nil || n == 0 {
 		return 0, err
 	}
-	_, err = tx.Exec(`INSERT INTO elsewhere_posts (origin_id, ref, post_id) VALUES ($1, $2, $3)`, origin, p.Ref, id)
+	_, err = tx.Exec(`INSERT INTO posts (id, thread_id, author_id, body, at, hidden, weight, place) VALUES ($1, $2, $3, $4, $5, $6, $7, 0)`,
+		id, thread, p.AuthorID, p.Body, p.At, p.Hidden, feedback.Weigh(p.Body))
 	return id, err
 }
-
-// Settle counts a thread and lays out its pages after posts were added.
-func Settle(tx *db.Tx, threadID int64) error { return feedback.Recount(tx, threadID) }
 
 func idOf(tx *db.Tx, o Origin) (id int64, err error) {
 	err = tx.QueryRow(`SELECT thread_id FROM elsewhere_threads WHERE service = $1 AND place = $2 AND number = $3`, o.Service, o.Place, o.Number).Scan(&id)
