@@ -79,11 +79,11 @@ func read(t *testing.T, d *db.DB, service, place string, number int64) (out thre
 		if err != nil {
 			return err
 		}
-		by, _, _, err := elsewhere.Name(tx, got.AuthorID)
+		by, _, err := elsewhere.ByID(tx, got.AuthorID)
 		if err != nil {
 			return err
 		}
-		out = thread{Kind: string(got.Kind), Title: got.Title, By: by, Part: got.Part, At: got.CreatedAt.Format(layout), Votes: got.Votes, Locked: got.Locked, Hidden: got.Hidden}
+		out = thread{Kind: string(got.Kind), Title: got.Title, By: by.Name, Part: got.Part, At: got.CreatedAt.Format(layout), Votes: got.Votes, Locked: got.Locked, Hidden: got.Hidden}
 		if !got.ClosedAt.IsZero() {
 			out.ClosedAt = got.ClosedAt.Format(layout)
 		}
@@ -95,7 +95,7 @@ func read(t *testing.T, d *db.DB, service, place string, number int64) (out thre
 		}
 		posts, err := feedback.Posts(tx, feedback.Everything(), id)
 		for i, p := range posts {
-			name, _, _, err := elsewhere.Name(tx, p.AuthorID)
+			name, _, err := elsewhere.ByID(tx, p.AuthorID)
 			if err != nil {
 				return err
 			}
@@ -106,7 +106,7 @@ func read(t *testing.T, d *db.DB, service, place string, number int64) (out thre
 			if p.Hidden {
 				hidden = " hidden"
 			}
-			out.Posts = append(out.Posts, fmt.Sprintf("%s %s%s: %s", name, p.At.Format(layout), hidden, p.Body))
+			out.Posts = append(out.Posts, fmt.Sprintf("%s %s%s: %s", name.Name, p.At.Format(layout), hidden, p.Body))
 		}
 		if len(posts) != got.Posts || !got.LastAt.Equal(posts[len(posts)-1].At) {
 			t.Errorf("thread %d says %d posts until %s, want %d until %s", id, got.Posts, got.LastAt, len(posts), posts[len(posts)-1].At)

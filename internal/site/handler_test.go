@@ -35,6 +35,7 @@ var matrix = map[string]struct {
 	"GET /t/{thread}":                   {"/t/1-camera-closes-at-5-zoom", all},
 	"GET /t/{thread}/way":               {"/t/1/way", all},
 	"GET /p/{post}":                     {"/p/{first}", all},
+	"GET /imported/{service}/{rest...}": {"/imported/github/a/b/1", all},
 	"GET /p/{post}/whole":               {"/p/{first}/whole", all},
 	"GET /p/{post}/edit":                {"/p/{first}/edit", "ana kim ada"},
 	"POST /p/{post}/edit":               {"/p/{first}/edit", "ana kim ada"},

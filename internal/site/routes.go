@@ -30,6 +30,7 @@ var routes = []route{
 	{"GET /t/{thread}", page.Anyone, page.Kept(forum.Thread)},
 	{"GET /t/{thread}/way", page.Anyone, page.Kept(forum.Way)},
 	{"GET /p/{post}", page.Anyone, forum.Post},
+	{"GET /imported/{service}/{rest...}", page.Anyone, forum.Imported},
 	{"GET /p/{post}/whole", page.Anyone, page.Kept(forum.WholePost)},
 	{"GET /p/{post}/edit", page.SignedIn, order.Edit},
 	{"POST /p/{post}/edit", page.SignedIn, order.DoEdit},

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -266,6 +267,25 @@ func Find(tx *db.Tx, v feedback.Viewer, o Origin, ref int64) (threadID, postID i
 	return threadID, postID, err
 }
 
+// There is the address that a thread has where its neighbours began, for one that
+// is not here: a pull request, say. It is empty for a place that nothing came from.
+func There(tx *db.Tx, o Origin) (string, error) {
+	var url string
+	var number int64
+	err := tx.QueryRow(`SELECT url, number FROM elsewhere_threads WHERE service = $1 AND place = $2 AND url <> '' ORDER BY number LIMIT 1`, o.Service, o.Place).Scan(&url, &number)
+	if errors.Is(err, db.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot find %s: %w", o, err)
+	}
+	base, ok := strings.CutSuffix(url, "/"+strconv.FormatInt(number, 10))
+	if !ok {
+		return "", nil
+	}
+	return base + "/" + strconv.FormatInt(o.Number, 10), nil
+}
+
 // From is where a thread began.
 type From struct {
 	Origin
@@ -326,20 +346,23 @@ func CleanName(name string) string {
 	return name
 }
 
-// Name is an author's name and the service that it is from; ok is false for a
-// member and for who left.
-func Name(tx *db.Tx, id int64) (name, service string, ok bool, err error) {
+// Known is who wrote something elsewhere.
+type Known struct{ Name, Service, Place string }
+
+// ByID is the author elsewhere that a number stands for; ok is false for a
+// member, and for who left.
+func ByID(tx *db.Tx, id int64) (k Known, ok bool, err error) {
 	if id >= feedback.FormerMember {
-		return "", "", false, nil
+		return Known{}, false, nil
 	}
-	err = tx.QueryRow(`SELECT name, service FROM elsewhere_authors WHERE id = $1`, id).Scan(&name, &service)
+	err = tx.QueryRow(`SELECT name, service, place FROM elsewhere_authors WHERE id = $1`, id).Scan(&k.Name, &k.Service, &k.Place)
 	if errors.Is(err, db.ErrNoRows) {
-		return "", "", false, nil
+		return Known{}, false, nil
 	}
 	if err != nil {
-		return "", "", false, fmt.Errorf("cannot read the name of an author: %w", err)
+		return Known{}, false, fmt.Errorf("cannot read the name of an author: %w", err)
 	}
-	return name, service, true, nil
+	return k, true, nil
 }
 
 // Credited says what became a member's.

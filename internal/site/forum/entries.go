@@ -34,6 +34,7 @@ type entryView struct {
 	Event      bool
 	ID         int64
 	By, Lang   string
+	From       string // a post that came from another service: who wrote it there
 	At         time.Time
 	HTML       template.HTML
 	Cut, Stub  bool // a post: its beginning; not even that
@@ -95,7 +96,11 @@ func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat pa
 			return nil, err
 		}
 		html, whole, below := c.Shown(post.Body, files[post.ID], postBudget)
-		e := entryView{ID: post.ID, By: name, At: post.At, HTML: html, Cut: !whole, Hidden: post.Hidden, Lang: tongue.Guess(post.Body),
+		from, err := page.Elsewhere(tx, post.AuthorID)
+		if err != nil {
+			return nil, err
+		}
+		e := entryView{ID: post.ID, By: name, From: from, At: post.At, HTML: html, Cut: !whole, Hidden: post.Hidden, Lang: tongue.Guess(post.Body),
 			Files: below, Mine: post.AuthorID == c.Viewer.ID}
 		e.Edited, e.Accepted = !post.EditedAt.IsZero(), t.AcceptedID == post.ID
 		e.MayEdit, e.MayQuote = viewer.MayEdit(t, post), c.Viewer.ID != 0 && !post.Hidden && (!t.Locked || viewer.Moderates)

@@ -49,6 +49,7 @@ func Post(c *page.Call) error {
 type postView struct {
 	ID                    int64
 	Path, Title, Lang, By string
+	From                  string // another service: who wrote it there
 	At                    time.Time
 	HTML                  template.HTML
 	Number, Pages         int
@@ -72,7 +73,9 @@ func WholePost(c *page.Call) error {
 			return err
 		}
 		own = page.Pictures(files[p.ID])
-		v.By, err = page.Names{}.Of(tx, p.AuthorID)
+		if v.By, err = (page.Names{}).Of(tx, p.AuthorID); err == nil {
+			v.From, err = page.Elsewhere(tx, p.AuthorID)
+		}
 		return err
 	})
 	if err != nil {

@@ -33,6 +33,7 @@ type threadView struct {
 	First, Earlier, Later, Latest       string // addresses of pages; empty: there is none
 	Error, Draft                        string
 	Alike                               []page.ThreadRow // for moderators
+	Began                               *beganView       // nil: here
 	threadState
 	threadLogs
 }
@@ -63,6 +64,9 @@ func showThread(c *page.Call, draft string, refused *feedback.InputError) error 
 			return err
 		}
 		if v.Alike, err = others(c, tx, t); err != nil {
+			return err
+		}
+		if v.Began, err = began(tx, t.ID); err != nil {
 			return err
 		}
 		if v.threadState, err = readState(c, tx, t, &v); err != nil {

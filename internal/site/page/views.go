@@ -10,6 +10,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/elsewhere"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/mistake"
 	"github.com/fridayos/friday/internal/search"
@@ -179,6 +180,25 @@ func (n Names) Of(tx *db.Tx, id int64) (string, error) {
 	}
 	n[id] = m.Name
 	return m.Name, nil
+}
+
+// Elsewhere is the name of who wrote something at another service; empty for
+// members, and for who left.
+func Elsewhere(tx *db.Tx, id int64) (string, error) {
+	who, ok, err := elsewhere.ByID(tx, id)
+	if err != nil || !ok {
+		return "", err
+	}
+	return who.Name + " (" + ServiceName(who.Service, who.Place) + ")", nil
+}
+
+// ServiceName is what people call another service: by its name where there is
+// one of it, or by its host.
+func ServiceName(service, place string) string {
+	if service == "github" {
+		return "GitHub"
+	}
+	return place
 }
 
 // Known refuses devices that the catalogue does not have.
