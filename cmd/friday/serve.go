@@ -171,7 +171,7 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 	if err != nil {
 		return nil, nil, err
 	}
-	programs, err := forumapi.New(forumapi.Options{DB: s.db, Train: tr, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log})
+	programs, err := forumapi.New(forumapi.Options{DB: s.db, Train: tr, Uploads: s.files, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log})
 	if err != nil {
 		return nil, nil, err
 	}

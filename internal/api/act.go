@@ -24,6 +24,7 @@ func (c *call) fileThread() error {
 		Build   string        `json:"build"`
 		Lang    string        `json:"lang"`
 		Devices []string      `json:"devices"`
+		Private bool          `json:"private"`
 	}
 	if err := c.body(&in); err != nil {
 		return err
@@ -34,11 +35,18 @@ func (c *call) fileThread() error {
 			return err
 		}
 		held, err := c.writing(tx, in.Title, in.Body, func() (moderation.Subject, bool, error) {
-			t, err := feedback.New(tx, feedback.NewThread{Kind: in.Kind, Title: in.Title, Body: in.Body, AuthorID: c.viewer.ID, Part: in.Part, Build: in.Build, Lang: in.Lang, Devices: in.Devices})
+			n := feedback.NewThread{Kind: in.Kind, Title: in.Title, Body: in.Body, AuthorID: c.viewer.ID, Part: in.Part, Build: in.Build, Lang: in.Lang, Devices: in.Devices, Private: in.Private}
+			if n.Private {
+				var err error
+				if n.Named, err = member.MaintainersOf(tx, n.Part, n.Devices...); err != nil {
+					return moderation.Subject{}, false, err
+				}
+			}
+			t, err := feedback.New(tx, n)
 			if err == nil {
 				out, err = c.toThread(tx, t)
 			}
-			return moderation.Subject{Kind: moderation.Thread, ID: t.ID}, false, err
+			return moderation.Subject{Kind: moderation.Thread, ID: t.ID}, n.Private, err
 		})
 		out.Hidden = held
 		return err
@@ -123,6 +131,37 @@ func (c *call) vote() error    { return c.setVote(true) }
 func (c *call) unvote() error  { return c.setVote(false) }
 func (c *call) watch() error   { return c.setWatch(true) }
 func (c *call) unwatch() error { return c.setWatch(false) }
+
+func (c *call) mute() error {
+	return c.on(func(tx *db.Tx, t feedback.Thread) error { return stake.Mute(tx, c.inForum(), t.ID) })
+}
+
+func (c *call) unmute() error {
+	return c.on(func(tx *db.Tx, t feedback.Thread) error {
+		s, err := stake.Of(tx, c.inForum(), t.ID)
+		if err != nil || !s.Muted {
+			return err
+		}
+		return stake.Watch(tx, c.inForum(), t.ID, false)
+	})
+}
+
+func (c *call) accept() error {
+	var in struct {
+		Post int64 `json:"post"`
+	}
+	if err := c.body(&in); err != nil {
+		return err
+	}
+	if in.Post <= 0 {
+		return &feedback.InputError{Field: "post", Message: "This is no answer in this thread."}
+	}
+	return c.on(func(tx *db.Tx, t feedback.Thread) error { return feedback.Accept(tx, c.inForum(), t.ID, in.Post) })
+}
+
+func (c *call) unaccept() error {
+	return c.on(func(tx *db.Tx, t feedback.Thread) error { return feedback.Accept(tx, c.inForum(), t.ID, 0) })
+}
 
 func (c *call) meToo() error {
 	var in struct {

@@ -27,6 +27,7 @@ import (
 	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/token"
 	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/upload"
 )
 
 // Prefix is where the API lies.
@@ -37,6 +38,7 @@ type Options struct {
 	DB             *db.DB
 	Train          *train.Train
 	BaseURL        string         // of the site, without a slash at its end
+	Uploads        *upload.Store  // of files; nil: none are taken
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Log            *slog.Logger   // nil: nothing is logged
 }
@@ -106,6 +108,20 @@ var routes = []route{
 	{"DELETE", "/threads/{thread}/vote", token.Write, false, (*call).unvote},
 	{"PUT", "/threads/{thread}/watch", token.Write, false, (*call).watch},
 	{"DELETE", "/threads/{thread}/watch", token.Write, false, (*call).unwatch},
+	{"PUT", "/threads/{thread}/mute", token.Write, false, (*call).mute},
+	{"DELETE", "/threads/{thread}/mute", token.Write, false, (*call).unmute},
+	{"PUT", "/threads/{thread}/accepted", token.Write, false, (*call).accept},
+	{"DELETE", "/threads/{thread}/accepted", token.Write, false, (*call).unaccept},
+	{"GET", "/threads/{thread}/polls", "", false, (*call).polls},
+	{"POST", "/threads/{thread}/polls", token.Write, true, (*call).putPoll},
+	{"PUT", "/threads/{thread}/polls/{poll}/vote", token.Write, false, (*call).votePoll},
+	{"DELETE", "/threads/{thread}/polls/{poll}/vote", token.Write, false, (*call).unvotePoll},
+	{"PUT", "/threads/{thread}/polls/{poll}/end", token.Write, false, (*call).endPoll},
+	{"GET", "/posts/{post}", "", false, (*call).post},
+	{"PUT", "/posts/{post}", token.Write, true, (*call).edit},
+	{"GET", "/posts/{post}/versions", "", false, (*call).versions},
+	{"POST", "/posts/{post}/files", token.Write, false, (*call).attach},
+	{"POST", "/flags", token.Write, false, (*call).flag},
 	{"POST", "/threads/{thread}/affected", token.Write, false, (*call).meToo},
 	{"POST", "/threads/{thread}/answers", token.Write, false, (*call).answer},
 	{"POST", "/threads/{thread}/objection", token.Write, true, (*call).object},
@@ -126,6 +142,9 @@ var routes = []route{
 	{"GET", "/export/{list}", "", false, (*call).export},
 }
 
+// takesFile is the route whose body is a file, bounded by what its sender may send.
+const takesFile = "POST /posts/{post}/files"
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
@@ -133,7 +152,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Vary", "Authorization")
 	h.Set("Cache-Control", "no-cache")
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxAnswer)) // a recorder in a test has none
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.nowhere(w, r)
@@ -171,6 +189,9 @@ type call struct {
 
 func (s *Server) serve(r route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if r.method+" "+r.path != takesFile {
+			req.Body = http.MaxBytesReader(w, req.Body, maxBody)
+		}
 		c := &call{Server: s, w: w, r: req, names: map[int64]string{}}
 		err := c.begin(r)
 		if err == nil {

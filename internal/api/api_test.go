@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ import (
 	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/token"
 	"github.com/fridayos/friday/internal/train"
+	"github.com/fridayos/friday/internal/upload"
 )
 
 const base = "https://os.example.org"
@@ -51,7 +53,11 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	w := &world{T: t, d: d, now: time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC), members: map[string]member.Member{}, tokens: map[string]string{}, seen: map[string]bool{}}
 	d.SetClock(func() time.Time { return w.now })
 	var err error
-	if w.s, err = New(Options{DB: d, Train: &train.Train{DB: d, Schedule: train.DefaultSchedule(time.UTC)}, BaseURL: base}); err != nil {
+	files, err := blob.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.s, err = New(Options{DB: d, Train: &train.Train{DB: d, Schedule: train.DefaultSchedule(time.UTC)}, BaseURL: base, Uploads: upload.NewStore(files)}); err != nil {
 		t.Fatal(err)
 	}
 	w.generous()
@@ -144,8 +150,11 @@ func (w *world) call(method, path, who string, body any) answer {
 
 func (w *world) ask(method, path, who string, body any, header http.Header) answer {
 	w.Helper()
-	var text []byte
-	if body != nil {
+	kind := "application/json"
+	text, file := body.([]byte)
+	if file {
+		kind = "application/octet-stream"
+	} else if body != nil {
 		var err error
 		if text, err = json.Marshal(body); err != nil {
 			w.Fatal(err)
@@ -154,7 +163,7 @@ func (w *world) ask(method, path, who string, body any, header http.Header) answ
 	make := func() *http.Request {
 		r := httptest.NewRequest(method, base+Prefix+path, bytes.NewReader(text))
 		if body != nil {
-			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Content-Type", kind)
 		}
 		if who != "" {
 			r.Header.Set("Authorization", "Bearer "+w.tokens[who])
@@ -322,6 +331,7 @@ func TestEverythingOnce(t *testing.T) {
 		for _, path := range []string{"/threads.atom", "/threads.atom?part=Camera&device=umi", "/threads/1/posts.atom", "/releases.atom", "/devices/umi/releases.atom"} {
 			w.call("GET", path, "", nil).want(w, 200)
 		}
+		w.more(posts.Posts)
 		w.call("GET", "/threads?kind=bug&state=confirmed&open=false&device=umi&part=Camera&author=ana&release=26.11.27&q=zoom&order=votes&limit=1", "", nil).want(w, 200)
 		for _, r := range routes {
 			if !w.seen[r.method+" "+r.path] {
@@ -344,18 +354,42 @@ func TestWhoMay(t *testing.T) {
 		"POST /threads/{thread}/answers":   map[string]any{"device": "umi", "verdict": "works"},
 		"POST /threads/{thread}/objection": map[string]any{"reason": "x"},
 		"POST /threads/{thread}/marks":     map[string]any{"state": "planned", "device": "umi"},
+
+		"PUT /threads/{thread}/accepted":          map[string]any{"post": 7},
+		"POST /threads/{thread}/polls":            map[string]any{"question": "Which?", "choices": []string{"a", "b"}},
+		"PUT /threads/{thread}/polls/{poll}/vote": map[string]any{"choices": []int{0}},
+		"PUT /posts/{post}":                       map[string]any{"body": "Open, and edited."},
+		"POST /posts/{post}/files":                []byte("a log"),
+		"POST /flags":                             map[string]any{"thread": 1, "reason": "spam"},
 	}
+	// A post and a poll of the open thread, and of the hidden one.
+	var post, poll [2]string
+	for i, thread := range []string{"1", "2"} {
+		var p struct{ Posts []postJSON }
+		w.call("GET", "/threads/"+thread+"/posts", "kim", nil).want(w, 200).into(w, &p)
+		post[i] = strconv.FormatInt(p.Posts[0].ID, 10)
+		var made pollJSON
+		w.call("POST", "/threads/"+thread+"/polls", "kim", map[string]any{"question": "Which?", "choices": []string{"a", "b"}}).want(w, 201).into(w, &made)
+		poll[i] = strconv.FormatInt(made.ID, 10)
+	}
+	authors := []string{"PUT /posts/{post}", "POST /posts/{post}/files"} // not ada's, who has no scope moderate
 	// What a caller without, with a weaker and with the right token is answered:
 	// strangers 401, ben has read alone, ana no role, ada no scope moderate.
 	for _, r := range routes {
-		path := strings.NewReplacer("{thread}", "1", "{codename}", "umi", "{release}", "26.11.20", "{name}", "ana", "{list}", "threads.csv").Replace(r.path)
+		path := strings.NewReplacer("{thread}", "1", "{codename}", "umi", "{release}", "26.11.20", "{name}", "ana", "{list}", "threads.csv", "{post}", post[0], "{poll}", poll[0]).Replace(r.path)
+		if r.method+" "+r.path == takesFile {
+			path += "?name=a.txt"
+		}
 		body := bodies[r.method+" "+r.path]
 		want := map[string][]int{"": {200, 404}, "ben": {200, 404}, "ana": {200, 404}, "ada": {200, 404}}
 		switch r.scope {
 		case token.Read:
 			want = map[string][]int{"": {401}, "ben": {200}, "ana": {200}, "ada": {403}}
 		case token.Write:
-			want = map[string][]int{"": {401}, "ben": {403}, "ana": {201, 204, 409, 422}, "ada": {201, 204, 409, 422}}
+			want = map[string][]int{"": {401}, "ben": {403}, "ana": {200, 201, 204, 409, 422}, "ada": {201, 204, 409, 422}}
+			if slices.Contains(authors, r.method+" "+r.path) {
+				want["ada"] = []int{403}
+			}
 		case token.Moderate:
 			want = map[string][]int{"": {401}, "ben": {403}, "ana": {403}, "ada": {403}}
 		}
@@ -365,9 +399,12 @@ func TestWhoMay(t *testing.T) {
 			}
 		}
 		// A hidden thread does not exist for whoever is no moderator, whatever is done to it.
-		if strings.Contains(r.path, "{thread}") {
-			hidden := strings.Replace(r.path, "{thread}", "2", 1)
-			absent := strings.Replace(r.path, "{thread}", "999", 1)
+		if strings.Contains(r.path, "{thread}") || strings.Contains(r.path, "{post}") {
+			hidden := strings.NewReplacer("{thread}", "2", "{post}", post[1], "{poll}", poll[1]).Replace(r.path)
+			absent := strings.NewReplacer("{thread}", "999", "{post}", "999", "{poll}", "999").Replace(r.path)
+			if r.method+" "+r.path == takesFile {
+				hidden, absent = hidden+"?name=a.txt", absent+"?name=a.txt"
+			}
 			who := "ana"
 			if r.scope == token.Moderate {
 				who = "mo"
@@ -612,7 +649,25 @@ func TestSuspended(t *testing.T) {
 			moderation.Ruling{Action: moderation.Keep, Measure: moderation.Suspend, Reason: "Advertising.", Until: w.now.Add(48 * time.Hour)})
 		return err
 	})
-	w.call("POST", "/threads", "ana", map[string]any{"kind": "talk", "title": "T", "body": "x"}).want(w, 403)
+	var one struct{ Posts []postJSON }
+	w.call("GET", "/threads/1/posts", "", nil).want(w, 200).into(w, &one)
+	place := strings.NewReplacer("{thread}", "1", "{post}", strconv.FormatInt(one.Posts[0].ID, 10), "{poll}", "1")
+	for _, r := range routes { // whatever is written, and nothing else
+		if r.scope != token.Write {
+			continue
+		}
+		body := map[string]any{"POST /threads": map[string]any{"kind": "talk", "title": "T", "body": "x"}, "PUT /posts/{post}": map[string]any{"body": "x"}, "POST /threads/{thread}/posts": map[string]any{"body": "x"},
+			"POST /threads/{thread}/affected": map[string]any{"device": nil}, "POST /threads/{thread}/answers": map[string]any{"device": "umi", "verdict": "works"}, "POST /threads/{thread}/objection": map[string]any{"reason": "x"},
+			"PUT /threads/{thread}/accepted": map[string]any{"post": 7}, "POST /threads/{thread}/polls": map[string]any{"question": "Which?", "choices": []string{"a", "b"}},
+			"PUT /threads/{thread}/polls/{poll}/vote": map[string]any{"choices": []int{0}}, "POST /posts/{post}/files": []byte("a log"), "POST /flags": map[string]any{"member": "kim", "reason": "spam"}}[r.method+" "+r.path]
+		path := place.Replace(r.path)
+		if r.method+r.path == "POST/posts/{post}/files" {
+			path += "?name=a.txt"
+		}
+		if got := w.call(r.method, path, "ana", body); got.StatusCode != 403 || !bytes.Contains(got.text, []byte("suspended")) {
+			t.Errorf("%s %s by who is suspended: %d %s, expected 403", r.method, r.path, got.StatusCode, got.text)
+		}
+	}
 	w.call("GET", "/me", "ana", nil).want(w, 200)
 	w.call("POST", "/threads", "mo", map[string]any{"kind": "talk", "title": "T", "body": "x"}).want(w, 201)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/elsewhere"
 	"github.com/fridayos/friday/internal/feedback/stake"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/token"
@@ -26,6 +27,7 @@ type (
 		Part      string       `json:"part"`
 		Build     string       `json:"build"`
 		Author    *string      `json:"author"`
+		From      *fromJSON    `json:"author_elsewhere,omitempty"`
 		CreatedAt time.Time    `json:"created_at"`
 		LastAt    time.Time    `json:"last_at"`
 		ClosedAt  *time.Time   `json:"closed_at"`
@@ -37,7 +39,20 @@ type (
 		Private   bool         `json:"private"`
 		Accepted  *int64       `json:"accepted_post"`
 		Devices   []deviceOnIt `json:"devices"`
+		Began     *beganJSON   `json:"began,omitempty"`
 		You       *stakeJSON   `json:"you,omitempty"`
+	}
+	fromJSON struct {
+		Name    string `json:"name"`
+		Service string `json:"service"`
+		Place   string `json:"place"`
+	}
+	beganJSON struct {
+		Service string `json:"service"`
+		Place   string `json:"place"`
+		Number  int64  `json:"number"`
+		URL     string `json:"url"`
+		Votes   int    `json:"votes"`
 	}
 	deviceOnIt struct {
 		Device     *string   `json:"device"`
@@ -58,6 +73,7 @@ type (
 		ID       int64      `json:"id"`
 		URL      string     `json:"url"`
 		Author   *string    `json:"author"`
+		From     *fromJSON  `json:"author_elsewhere,omitempty"`
 		At       time.Time  `json:"at"`
 		EditedAt *time.Time `json:"edited_at"`
 		Hidden   bool       `json:"hidden"`
@@ -104,6 +120,15 @@ func (c *call) name(tx *db.Tx, id int64) (*string, error) {
 	return orNull(m.Name), nil
 }
 
+// from is who wrote something at another service; nil for members and for who is gone.
+func (c *call) from(tx *db.Tx, id int64) (*fromJSON, error) {
+	who, ok, err := elsewhere.ByID(tx, id)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return &fromJSON{who.Name, who.Service, who.Place}, nil
+}
+
 func (c *call) threadURL(id int64) string { return c.BaseURL + "/t/" + strconv.FormatInt(id, 10) }
 
 func (c *call) toThread(tx *db.Tx, t feedback.Thread) (threadJSON, error) {
@@ -115,6 +140,9 @@ func (c *call) toThread(tx *db.Tx, t feedback.Thread) (threadJSON, error) {
 	}
 	for _, d := range t.Devices {
 		out.Devices = append(out.Devices, deviceOnIt{orNull(d.Device), string(d.State), d.Release, d.Reason, d.Affected, d.ReportedAt, d.Since})
+	}
+	if err == nil {
+		out.From, err = c.from(tx, t.AuthorID)
 	}
 	return out, err
 }
@@ -270,7 +298,13 @@ func (c *call) thread() error {
 		if err != nil {
 			return err
 		}
-		out, err = c.toThread(tx, t)
+		if out, err = c.toThread(tx, t); err != nil {
+			return err
+		}
+		began, ok, err := elsewhere.Of(tx, t.ID)
+		if ok {
+			out.Began = &beganJSON{began.Service, began.Place, began.Number, began.URL, began.Votes}
+		}
 		if err != nil || c.viewer.ID == 0 || !c.token.May(token.Read) {
 			return err
 		}
@@ -286,7 +320,11 @@ func (c *call) thread() error {
 
 func (c *call) toPost(tx *db.Tx, p feedback.Post) (postJSON, error) {
 	author, err := c.name(tx, p.AuthorID)
-	return postJSON{p.ID, c.BaseURL + "/p/" + strconv.FormatInt(p.ID, 10), author, p.At, timeOrNull(p.EditedAt), p.Hidden, p.Body}, err
+	if err != nil {
+		return postJSON{}, err
+	}
+	from, err := c.from(tx, p.AuthorID)
+	return postJSON{p.ID, c.BaseURL + "/p/" + strconv.FormatInt(p.ID, 10), author, from, p.At, timeOrNull(p.EditedAt), p.Hidden, p.Body}, err
 }
 
 func (c *call) posts() error {

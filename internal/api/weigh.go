@@ -40,8 +40,8 @@ func (c *call) writing(tx *db.Tx, title, body string, do func() (s moderation.Su
 		return false, &problem{Status: http.StatusTooManyRequests, Detail: "That is as much as your account may write for now.", retry: time.Hour}
 	}
 	a := moderation.Allowance{Links: l.LinksPerPost, Mentions: l.MentionsInPost, Hourly: l.PostsPerHour, Daily: l.ThreadsPerDay}
-	if field, most := a.Check(title+"\n"+body, c.home()); field != "" {
-		return false, &feedback.InputError{Field: "body", Message: fmt.Sprintf("Your account may have at most %d %s in one post.", most, field)}
+	if err := c.bound(a, title+"\n"+body); err != nil {
+		return false, err
 	}
 	subject, private, err := do()
 	if err != nil {
@@ -49,4 +49,12 @@ func (c *call) writing(tx *db.Tx, title, body string, do func() (s moderation.Su
 	}
 	return reputation.Judge(tx, c.viewer, level, past, reputation.Writing{Subject: subject, Private: private,
 		Writing: moderation.Writing{Title: title, Body: body, Home: c.home()}})
+}
+
+// bound refuses more links or mentions than an account may have in one post.
+func (c *call) bound(a moderation.Allowance, text string) error {
+	if field, most := a.Check(text, c.home()); field != "" {
+		return &feedback.InputError{Field: "body", Message: fmt.Sprintf("Your account may have at most %d %s in one post.", most, field)}
+	}
+	return nil
 }

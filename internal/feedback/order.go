@@ -2,6 +2,7 @@ package feedback
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/fridayos/friday/internal/db"
 )
@@ -64,14 +65,25 @@ func Publish(tx *db.Tx, threadID, actor int64) error {
 
 // Public returns those of the threads that anyone may know of, in their order.
 func Public(tx *db.Tx, ids []int64) ([]int64, error) {
-	var out []int64
-	for _, id := range ids {
-		switch _, err := (Viewer{}).Sees(tx, id); {
-		case err == nil:
-			out = append(out, id)
-		case !isNotFound(err):
-			return nil, err
-		}
+	if len(ids) == 0 {
+		return nil, nil
 	}
-	return out, nil
+	type row struct{ id, into int64 }
+	rows, err := db.All(tx, func(s db.Scanner) (r row, err error) { return r, s.Scan(&r.id, &r.into) },
+		`SELECT t.id, t.merged_into FROM threads t WHERE t.id IN (`+join(ids)+`) AND `+Viewer{}.clause("$1"), int64(0))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read which threads are public: %w", err)
+	}
+	public := map[int64]bool{}
+	for _, r := range rows {
+		if r.into != 0 {
+			if _, err := (Viewer{}).Sees(tx, r.into); isNotFound(err) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		public[r.id] = true
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return !public[id] }), nil
 }

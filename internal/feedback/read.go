@@ -284,3 +284,6 @@ func Posts(tx *db.Tx, v Viewer, threadID int64) ([]Post, error) {
 func texts(tx *db.Tx, sql string, args ...any) ([]string, error) {
 	return db.All(tx, func(s db.Scanner) (text string, err error) { err = s.Scan(&text); return text, err }, sql, args...)
 }
+
+// Begins says whether a post is what the thread began with.
+func (t *Thread) Begins(p Post) bool { return p.At.Equal(t.CreatedAt) && p.AuthorID == t.AuthorID }

@@ -12,6 +12,9 @@
 package moderation
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -154,4 +157,13 @@ func words(field, text string, needed bool) (string, error) {
 		return "", &Wrong{field, TooLong}
 	}
 	return text, nil
+}
+
+// Origin is where a flag comes from, so that two from one place count once: it
+// tells nobody an address, not even beside another site's, and is another each
+// month.
+func Origin(site, address string, now time.Time) string {
+	mac := hmac.New(sha256.New, []byte("friday flag of "+site+" "+now.UTC().Format("2006-01")))
+	mac.Write([]byte(address))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:9])
 }

@@ -43,6 +43,17 @@ func LevelAfter(tx *db.Tx, m member.Member, past feedback.Past) (trust.Level, er
 		Posts: past.Posts, Days: int(tx.Now().Sub(m.CreatedAt).Hours() / 24), FlagsUpheld: upheld}), err
 }
 
+// FileLimits are what a member of a level may send. A screenshot has about 1 MB, a
+// photo 5 MB, a packed log 10 MB.
+func FileLimits(level trust.Level) upload.Limits {
+	l := trust.LimitsOf(level)
+	most := upload.Limits{Files: 10, FileBytes: l.UploadBytes, DayFiles: l.UploadsPerDay, DayBytes: int64(l.UploadsPerDay) * 8 << 20, AllBytes: 4 << 30}
+	if level == trust.New {
+		most.Files, most.AllBytes = 4, 400<<20
+	}
+	return most
+}
+
 // Writing is what a member has just written.
 type Writing struct {
 	moderation.Writing

@@ -22,7 +22,7 @@ import (
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member/trust"
 	"github.com/fridayos/friday/internal/moderation"
-	"github.com/fridayos/friday/internal/site/page"
+	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/train"
 	"github.com/fridayos/friday/internal/upload"
 )
@@ -275,14 +275,14 @@ func (w *world) sendFiles(as, path string, form url.Values, files ...sent) *http
 // attached is a file of a member's on a post.
 func (w *world) attached(by string, post int64, name string, content []byte) (f upload.File) {
 	w.t.Helper()
-	d, err := w.files.Take(w.t.Context(), name, bytes.NewReader(content), page.FileLimits(trust.New))
+	d, err := w.files.Take(w.t.Context(), name, bytes.NewReader(content), reputation.FileLimits(trust.New))
 	w.must(err)
 	ref := upload.Ref{}
 	if post != 0 {
 		ref = upload.Ref{Kind: moderation.Post, ID: post}
 	}
 	w.write(func(tx *db.Tx) error {
-		files, err := w.files.Put(tx, w.ids[by], ref, []upload.Draft{d}, page.FileLimits(trust.New))
+		files, err := w.files.Put(tx, w.ids[by], ref, []upload.Draft{d}, reputation.FileLimits(trust.New))
 		if err == nil {
 			f = files[0]
 		}

@@ -2,10 +2,12 @@ package train
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/fleet"
 )
 
@@ -18,7 +20,8 @@ type Status struct {
 }
 
 // ReleaseStatus is one release in full. One that was not cut yet has a name and
-// a state only.
+// a state only. Of what it fixes it tells no private report, not even that there
+// is one: from the cut until phones have the fix that would tell where to look.
 type ReleaseStatus struct {
 	catalog.Release
 	State     State          `json:"state"`
@@ -34,7 +37,7 @@ type DeviceStatus struct {
 	State     DeviceState       `json:"state"`
 	Reason    string            `json:"reason"`
 	Build     string            `json:"build"`
-	Fixes     []int64           `json:"fixes"` // threads fixed since what the device last got
+	Fixes     []int64           `json:"fixes"` // threads fixed since what the device last got, as far as everyone may know of them
 	ChangedAt time.Time         `json:"changed_at"`
 	Packages  []catalog.Package `json:"packages"`
 	Rollouts  []RolloutStatus   `json:"rollouts"`
@@ -106,16 +109,21 @@ func (t *Train) status(tx *db.Tx, r row) (ReleaseStatus, error) {
 	if s.Log, err = logOf(tx, r.release); err != nil {
 		return ReleaseStatus{}, err
 	}
-	rollouts, err := fleet.Of(tx, r.release)
-	if err != nil {
-		return ReleaseStatus{}, err
-	}
 	devices, err := devicesOf(tx, r.release)
 	if err != nil {
 		return ReleaseStatus{}, err
 	}
+	public, err := publicFixes(tx, s.Fixes, devices)
+	if err != nil {
+		return ReleaseStatus{}, err
+	}
+	s.Fixes = public(s.Fixes)
+	rollouts, err := fleet.Of(tx, r.release)
+	if err != nil {
+		return ReleaseStatus{}, err
+	}
 	for _, d := range devices {
-		one := DeviceStatus{Device: d.codename, State: d.state, Reason: d.reason, Build: d.build, Fixes: d.fixes, ChangedAt: d.changedAt}
+		one := DeviceStatus{Device: d.codename, State: d.state, Reason: d.reason, Build: d.build, Fixes: public(d.fixes), ChangedAt: d.changedAt}
 		if d.build != "" {
 			if one.Packages, err = catalog.PackagesTo(tx, d.build); err != nil {
 				return ReleaseStatus{}, err
@@ -134,4 +142,18 @@ func (t *Train) status(tx *db.Tx, r row) (ReleaseStatus, error) {
 		s.Devices = append(s.Devices, one)
 	}
 	return s, nil
+}
+
+// publicFixes reads at once which of a release's fixes everyone may know of, and
+// returns what keeps those alone.
+func publicFixes(tx *db.Tx, fixes []int64, devices []device) (func([]int64) []int64, error) {
+	all := slices.Clone(fixes)
+	for _, d := range devices {
+		all = append(all, d.fixes...)
+	}
+	slices.Sort(all)
+	public, err := feedback.Public(tx, slices.Compact(all))
+	return func(ids []int64) []int64 {
+		return slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return !slices.Contains(public, id) })
+	}, err
 }

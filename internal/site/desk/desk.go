@@ -5,10 +5,7 @@
 package desk
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"errors"
 	"strconv"
 
@@ -85,7 +82,7 @@ func (s *subject) readPost(c *page.Call, tx *db.Tx) error {
 	if err != nil {
 		return err
 	}
-	if page.Begins(t, p) {
+	if t.Begins(p) {
 		s.Kind, s.ID = moderation.Thread, t.ID
 		return s.readThread(c, tx)
 	}
@@ -168,14 +165,6 @@ func refuse(c *page.Call, err error) error {
 		return page.ErrNotFound
 	}
 	return err
-}
-
-// origin is where a flag comes from, so that two from one place count once: it
-// tells nobody an address, not even beside another site's.
-func origin(c *page.Call) string {
-	mac := hmac.New(sha256.New, []byte("friday flag of "+c.Site.BaseURL+" "+c.Now().Format("2006-01")))
-	mac.Write([]byte(c.Address()))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:9])
 }
 
 // postVisible reads a post whose text the viewer may read.

@@ -62,7 +62,7 @@ func Raise(c *page.Call) error {
 			return err
 		}
 		to = s.Path
-		by := moderation.Flagger{ID: c.Viewer.ID, Name: c.Viewer.Name, Level: int(c.Viewer.Level), Origin: origin(c)}
+		by := moderation.Flagger{ID: c.Viewer.ID, Name: c.Viewer.Name, Level: int(c.Viewer.Level), Origin: moderation.Origin(c.Site.BaseURL, c.Address(), tx.Now())}
 		effects, err := moderation.Raise(tx, s.About, by, moderation.Reason(f.Get("reason")), f.Get("note"))
 		if err != nil {
 			return refuse(c, err)

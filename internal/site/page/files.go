@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/site/markdown"
 	"github.com/fridayos/friday/internal/upload"
 )
@@ -43,7 +44,7 @@ func (c *Call) readFiles() error {
 	}
 	c.R.PostForm = url.Values{}
 	room := int64(MaxBody)
-	limits := FileLimits(c.Viewer.Level)
+	limits := reputation.FileLimits(c.Viewer.Level)
 	for {
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {
@@ -106,7 +107,7 @@ func (c *Call) attach(tx *db.Tx, to upload.Ref) error {
 	if len(c.drafts) == 0 {
 		return nil
 	}
-	_, err := c.Site.Uploads.Put(tx, c.Viewer.ID, to, c.drafts, FileLimits(c.Viewer.Level))
+	_, err := c.Site.Uploads.Put(tx, c.Viewer.ID, to, c.drafts, reputation.FileLimits(c.Viewer.Level))
 	var refused *upload.Refused
 	if errors.As(err, &refused) {
 		return c.refusedFile(refused)

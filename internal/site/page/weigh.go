@@ -12,17 +12,6 @@ import (
 	"github.com/fridayos/friday/internal/upload"
 )
 
-// FileLimits are what a member of a level may send. A screenshot has about 1 MB, a
-// photo 5 MB, a packed log 10 MB.
-func FileLimits(level trust.Level) upload.Limits {
-	l := trust.LimitsOf(level)
-	most := upload.Limits{Files: 10, FileBytes: l.UploadBytes, DayFiles: l.UploadsPerDay, DayBytes: int64(l.UploadsPerDay) * 8 << 20, AllBytes: 4 << 30}
-	if level == trust.New {
-		most.Files, most.AllBytes = 4, 400<<20
-	}
-	return most
-}
-
 // Weigh checks what the viewer is about to write against what their level of
 // trust allows: links, mentions and how often.
 func (c *Call) Weigh(tx *db.Tx, title, body string, thread bool) (feedback.Past, error) {
@@ -69,15 +58,10 @@ type Written struct {
 // thread.
 func WrittenIn(t feedback.Thread, p feedback.Post, body string) Written {
 	w := Written{Subject: moderation.Subject{Kind: moderation.Post, ID: p.ID}, Post: p.ID, Body: body, Private: t.Private}
-	if Begins(t, p) {
+	if t.Begins(p) {
 		w.Subject, w.Title = moderation.Subject{Kind: moderation.Thread, ID: t.ID}, t.Title
 	}
 	return w
-}
-
-// Begins says whether a post is what its thread began with.
-func Begins(t feedback.Thread, p feedback.Post) bool {
-	return p.At.Equal(t.CreatedAt) && p.AuthorID == t.AuthorID
 }
 
 // Published attaches the form's files to what was just written and judges it:
