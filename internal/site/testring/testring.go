@@ -253,7 +253,7 @@ func devices(tx *db.Tx, mine []string, chosen string) (all []page.Choice, err er
 func known(tx *db.Tx, codename string) error {
 	cat, err := page.ReadCatalogue(tx)
 	if _, ok := cat.Names[codename]; err == nil && !ok {
-		err = &member.Invalid{Field: "channel", Reason: "there is no such device"}
+		err = member.NewInvalid("channel", "device-unknown", "there is no such device")
 	}
 	return err
 }
