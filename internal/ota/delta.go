@@ -3,6 +3,7 @@ package ota
 import (
 	"cmp"
 	"context"
+	"path"
 	"slices"
 
 	"github.com/fridayos/friday/android/payload"
@@ -30,16 +31,26 @@ func (m *maker) deltaOps(ctx context.Context, old, next *Image) ([]payload.Plann
 		return nil, err
 	}
 	from := sources(oldHashes, newHashes)
-	ops := plainOps(newHashes, from)
-
 	changed := func(b int32) bool { return from[b] == none && newHashes[b] != zeroHash }
 	newFiles, newOwner := files(next)
 	oldFiles, oldOwner := files(old)
 	match := newMatcher(oldFiles, oldOwner)
+	matches := make([]int32, len(newFiles))
+	for i := range newFiles {
+		matches[i] = match.find(&newFiles[i], from)
+	}
+	for i := range newFiles { // after all matches, which look at from
+		if f := &newFiles[i]; matches[i] != none && f.archive() && f.share(changed) >= archiveShare {
+			for _, b := range f.blocks {
+				from[b] = none
+			}
+		}
+	}
+	ops := plainOps(newHashes, from)
 	for i := range newFiles {
 		f := &newFiles[i]
 		var source *file
-		if j := match.find(f, from); j != none {
+		if j := matches[i]; j != none {
 			source = &oldFiles[j]
 		}
 		for _, part := range fileParts(f, changed) {
@@ -47,16 +58,40 @@ func (m *maker) deltaOps(ctx context.Context, old, next *Image) ([]payload.Plann
 			if source != nil {
 				src = part.window(source, len(f.blocks))
 			}
-			ops = append(ops, m.deltaOp(old, next, src, extentsOf(part.blocks)))
+			ops = append(ops, m.deltaOp(old, next, src, extentsOf(part.blocks), f.archive()))
 		}
 	}
 	for _, run := range restRuns(newOwner, changed) {
 		src := restWindow(run, len(oldHashes), len(newHashes))
-		ops = append(ops, m.deltaOp(old, next, src, extentsOf(run)))
+		ops = append(ops, m.deltaOp(old, next, src, extentsOf(run), false))
 	}
 	// In the order of the image, so that what a phone writes is mostly in order.
 	slices.SortStableFunc(ops, func(a, b payload.PlannedOp) int { return cmp.Compare(a.Dst[0].Start, b.Dst[0].Start) })
 	return ops, nil
+}
+
+// archiveShare is how much of an archive must have changed for all of it to be
+// patched at once, so that its deflate streams lie whole in the operation.
+const archiveShare = 0.25
+
+// archive says whether a file most likely holds deflate streams.
+func (f *file) archive() bool {
+	switch path.Ext(f.path) {
+	case ".apk", ".jar", ".zip", ".gz":
+		return true
+	}
+	return false
+}
+
+// share is how much of the file changed, 0 to 1.
+func (f *file) share(changed func(int32) bool) float64 {
+	n := 0
+	for _, b := range f.blocks {
+		if changed(b) {
+			n++
+		}
+	}
+	return float64(n) / float64(len(f.blocks))
 }
 
 // part is what changed within a stretch of a file.

@@ -12,12 +12,13 @@ import (
 
 	"github.com/fridayos/friday/android/bsdiff"
 	"github.com/fridayos/friday/android/payload"
+	"github.com/fridayos/friday/android/puffin"
 	"github.com/fridayos/friday/android/tree"
 )
 
 const (
 	// patchVersion changes whenever smallest would choose or encode otherwise.
-	patchVersion = "1"
+	patchVersion = "2"
 	// cacheFrom is the size of input from which a result is worth a file of its
 	// own; less is made again sooner than it is written durably.
 	cacheFrom = 128 << 10
@@ -87,21 +88,27 @@ func (m *maker) cached(ctx context.Context, key string, input int, make func() (
 func (m *maker) smallest(ctx context.Context, old, next []byte) (payload.OpType, []byte, error) {
 	key := fmt.Sprintf("payload patch %s.%s %x %x", patchVersion, payload.CodecVersion, sha256.Sum256(old), sha256.Sum256(next))
 	return m.cached(ctx, key, len(old)+len(next), func() (payload.OpType, []byte, error) {
-		var patch bytes.Buffer
+		var patch, puffs bytes.Buffer
 		if err := bsdiff.Diff(ctx, old, next, &patch); err != nil {
 			return 0, nil, err
+		}
+		kind := payload.BrotliBsdiff
+		if ok, err := puffin.Diff(ctx, old, next, &puffs); err != nil {
+			return 0, nil, err
+		} else if ok && puffs.Len() < patch.Len() {
+			kind, patch = payload.Puffdiff, puffs
 		}
 		// Compressing costs as much as the patch did; where the patch is this
 		// small there is nothing left to win.
 		if patch.Len() <= len(next)/16 {
-			return payload.BrotliBsdiff, patch.Bytes(), nil
+			return kind, patch.Bytes(), nil
 		}
 		typ, data, err := payload.Compress(next)
 		if err != nil {
 			return 0, nil, err
 		}
 		if patch.Len() < len(data) {
-			return payload.BrotliBsdiff, patch.Bytes(), nil
+			return kind, patch.Bytes(), nil
 		}
 		return typ, data, nil
 	})
@@ -111,8 +118,9 @@ func (m *maker) smallest(ctx context.Context, old, next []byte) (payload.OpType,
 func patchMemory(old, next int64) int64 { return 10*old + 6*next }
 
 // deltaOp makes the operation that writes the blocks dst, from the blocks src
-// of the old image if that is smaller.
-func (m *maker) deltaOp(old, next *Image, src, dst []payload.Extent) payload.PlannedOp {
+// of the old image if that is smaller. What is of an archive takes twice the
+// memory, as puffs are larger than deflate.
+func (m *maker) deltaOp(old, next *Image, src, dst []payload.Extent, archive bool) payload.PlannedOp {
 	if len(src) == 0 {
 		return payload.PlannedOp{Type: payload.Replace, Dst: dst, Data: func(ctx context.Context) (payload.OpType, []byte, error) {
 			b, err := readBlocks(next, dst)
@@ -123,7 +131,11 @@ func (m *maker) deltaOp(old, next *Image, src, dst []payload.Extent) payload.Pla
 		}}
 	}
 	return payload.PlannedOp{Type: payload.BrotliBsdiff, Src: src, Dst: dst, Data: func(ctx context.Context) (payload.OpType, []byte, error) {
-		need := min(patchMemory(count(src)*blockSize, count(dst)*blockSize), m.budget)
+		need := patchMemory(count(src)*blockSize, count(dst)*blockSize)
+		if archive {
+			need *= 2
+		}
+		need = min(need, m.budget)
 		if err := m.memory.Acquire(ctx, need); err != nil {
 			return 0, nil, err
 		}
