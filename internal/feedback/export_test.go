@@ -8,5 +8,17 @@ const (
 	MaxWeight  = maxWeight
 )
 
-// ListQuery is the statement of a list.
-func ListQuery(tx *db.Tx, v Viewer, f Filter) (string, []any) { return f.list(tx, v) }
+// Statement is one of a list's, with its arguments.
+type Statement struct {
+	SQL  string
+	Args []any
+}
+
+// ListStatements are those that read a list.
+func ListStatements(tx *db.Tx, v Viewer, f Filter) (all []Statement, err error) {
+	some, err := f.statements(tx, v)
+	for _, s := range some {
+		all = append(all, Statement{s.sql, s.args})
+	}
+	return all, err
+}

@@ -53,6 +53,9 @@ func Affect(tx *db.Tx, threadID, memberID int64, device string) (fresh bool, err
 		if err := addFact(tx, threadID, way.Fact{Kind: way.FactReported, Device: device, Actor: memberID}); err != nil {
 			return false, err
 		}
+		if err := relist(tx, threadID); err != nil {
+			return false, err
+		}
 	}
 	_, err = tx.Exec(`UPDATE thread_devices SET affected = affected + 1 WHERE thread_id = $1 AND device = $2`, threadID, device)
 	return true, err

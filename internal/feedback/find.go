@@ -1,6 +1,7 @@
 package feedback
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,18 +46,41 @@ func Index(tx *db.Tx, threadID int64) error {
 	return indexPosts(tx, `thread_id = $1 AND NOT EXISTS (SELECT 1 FROM search_texts s WHERE s.kind = 'post' AND s.ref = posts.id AND s.doc = posts.thread_id)`, threadID)
 }
 
-// indexThread keeps the words of a thread's title and of the build it names.
+// indexThread keeps the words of a thread's title and of the build it names; those
+// of a title whose thread went into another are that one's.
 func indexThread(tx *db.Tx, id int64) error {
-	var title, build string
-	err := tx.QueryRow(`SELECT title, build FROM threads WHERE id = $1`, id).Scan(&title, &build)
-	if errors.Is(err, db.ErrNoRows) {
-		return nil
+	t, err := db.All(tx, scanThread, `SELECT `+threadColumns+` FROM threads t WHERE t.id = $1`, id)
+	if err != nil || len(t) == 0 {
+		return err
 	}
-	if err == nil {
-		err = search.Put(tx, search.Source{Doc: id, Kind: search.Title, Ref: id}, title)
+	into, title, build, once := t[0].MergedInto, t[0].Title, t[0].Build, ""
+	if into != 0 {
+		title, build, once = "", "", title
+		for range maxMerges { // it may have gone on from there
+			var next int64
+			if err := tx.QueryRow(`SELECT merged_into FROM threads WHERE id = $1`, into).Scan(&next); err != nil {
+				return err
+			}
+			if next == 0 {
+				break
+			}
+			into = next
+		}
 	}
-	if err == nil {
-		err = search.Put(tx, search.Source{Doc: id, Kind: search.Build, Ref: id}, build)
+	if err := search.Put(tx, search.Source{Doc: id, Kind: search.Title, Ref: id}, title); err != nil {
+		return err
+	}
+	if err := search.Put(tx, search.Source{Doc: id, Kind: search.Build, Ref: id}, build); err != nil {
+		return err
+	}
+	if err := search.Put(tx, search.Source{Doc: cmp.Or(into, id), Kind: search.Once, Ref: id}, once); err != nil {
+		return err
+	}
+	before, err := db.All(tx, scanID, `SELECT id FROM threads WHERE merged_into = $1 ORDER BY id`, id)
+	for _, from := range before {
+		if err == nil {
+			err = indexThread(tx, from)
+		}
 	}
 	return err
 }
@@ -82,7 +106,8 @@ func Unindexed(tx *db.Tx, ids []int64) ([]int64, error) {
 		return nil, nil
 	}
 	missing, err := db.All(tx, scanID, `SELECT t.id FROM threads t WHERE t.id IN (`+join(ids)+`)
-		AND NOT EXISTS (SELECT 1 FROM search_texts s WHERE `+search.Of(`s`, `t.id`)+`) ORDER BY t.id`)
+		AND (t.merged_into = 0 AND NOT EXISTS (SELECT 1 FROM search_texts s WHERE `+search.Of(`s`, `t.id`)+`)
+			OR t.merged_into <> 0 AND NOT EXISTS (SELECT 1 FROM search_texts s WHERE s.kind = 'once' AND s.ref = t.id)) ORDER BY t.id`)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look for threads without an index: %w", err)
 	}

@@ -36,6 +36,9 @@ func flip(tx *db.Tx, threadID, actor int64, on bool, column string, kinds [2]Eve
 	if _, err := tx.Exec(`UPDATE threads SET `+column+` = $2 WHERE id = $1`, t.ID, on); err != nil {
 		return fmt.Errorf("cannot change thread %d: %w", threadID, err)
 	}
+	if err := relist(tx, t.ID); err != nil {
+		return err
+	}
 	kind := kinds[0]
 	if on {
 		kind = kinds[1]

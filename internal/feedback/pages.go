@@ -112,6 +112,9 @@ func Recount(tx *db.Tx, threadID int64) error {
 	if err != nil {
 		return fmt.Errorf("cannot count thread %d: %w", threadID, err)
 	}
+	if err := relist(tx, threadID); err != nil {
+		return err
+	}
 	return Paginate(tx, threadID)
 }
 

@@ -227,6 +227,9 @@ func addPost(tx *db.Tx, threadID, authorID int64, body string) (Post, error) {
 		_, err = tx.Exec(`UPDATE threads SET posts = posts + 1, last_at = $2 WHERE id = $1`, threadID, p.At)
 	}
 	if err == nil {
+		err = relist(tx, threadID)
+	}
+	if err == nil {
 		_, err = tx.Exec(`INSERT INTO thread_watches (thread_id, member_id, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, threadID, authorID, p.At)
 	}
 	if err != nil {

@@ -13,8 +13,16 @@
 // before: PostgreSQL keeps no more than 255 places of one word in a text, and a
 // phrase has at most 32 words, so that none falls between two chunks.
 //
+// What is asked for in common words is not looked for in every text. If one term of
+// the question stands in no more than Bound texts, all documents that answer it are
+// found, however common its other words are. If each stands in more, the answer is
+// found among the newest documents alone, by their numbers: in those that hold the
+// newest Bound texts of the term that reaches back furthest. Both databases take the
+// same ones. A caller who knows that few documents count names them, and is answered
+// in full (Question.Among).
+//
 // It ranks nothing but titles above other texts, and knows nothing of who may see
-// what: the statement that its condition becomes a part of says that.
+// what: the statement that its answer becomes a part of says that.
 package search
 
 import (
@@ -39,6 +47,7 @@ type Kind string
 const (
 	Title Kind = "title" // at most one a document; its first 255 words count
 	Post  Kind = "post"
+	Once  Kind = "once" // the title of a document that went into this one; ref: its number
 	Build Kind = "build"
 	Crash Kind = "crash"
 )

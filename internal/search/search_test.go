@@ -254,19 +254,20 @@ func ask(t *testing.T, d *db.DB, question string, titleOnly bool) (found []int64
 	if len(q.Terms)+len(q.Without) == 0 {
 		return nil
 	}
-	err := d.Read(t.Context(), func(tx *db.Tx) (err error) {
-		var where []string
+	err := d.Read(t.Context(), func(tx *db.Tx) error {
 		var args []any
-		for i, term := range append(slices.Clone(q.Terms), q.Without...) {
-			condition, arg := term.Where(tx, "s.doc", titleOnly)
-			if i >= len(q.Terms) {
-				condition = "NOT (" + condition + ")"
-			}
-			args = append(args, arg)
-			where = append(where, strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1))
+		with, err := Question{Terms: q.Terms, Without: q.Without}.With(tx, func(a any) string {
+			args = append(args, a)
+			return fmt.Sprintf("$%d", len(args))
+		})
+		if err != nil {
+			return err
 		}
-		found, err = db.All(tx, func(s db.Scanner) (id int64, err error) { err = s.Scan(&id); return id, err },
-			`SELECT DISTINCT s.doc FROM search_texts s WHERE `+strings.Join(where, " AND ")+` ORDER BY s.doc`, args...)
+		title := ""
+		if titleOnly {
+			title = " WHERE place = 0"
+		}
+		found, err = db.All(tx, func(s db.Scanner) (id int64, err error) { err = s.Scan(&id); return id, err }, with+`SELECT doc FROM found`+title+` ORDER BY doc`, args...)
 		return err
 	})
 	if err != nil {

@@ -105,23 +105,6 @@ func (t Term) or(steps, whole string) string {
 	return "(" + steps + " OR " + whole + ")"
 }
 
-// Where is a condition that holds when the document in a column has the term in
-// one of its texts, or in its title alone. It has one place for an argument, "?",
-// which is arg.
-func (t Term) Where(tx *db.Tx, column string, titleOnly bool) (condition, arg string) {
-	title := ""
-	if lite(tx) {
-		if titleOnly {
-			title = fmt.Sprintf(` AND rowid & %d = 0`, docChunks-1)
-		}
-		return fmt.Sprintf(`%s IN (SELECT rowid >> %d FROM search_words WHERE search_words MATCH ?%s)`, column, docBits, title), t.match()
-	}
-	if titleOnly {
-		title = fmt.Sprintf(` AND id & %d = 0`, docChunks-1)
-	}
-	return fmt.Sprintf(`%s IN (SELECT id >> %d FROM search_words WHERE words @@ ?::text::tsquery%s)`, column, docBits, title), t.query()
-}
-
 // Holding finds, of one document, up to limit texts other than its title that hold
 // one of the terms, in the order in which they were put in.
 func Holding(tx *db.Tx, doc int64, terms []Term, limit int) ([]Source, error) {
