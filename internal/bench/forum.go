@@ -167,7 +167,7 @@ func installation(ctx context.Context, o ForumOptions) (state, busiest string, r
 func forumLists() []string {
 	q := func(question string) string { return "/t?q=" + url.QueryEscape(question) }
 	return []string{
-		"/", "/t?kind=idea", "/t?part=Camera", "/t?device=phone03", "/t?device=phone03&state=reported", "/t?state=confirmed", "/t?kind=talk&part=Camera", "/t?page=2000",
+		"/", "/t?kind=idea", "/t?part=Camera", "/t?device=phone03", "/t?device=phone03&state=reported", "/t?state=confirmed", "/t?kind=talk&part=Camera", "/t?page=100", fmt.Sprintf("/t?page=2000&after=0-%d-0", time.Now().AddDate(-1, 0, 0).UnixMicro()),
 		q("camera"), q("camera battery drains"), q("\"black screen\""), q("cam*"), q("zoom -camera"), q("camera device:phone03 state:open"), q("xyzzy"), q("five zoom closes"),
 	}
 }

@@ -142,7 +142,9 @@ func TestListsAreWhatTheirFiltersSay(t *testing.T) {
 				f.And = append(f.And, one())
 			}
 			if r.IntN(4) == 0 {
-				f.Not = append(f.Not, one())
+				not := one()
+				not.Lang = "en" // one that says nothing excludes nothing
+				f.Not = append(f.Not, not)
 			}
 			f.Hidden = r.IntN(2) == 0
 			f.Order = []feedback.Order{feedback.Newest, feedback.Hot, feedback.Latest, feedback.Oldest}[r.IntN(4)]

@@ -1,7 +1,10 @@
 package site
 
 import (
+	"fmt"
+	"html"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -90,5 +93,46 @@ func TestSearchPage(t *testing.T) {
 	}
 	if body := w.get("", "/t?q="+url.QueryEscape("xyzzy -kind:talk")).Body.String(); strings.Contains(body, "A title") {
 		t.Error("-kind:talk lists talk")
+	}
+}
+
+// TestLeafing: every thread is on one page of the list, as its links lead, and a
+// page far behind is found by its place.
+func TestLeafing(t *testing.T) {
+	w := whole(t, openSQLite(t))
+	w.write(func(tx *db.Tx) error {
+		for i := range 95 {
+			if _, err := feedback.New(tx, feedback.NewThread{Kind: feedback.Talk, Title: fmt.Sprintf("Leaf %d", i), Body: "x", AuthorID: w.ids["ana"]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	later := regexp.MustCompile(`class="button" href="(/t\?[^"]*after=[^"]*)"`)
+	seen, pages := map[string]int{}, 0
+	for path := "/t"; path != ""; pages++ {
+		body := w.get("", path).Body.String()
+		for _, m := range regexp.MustCompile(`>Leaf (\d+)<`).FindAllStringSubmatch(body, -1) {
+			seen[m[1]]++
+		}
+		if path = ""; later.MatchString(body) {
+			path = html.UnescapeString(later.FindStringSubmatch(body)[1])
+		}
+		if pages > 10 {
+			t.Fatal("the pages do not end")
+		}
+	}
+	for i := range 95 {
+		if n := seen[fmt.Sprint(i)]; n != 1 {
+			t.Errorf("thread Leaf %d is on %d pages", i, n)
+		}
+	}
+	if pages < 4 {
+		t.Errorf("%d pages, expected at least 4", pages)
+	}
+	for _, path := range []string{"/t?page=2", "/t?page=2000", "/t?page=-1", "/t?page=2000&after=0-1-1", "/t?page=2&after=x", "/t?page=3&q=leaf"} {
+		if code := w.get("", path).Code; code != 200 {
+			t.Errorf("%s: %d", path, code)
+		}
 	}
 }

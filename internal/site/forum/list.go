@@ -1,6 +1,7 @@
 package forum
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -41,10 +42,9 @@ func feedLink(q url.Values) string {
 // Threads is the list of threads, filtered.
 func Threads(c *page.Call) error {
 	q := c.R.URL.Query()
-	pageNo, _ := strconv.Atoi(q.Get("page")) // anything else is the first page
-	pageNo = min(max(pageNo, 0), 10_000)
+	pageNo, after := pageAt(q)
 	f := feedback.Filter{Kind: feedback.Kind(q.Get("kind")), State: feedback.State(q.Get("state")), Device: q.Get("device"),
-		Part: q.Get("part"), Limit: perPage, Offset: pageNo * perPage}
+		Part: q.Get("part"), Limit: perPage}
 	if !slices.Contains(feedback.Kinds(), f.Kind) {
 		f.Kind = ""
 	}
@@ -62,6 +62,10 @@ func Threads(c *page.Call) error {
 		if err != nil {
 			return err
 		}
+		searched := len(f.Terms)+len(f.Without) > 0
+		if f.After = after; after == nil || searched {
+			f.After, f.Offset = nil, min(pageNo, leafed)*perPage
+		}
 		threads, more, err := feedback.List(tx, c.Viewer.InForum(), f)
 		if err != nil {
 			return err
@@ -77,11 +81,13 @@ func Threads(c *page.Call) error {
 				v.Threads[i].Found, v.Threads[i].FoundAt = h.Parts, "/p/"+strconv.FormatInt(h.PostID, 10)
 			}
 		}
-		if more {
-			v.Later = pageLink(q, pageNo+1)
+		if more && searched && pageNo < leafed {
+			v.Later = pageLink(q, pageNo+1, nil)
+		} else if more && !searched {
+			v.Later = pageLink(q, pageNo+1, threads[len(threads)-1].Place())
 		}
 		if pageNo > 0 {
-			v.Earlier = pageLink(q, pageNo-1)
+			v.Earlier = pageLink(q, min(pageNo-1, leafed), nil)
 		}
 		cat, err := page.ReadCatalogue(tx)
 		v.Devices = cat.Choices(device)
@@ -117,12 +123,37 @@ func partChoices(c *page.Call, on string) []page.Choice {
 	return page.Choices(feedback.Parts(), on, func(part string) string { return tell.Part(c.Text, part) })
 }
 
-func pageLink(q url.Values, n int) string {
+// leafed is the last page that is found by its number, which means reading all
+// pages before it. Those behind it are found by the thread that they come after.
+const leafed = 100
+
+// pageAt reads which page is asked for, from 0, and after which thread it begins:
+// nil if that is not said. Anything else is the first page.
+func pageAt(q url.Values) (number int, after *feedback.Place) {
+	number, _ = strconv.Atoi(q.Get("page"))
+	number = min(max(number, 0), 1_000_000)
+	var p feedback.Place
+	var pinned, last int64
+	if n, err := fmt.Sscanf(q.Get("after"), "%d-%d-%d", &pinned, &last, &p.ID); err == nil && n == 3 && number > 0 {
+		p.Pinned, p.LastAt = pinned == 1, db.Time(last)
+		return number, &p
+	}
+	return min(number, leafed), nil
+}
+
+func pageLink(q url.Values, n int, after *feedback.Place) string {
 	out := url.Values{"page": {strconv.Itoa(n)}}
 	for _, k := range []string{"q", "kind", "state", "device", "part"} {
 		if v := q.Get(k); v != "" {
 			out.Set(k, v)
 		}
+	}
+	if after != nil {
+		pinned := 0
+		if after.Pinned {
+			pinned = 1
+		}
+		out.Set("after", fmt.Sprintf("%d-%d-%d", pinned, db.Micros(after.LastAt), after.ID))
 	}
 	return "/t?" + out.Encode()
 }
