@@ -24,6 +24,7 @@ import (
 	forumapi "github.com/fridayos/friday/internal/api"
 	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/alike"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/member"
@@ -75,6 +76,7 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	threads := alike.New(s.db)
+	threads.Crashes = crash.Prints
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "friday", Name: "duplicates_threads", Help: "Threads that may be suggested as duplicates; it grows after the start."},
 		func() float64 { return float64(threads.Len()) }))
 	api, handler, err := s.handlers(ctx, log, registry, threads)
@@ -113,7 +115,7 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	group.Go(func() error {
 		return threads.Run(ctx, func(err error) { log.Warn("suggestions of duplicates may be old", "error", err) })
 	})
-	group.Go(func() error { s.sweepReports(ctx, log); return nil })
+	group.Go(func() error { s.crashWords(ctx, log); s.sweepReports(ctx, log); return nil })
 	if metrics != nil {
 		group.Go(func() error { return serveUntil(asked, metrics, s.metrics(ctx, api, registry), log) })
 	}
@@ -188,6 +190,16 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 		}
 		pages.ServeHTTP(w, r)
 	}), nil
+}
+
+// crashWords makes crashes findable that were published before they were searched.
+func (s *installation) crashWords(ctx context.Context, log *slog.Logger) {
+	n, err := crash.FillWords(ctx, s.db, feedback.Everything().Sees)
+	if err != nil && ctx.Err() == nil {
+		log.Error("old crashes are not found by their words; they will be after the next start", "error", err)
+	} else if n > 0 {
+		log.Info("old crashes are found by their words", "logs", n)
+	}
 }
 
 // sweepReports removes members' logs when their time is over: now, and then

@@ -46,6 +46,7 @@ type Cluster struct {
 	Process     string
 	Cause       string // exception, signal, reason
 	Top         string // the frame that says most
+	Frames      string // one a line, the innermost first; empty: not known
 	FirstAt     time.Time
 	LastAt      time.Time
 }

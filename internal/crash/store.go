@@ -43,8 +43,8 @@ func Put(tx *db.Tx, r Report, crashes []Cluster) (Report, error) {
 		return Report{}, err
 	}
 	for i, c := range crashes[:min(len(crashes), MaxOf)] {
-		if _, err := tx.Exec("INSERT INTO crash_clusters (fingerprint, kind, process, cause, top, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $6) "+
-			"ON CONFLICT (fingerprint) DO UPDATE SET last_at = excluded.last_at", c.Fingerprint, c.Kind, c.Process, c.Cause, c.Top, tx.Now()); err != nil {
+		if _, err := tx.Exec("INSERT INTO crash_clusters (fingerprint, kind, process, cause, top, frames, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7) "+
+			"ON CONFLICT (fingerprint) DO UPDATE SET last_at = excluded.last_at, frames = excluded.frames", c.Fingerprint, c.Kind, c.Process, c.Cause, c.Top, c.Frames, tx.Now()); err != nil {
 			return Report{}, err
 		}
 		if _, err := tx.Exec("INSERT INTO crash_seen (report_id, fingerprint, device, build, place) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
@@ -55,8 +55,8 @@ func Put(tx *db.Tx, r Report, crashes []Cluster) (Report, error) {
 	return r, nil
 }
 
-// Publish gives a member's report to a thread; from then on it counts. private
-// keeps its text for maintainers.
+// Publish gives a member's report to a thread; from then on it counts, and the
+// thread is found by the words of its crashes. private keeps its text for maintainers.
 func Publish(tx *db.Tx, id, memberID, threadID int64, private bool) error {
 	r, err := ByID(tx, id)
 	if err != nil {
@@ -68,8 +68,10 @@ func Publish(tx *db.Tx, id, memberID, threadID int64, private bool) error {
 	case r.ThreadID != 0:
 		return fmt.Errorf("cannot publish report %d: %w", id, ErrTaken)
 	}
-	_, err = tx.Exec("UPDATE crash_reports SET thread_id = $2, private = $3, keep_until = $4 WHERE id = $1", id, threadID, private, tx.Now().Add(Keep))
-	return err
+	if _, err := tx.Exec("UPDATE crash_reports SET thread_id = $2, private = $3, keep_until = $4 WHERE id = $1", id, threadID, private, tx.Now().Add(Keep)); err != nil {
+		return err
+	}
+	return Words(tx, threadID, threadID)
 }
 
 // ByID returns one report; who may see it is the caller's to decide.
@@ -98,10 +100,10 @@ func oneOf(ids []int64) (in string, args []any) {
 	return in + ") AND thread_id <> 0", args
 }
 
-const clusterColumns = "c.fingerprint, c.kind, c.process, c.cause, c.top, c.first_at, c.last_at"
+const clusterColumns = "c.fingerprint, c.kind, c.process, c.cause, c.top, c.frames, c.first_at, c.last_at"
 
 func scanCluster(row db.Scanner) (c Cluster, err error) {
-	err = row.Scan(&c.Fingerprint, &c.Kind, &c.Process, &c.Cause, &c.Top, &c.FirstAt, &c.LastAt)
+	err = row.Scan(&c.Fingerprint, &c.Kind, &c.Process, &c.Cause, &c.Top, &c.Frames, &c.FirstAt, &c.LastAt)
 	return c, err
 }
 

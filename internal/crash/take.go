@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/fridayos/friday/android/bugreport"
@@ -57,7 +58,7 @@ func Take(ctx context.Context, blobs *blob.Store, r io.ReaderAt, size int64) (Ta
 		t.Report.Facts.Removed[string(kind)] = n
 	}
 	for _, c := range read.Crashes {
-		t.Crashes = append(t.Crashes, Cluster{Fingerprint: c.Fingerprint, Kind: string(c.Kind), Process: bound(c.Process), Cause: bound(c.Cause), Top: bound(c.Top())})
+		t.Crashes = append(t.Crashes, Cluster{Fingerprint: c.Fingerprint, Kind: string(c.Kind), Process: bound(c.Process), Cause: bound(c.Cause), Top: bound(c.Top()), Frames: frames(c.Frames)})
 	}
 	return t, nil
 }
@@ -70,6 +71,16 @@ func Heading() string {
 
 // Drop removes the text of a report that was not kept.
 func (t *Taken) Drop(blobs *blob.Store) error { return blobs.Remove(t.Report.Text.Digest) }
+
+// frames are those of a crash that are searched, one a line.
+func frames(all []string) string {
+	const most = 32
+	var b strings.Builder
+	for _, f := range all[:min(len(all), most)] {
+		b.WriteString(bound(f) + "\n")
+	}
+	return b.String()
+}
 
 // bound cuts what is shown of a crash.
 func bound(s string) string {

@@ -38,6 +38,7 @@ const (
 	EventHidden   EventKind = "hidden"
 	EventShown    EventKind = "shown"
 	EventPolled   EventKind = "polled"   // a poll was put to the thread
+	EventLogged   EventKind = "logged"   // Actor attached a log, which may hold crashes
 	EventOpened   EventKind = "opened"   // a private thread: everyone may see it now
 	EventImported EventKind = "imported" // came from elsewhere, with all its posts so far: nobody is told
 )

@@ -127,6 +127,17 @@ func join(ids []int64) string {
 	return b.String()
 }
 
+// Gathered returns a thread and all that went into it, by their numbers, a hundred
+// at most.
+func Gathered(tx *db.Tx, id int64) ([]int64, error) {
+	all, err := db.All(tx, scanID, `WITH RECURSIVE gathered(id) AS (SELECT CAST($1 AS BIGINT) UNION SELECT t.id FROM threads t JOIN gathered g ON t.merged_into = g.id)
+		SELECT id FROM gathered ORDER BY id LIMIT 100`, id)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read what went into thread %d: %w", id, err)
+	}
+	return all, nil
+}
+
 // IDs returns up to limit threads' numbers above one, whoever may see them: for
 // who reads all, one after the other.
 func IDs(tx *db.Tx, after int64, limit int) ([]int64, error) {
@@ -248,35 +259,66 @@ type Hit struct {
 	Parts  []search.Part
 }
 
-// snippetWidth is how many characters of a post a hit shows.
-const snippetWidth = 180
+const (
+	snippetWidth = 180     // characters of a post that a hit shows
+	hitPosts     = 20      // of a thread that are looked through for one
+	hitBytes     = 400_000 // of all threads' posts together
+)
 
-// Hits returns, by thread, where terms stand in the threads that List found.
+// Hits returns, by thread, where terms stand in the threads that List found: the post
+// that holds most of them, among the first ones of each.
 func Hits(tx *db.Tx, threads []Thread, terms []search.Term) (map[int64]Hit, error) {
 	hits := map[int64]Hit{}
 	if len(terms) == 0 {
 		return hits, nil
 	}
+	left := hitBytes
 	for _, t := range threads {
-		sources, err := search.Holding(tx, t.ID, terms, 4)
+		posts, err := db.All(tx, scanPost, `SELECT `+postColumns+` FROM posts WHERE thread_id = $1 ORDER BY place, id LIMIT $2`, t.ID, hitPosts)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("cannot read the posts of thread %d: %w", t.ID, err)
+		}
+		if t.Posts > hitPosts { // and those that the index knows
+			more, err := held(tx, t.ID, terms)
+			if err != nil {
+				return nil, err
+			}
+			posts = append(more, posts...)
 		}
 		most := 0
-		for _, s := range sources {
-			if s.Kind != search.Post {
+		for _, p := range posts {
+			if left -= len(p.Body); left < 0 {
+				return hits, nil
+			}
+			if p.Hidden {
 				continue
 			}
-			var body string
-			if err := tx.QueryRow(`SELECT body FROM posts WHERE id = $1 AND NOT hidden`, s.Ref).Scan(&body); errors.Is(err, db.ErrNoRows) {
-				continue
-			} else if err != nil {
-				return nil, fmt.Errorf("cannot read post %d: %w", s.Ref, err)
+			if n := search.Count(p.Body, terms); n > most {
+				most, hits[t.ID] = n, Hit{p.ID, search.Snippet(p.Body, terms, snippetWidth)}
 			}
-			if n := search.Count(body, terms); n > most {
-				most, hits[t.ID] = n, Hit{s.Ref, search.Snippet(body, terms, snippetWidth)}
+			if most == len(terms) {
+				break
 			}
 		}
 	}
 	return hits, nil
+}
+
+// held reads posts of a long thread that hold one of the terms.
+func held(tx *db.Tx, thread int64, terms []search.Term) (posts []Post, err error) {
+	sources, err := search.Holding(tx, thread, terms, 4)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sources {
+		if s.Kind != search.Post {
+			continue
+		}
+		some, err := db.All(tx, scanPost, `SELECT `+postColumns+` FROM posts WHERE id = $1`, s.Ref)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read post %d: %w", s.Ref, err)
+		}
+		posts = append(posts, some...)
+	}
+	return posts, nil
 }

@@ -106,18 +106,22 @@ func (t Term) or(steps, whole string) string {
 }
 
 // Holding finds, of one document, up to limit texts other than its title that hold
-// one of the terms, in the order in which they were put in.
+// one of the terms, in the order in which they were put in. On SQLite, a term that is
+// how a word begins is not looked for.
 func Holding(tx *db.Tx, doc int64, terms []Term, limit int) ([]Source, error) {
-	if len(terms) == 0 {
-		return nil, nil
-	}
 	var parts []string
 	for _, t := range terms {
+		if t.prefix && lite(tx) { // FTS5 would put all words together that begin so, for one document
+			continue
+		}
 		if lite(tx) {
 			parts = append(parts, "("+t.match()+")")
 		} else {
 			parts = append(parts, "("+t.query()+")")
 		}
+	}
+	if len(parts) == 0 {
+		return nil, nil
 	}
 	sql := `SELECT s.kind, s.ref FROM search_words w JOIN search_texts s ON s.id = w.rowid
 		WHERE search_words MATCH $1 AND w.rowid BETWEEN $2 AND $3 ORDER BY s.id LIMIT $4`

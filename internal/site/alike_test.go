@@ -3,14 +3,19 @@ package site
 import (
 	"fmt"
 	"html"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/db/dbtest"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/alike"
+	"github.com/fridayos/friday/internal/search"
 )
 
 // TestDuplicates: what a report may repeat is shown while its title is typed,
@@ -135,4 +140,99 @@ func TestLeafing(t *testing.T) {
 			t.Errorf("%s: %d", path, code)
 		}
 	}
+}
+
+// TestOneCrashInTwoLanguages: two reports whose words share nothing are suggested for
+// each other by the crash in their logs, and each is found by the crash's words; also
+// after a merge, and for logs from before crashes were searched.
+func TestOneCrashInTwoLanguages(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := whole(t, d)
+		finder := alike.New(w.d)
+		finder.Crashes = crash.Prints
+		step := func() {
+			t.Helper()
+			for more := true; more; {
+				var err error
+				if more, err = finder.Step(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		step()
+		var err error
+		if w.handler, err = New(Options{DB: w.d, Train: w.train, Reports: w.reports, BaseURL: "http://127.0.0.1", Passwords: cheap, Alike: finder.Like}); err != nil {
+			t.Fatal(err)
+		}
+		found := func(words string) string {
+			t.Helper()
+			return w.get("", "/t?q="+url.QueryEscape(words)).Body.String()
+		}
+		file := func(as, title, body, report string, sure bool) *httptest.ResponseRecorder {
+			t.Helper()
+			fresh(w)
+			form := url.Values{"kind": {"bug"}, "title": {title}, "part": {"Gallery"}, "device": {"umi"}, "body": {body}, "report": {report}}
+			if sure {
+				form.Set("sure", "yes")
+			}
+			return w.post(as, "/t/new", form)
+		}
+		log := sampleLog("com.android.gallery3d", "QuuxDecoder.nextFrame")
+		one := strings.TrimPrefix(w.log("ana", log, ""), "/report/")
+		rec := file("ana", "Die Galerie stürzt beim Öffnen ab", "Seit gestern.", one, false)
+		if rec.Code != 303 {
+			t.Fatalf("filing the first: %d %s", rec.Code, rec.Body)
+		}
+		id := func(rec *httptest.ResponseRecorder) int64 {
+			n, _, _ := strings.Cut(strings.TrimPrefix(rec.Header().Get("Location"), "/t/"), "-")
+			v, err := strconv.ParseInt(n, 10, 64)
+			w.must(err)
+			return v
+		}
+		links := func(body string, thread int64) bool {
+			return strings.Contains(body, fmt.Sprintf(`href="/t/%d-`, thread))
+		}
+		first := id(rec)
+		step()
+		other := strings.TrimPrefix(w.log("ben", log, ""), "/report/")
+		rec = file("ben", "图库打开就崩溃", "昨天开始的。", other, false)
+		if rec.Code != 409 || !links(rec.Body.String(), first) {
+			t.Fatalf("filing the second: %d, expected to be asked whether it is thread %d", rec.Code, first)
+		}
+		second := id(file("ben", "图库打开就崩溃", "昨天开始的。", other, true))
+		step()
+		for thread, same := range map[int64]int64{first: second, second: first} {
+			body := w.get("kim", w.get("kim", fmt.Sprintf("/t/%d", thread)).Header().Get("Location")).Body.String()
+			if _, after, ok := strings.Cut(body, "May be the same"); !ok || !links(after, same) {
+				t.Errorf("at thread %d a moderator is not shown thread %d with the same crash", thread, same)
+			}
+		}
+		for _, words := range []string{"quuxdecoder", "QuuxDecoder.nextFrame", "com.android.gallery3d"} {
+			if body := found(words); !links(body, first) || !links(body, second) {
+				t.Errorf("%q finds not both threads", words)
+			}
+		}
+		if rec := w.post("kim", fmt.Sprintf("/t/%d/merge", first), url.Values{"into": {fmt.Sprint(second)}}); rec.Code != 303 {
+			t.Fatalf("merging: %d %s", rec.Code, rec.Body)
+		}
+		w.write(func(tx *db.Tx) error { // as if the second's log had none
+			n, err := strconv.ParseInt(other, 10, 64)
+			w.must(err)
+			return search.Remove(tx, search.Crash, n)
+		})
+		if body := found("quuxdecoder"); !links(body, second) || links(body, first) {
+			t.Error("the crash of a thread that was merged does not find the one that it went into")
+		}
+		w.post("kim", fmt.Sprintf("/t/%d/unmerge", second), url.Values{"source": {fmt.Sprint(first)}})
+		if body := found("quuxdecoder"); !links(body, first) || links(body, second) {
+			t.Error("the crash of a thread that came out again does not find it")
+		}
+		n, err := crash.FillWords(t.Context(), w.d, feedback.Everything().Sees)
+		if err != nil || n != 1 {
+			t.Errorf("words of %d old logs were filled in, %v; expected 1", n, err)
+		}
+		if body := found("quuxdecoder"); !links(body, first) || !links(body, second) {
+			t.Error("the crash of an old log is not found")
+		}
+	})
 }

@@ -26,6 +26,10 @@ const batch = 200
 
 // Finder finds threads that are alike.
 type Finder struct {
+	// Crashes, if set, returns the fingerprints of the crashes that are attached to
+	// threads. It is set before anything else is done.
+	Crashes func(tx *db.Tx, threads ...int64) ([]string, error)
+
 	db     *db.DB
 	index  *duplicate.Index
 	last   int64 // event that the index has
@@ -81,7 +85,7 @@ func (f *Finder) Step(ctx context.Context) (more bool, err error) {
 					continue
 				}
 				seen[id] = true
-				t, err := read(tx, id)
+				t, err := f.read(tx, id)
 				if err != nil {
 					return err
 				}
@@ -115,7 +119,7 @@ func (f *Finder) fill(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		for _, id := range ids {
-			t, err := read(tx, id)
+			t, err := f.read(tx, id)
 			if err != nil {
 				return err
 			}
@@ -172,7 +176,7 @@ type entry struct {
 	gone bool
 }
 
-func read(tx *db.Tx, id int64) (entry, error) {
+func (f *Finder) read(tx *db.Tx, id int64) (entry, error) {
 	t, body, err := feedback.Opening(tx, feedback.Viewer{}, id)
 	if errors.Is(err, feedback.ErrNotFound) || err == nil && t.ID != id { // merged into that one
 		return entry{duplicate.Document{ID: id}, true}, nil
@@ -180,7 +184,19 @@ func read(tx *db.Tx, id int64) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	return entry{duplicate.Document{ID: id, Title: t.Title, Body: body, Part: t.Part, Crashes: Crashes(body), At: t.CreatedAt}, false}, nil
+	crashes := Crashes(body)
+	if f.Crashes != nil {
+		all, err := feedback.Gathered(tx, id)
+		if err != nil {
+			return entry{}, err
+		}
+		attached, err := f.Crashes(tx, all...)
+		if err != nil {
+			return entry{}, err
+		}
+		crashes = append(attached, crashes...)
+	}
+	return entry{duplicate.Document{ID: id, Title: t.Title, Body: body, Part: t.Part, Crashes: crashes, At: t.CreatedAt}, false}, nil
 }
 
 // Crashes returns the fingerprints of the crashes that a text holds, as logs

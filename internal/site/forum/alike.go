@@ -3,6 +3,7 @@ package forum
 import (
 	"errors"
 
+	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/alike"
@@ -57,11 +58,23 @@ func likeThis(c *page.Call, tx *db.Tx, q duplicate.Query, from float64) ([]page.
 
 // repeats returns the threads that a report may repeat, unless its author was
 // asked and is sure.
-func repeats(c *page.Call, tx *db.Tx, n feedback.NewThread) ([]page.ThreadRow, error) {
+func repeats(c *page.Call, tx *db.Tx, n feedback.NewThread, sent int64) ([]page.ThreadRow, error) {
 	if !n.Kind.Tracked() || c.R.PostForm.Get("sure") == "yes" || n.Check() != nil {
 		return nil, nil
 	}
-	return likeThis(c, tx, duplicate.Query{Title: n.Title, Body: n.Body, Part: n.Part, Crashes: alike.Crashes(n.Body), At: c.Now()}, sureFrom)
+	crashes := alike.Crashes(n.Body)
+	if sent != 0 { // a log of the viewer's own
+		if r, err := crash.ByID(tx, sent); err == nil && r.MemberID == c.Viewer.ID {
+			list, err := crash.In(tx, sent)
+			if err != nil {
+				return nil, err
+			}
+			for _, one := range list {
+				crashes = append(crashes, one.Fingerprint)
+			}
+		}
+	}
+	return likeThis(c, tx, duplicate.Query{Title: n.Title, Body: n.Body, Part: n.Part, Crashes: crashes, At: c.Now()}, sureFrom)
 }
 
 // others returns, for moderators, the threads that one may repeat or be repeated by.
@@ -73,6 +86,10 @@ func others(c *page.Call, tx *db.Tx, t feedback.Thread) ([]page.ThreadRow, error
 	if err != nil {
 		return nil, err
 	}
-	return likeThis(c, tx, duplicate.Query{Title: t.Title, Body: body, Part: t.Part, Crashes: alike.Crashes(body), At: t.CreatedAt,
+	attached, err := page.Prints(tx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	return likeThis(c, tx, duplicate.Query{Title: t.Title, Body: body, Part: t.Part, Crashes: append(attached, alike.Crashes(body)...), At: t.CreatedAt,
 		Keep: func(id int64) bool { return id != t.ID }}, duplicate.Worth)
 }

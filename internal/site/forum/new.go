@@ -3,7 +3,6 @@ package forum
 import (
 	"errors"
 
-	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
@@ -79,7 +78,7 @@ func File(c *page.Call) error {
 	var t feedback.Thread
 	var same []page.ThreadRow
 	err = c.Read(func(tx *db.Tx) (err error) {
-		same, err = repeats(c, tx, n)
+		same, err = repeats(c, tx, n, sent)
 		return err
 	})
 	if err != nil {
@@ -115,7 +114,7 @@ func File(c *page.Call) error {
 		if held, err = c.Published(tx, page.WrittenIn(t, first.Posts[0], n.Body), past); err != nil || sent == 0 {
 			return err
 		}
-		return crash.Publish(tx, sent, c.Viewer.ID, t.ID, f.Get("keep") == "yes")
+		return c.Attach(tx, sent, t.ID, f.Get("keep") == "yes")
 	})
 	var input *feedback.InputError
 	if errors.As(err, &input) {

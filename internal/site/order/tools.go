@@ -5,6 +5,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/order"
@@ -181,11 +182,23 @@ func Merge(c *page.Call) error {
 		if err == nil {
 			err = order.Merge(tx, c.Viewer.ID, t.ID, into.ID)
 		}
+		if err == nil {
+			err = crashWords(tx, into.ID)
+		}
 		if err != nil {
 			return "", err
 		}
 		return page.ThreadPath(into.ID, into.Title), note(c, tx, "thread.merge", t.ID)
 	})
+}
+
+// crashWords makes a thread found by the crashes of all that is in it now.
+func crashWords(tx *db.Tx, thread int64) error {
+	all, err := feedback.Gathered(tx, thread)
+	if err != nil {
+		return err
+	}
+	return crash.Words(tx, thread, all...)
 }
 
 // Unmerge takes a thread out of the one that the address names.
@@ -199,6 +212,9 @@ func Unmerge(c *page.Call) error {
 		for _, m := range merged {
 			if m.Source == source {
 				if err := order.Unmerge(tx, c.Viewer.ID, source); err != nil {
+					return "", err
+				}
+				if err := crashWords(tx, source); err != nil {
 					return "", err
 				}
 				return "", note(c, tx, "thread.unmerge", source)

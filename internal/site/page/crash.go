@@ -24,6 +24,23 @@ func (c *Call) Crash(tx *db.Tx, one crash.Cluster, own int64, most int) (Crash, 
 	return v, err
 }
 
+// Attach gives a log that the viewer has sent to a thread.
+func (c *Call) Attach(tx *db.Tx, report, thread int64, private bool) error {
+	if err := crash.Publish(tx, report, c.Viewer.ID, thread, private); err != nil {
+		return err
+	}
+	return feedback.Record(tx, feedback.Event{ThreadID: thread, Kind: feedback.EventLogged, Actor: c.Viewer.ID})
+}
+
+// Prints are the crashes of a thread, and of those that went into it.
+func Prints(tx *db.Tx, thread int64) ([]string, error) {
+	all, err := feedback.Gathered(tx, thread)
+	if err != nil {
+		return nil, err
+	}
+	return crash.Prints(tx, all...)
+}
+
 // threadsWith are the threads with a crash that the viewer may see.
 func (c *Call) threadsWith(tx *db.Tx, fingerprint string, own int64, most int) ([]feedback.Thread, error) {
 	ids, err := crash.Threads(tx, fingerprint, 4*most)

@@ -217,7 +217,7 @@ func Publish(c *page.Call) error {
 		if t, err = feedback.ByID(tx, c.Viewer.InForum(), thread); err != nil {
 			return err
 		}
-		return crash.Publish(tx, r.ID, c.Viewer.ID, t.ID, c.R.PostForm.Get("private") != "")
+		return c.Attach(tx, r.ID, t.ID, c.R.PostForm.Get("private") != "")
 	})
 	if errors.Is(err, crash.ErrTaken) || errors.Is(err, crash.ErrNotFound) {
 		return page.ErrNotFound
