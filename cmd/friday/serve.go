@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -65,6 +66,11 @@ func newServe() *cobra.Command {
 
 func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
+	// Most of the memory is what stays (kept pages, the index of duplicates): collecting
+	// sooner than Go does by itself costs little and saves a third of it.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 	s, err := f.open(ctx)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -166,7 +167,11 @@ func (c *Call) Show(name string, p Page) error { return c.Render(http.StatusOK, 
 // Piece shows one template of a page alone, for its script to put in.
 func (c *Call) Piece(name, piece string, body any) error {
 	var out bytes.Buffer
-	if err := c.Site.pages[c.Text.Lang][name].ExecuteTemplate(&out, piece, body); err != nil {
+	page, err := c.Site.template(c.Text.Lang, name)
+	if err == nil {
+		err = page.ExecuteTemplate(&out, piece, body)
+	}
+	if err != nil {
 		return fmt.Errorf("cannot show a piece of page %s: %w", name, err)
 	}
 	h := c.W.Header()
@@ -189,15 +194,38 @@ func (c *Call) Render(status int, name string, p Page) error {
 	if done := "done." + c.R.URL.Query().Get("done"); c.Text.Has(done) {
 		p.Notice = c.Text.T(done)
 	}
-	var out bytes.Buffer
-	if err := c.Site.pages[c.Text.Lang][name].ExecuteTemplate(&out, "layout.html", p); err != nil {
+	out := c.Site.sheets.get()
+	defer c.Site.sheets.put(out)
+	page, err := c.Site.template(c.Text.Lang, name)
+	if err == nil {
+		err = page.ExecuteTemplate(out, "layout.html", p)
+	}
+	if err != nil {
 		return fmt.Errorf("cannot show page %s: %w", name, err)
 	}
 	if c.keep != nil && status == http.StatusOK {
-		c.keep(out.Bytes())
+		c.keep(bytes.Clone(out.Bytes()))
 	}
 	c.answer(status, out.Bytes())
 	return nil
+}
+
+// sheets are what pages are written on before they are sent, to be used again: they
+// would be most of what a page leaves behind.
+type sheets struct{ pool sync.Pool }
+
+func (s *sheets) get() *bytes.Buffer {
+	if out, ok := s.pool.Get().(*bytes.Buffer); ok {
+		out.Reset()
+		return out
+	}
+	return bytes.NewBuffer(make([]byte, 0, 32<<10))
+}
+
+func (s *sheets) put(out *bytes.Buffer) {
+	if out.Cap() <= 256<<10 {
+		s.pool.Put(out)
+	}
 }
 
 // answer writes a page.

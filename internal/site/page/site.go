@@ -75,6 +75,7 @@ type Site struct {
 	host   string // the site's own
 	files  string // the host that files are served from; empty: the site's own
 	kept   kept
+	sheets sheets
 	pages  map[string]pages // by language
 	assets map[string]asset
 }

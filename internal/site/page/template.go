@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fridayos/friday/internal/site/line"
@@ -16,10 +17,29 @@ import (
 )
 
 // pages are all templates in one language, by name.
-type pages map[string]*template.Template
+type pages map[string]*sheet
+
+// sheet is a page's template, put together when it is first shown: those of all
+// pages in all languages would take more memory than all else at the start.
+type sheet struct {
+	once  sync.Once
+	parse func() (*template.Template, error)
+	page  *template.Template
+	err   error
+}
+
+// template returns a page's template in a language.
+func (s *Site) template(lang, name string) (*template.Template, error) {
+	one := s.pages[lang][name]
+	if one == nil {
+		return nil, fmt.Errorf("cannot find page %s in %s", name, lang)
+	}
+	one.once.Do(func() { one.page, one.err = one.parse() })
+	return one.page, one.err
+}
 
 // readPages parses every page once for each language, with the layout and the
-// parts that its package shares.
+// parts that its package shares, to see that it can be.
 func (s *Site) readPages(parts []fs.FS) error {
 	s.pages = map[string]pages{}
 	for _, t := range s.Book.All() {
@@ -52,18 +72,24 @@ func (s *Site) readPart(into pages, layout *template.Template, part fs.FS, t *te
 		}
 	}
 	for _, name := range names {
-		page, err := base.Clone()
-		if err == nil {
-			page, err = parse(page, part, name, t)
-		}
-		if err != nil {
-			return fmt.Errorf("cannot read page %s: %w", name, err)
+		one := &sheet{parse: func() (*template.Template, error) {
+			page, err := base.Clone()
+			if err == nil {
+				page, err = parse(page, part, name, t)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("cannot read page %s: %w", name, err)
+			}
+			return page, nil
+		}}
+		if _, err := one.parse(); err != nil {
+			return err
 		}
 		key := strings.TrimSuffix(path.Base(name), ".html")
 		if into[key] != nil && key != "parts" {
 			return fmt.Errorf("cannot read page %s: two packages have one of this name", name)
 		}
-		into[key] = page
+		into[key] = one
 	}
 	return nil
 }
