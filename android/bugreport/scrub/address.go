@@ -5,6 +5,48 @@ import (
 	"net/netip"
 )
 
+// addressed tells whether the message can hold an address: three dots between digits,
+// five marks between hexadecimal digits, or two colons with nothing but such between.
+func (s *Scrubber) addressed() bool {
+	if s.bytes&addressing == 0 || s.bytes&numeric == 0 && s.bytes&separating == 0 {
+		return false
+	}
+	b := s.b
+	dots, marks := 0, 0
+	for i := s.from; i < len(b); i++ {
+		c := b[i]
+		if classes[c]&addressing == 0 {
+			continue
+		}
+		switch c {
+		case '.':
+			if digit(at(b, i-1)) && digit(at(b, i+1)) {
+				dots++
+			}
+		case ':':
+			j := i + 1
+			for hexDigit(at(b, j)) {
+				j++
+			}
+			if at(b, j) == ':' {
+				return true
+			}
+		case '%':
+			if i+2 < len(b) && b[i+1] == '3' && b[i+2]|0x20 == 'a' {
+				marks++
+			}
+		default:
+			if hexDigit(at(b, i-1)) && hexDigit(at(b, i+1)) {
+				marks++
+			}
+		}
+		if dots == 3 || marks == 5 {
+			return true
+		}
+	}
+	return false
+}
+
 // addresses finds MAC and IP addresses.
 func (s *Scrubber) addresses() {
 	b := s.b

@@ -92,6 +92,24 @@ var table = func() map[string]label {
 	return t
 }()
 
+// sizes are, by the first byte, the lengths of the labels in table, as bits: most words
+// have none and need not be looked up.
+var sizes = func() (t [256]uint64) {
+	for name := range table {
+		t[name[0]] |= 1 << min(len(name), 63)
+	}
+	return t
+}()
+
+// lookup finds a label in table.
+func lookup(name []byte) (label, bool) {
+	if len(name) == 0 || sizes[name[0]]>>min(len(name), 63)&1 == 0 {
+		return label{}, false
+	}
+	l, ok := table[string(name)]
+	return l, ok
+}
+
 // word is an identifier in the line and the pieces that it is made of.
 type word struct {
 	from, to int
@@ -142,6 +160,27 @@ func (w *word) read(b []byte, i int) bool {
 	return w.n > 0
 }
 
+// wordEnd is where the identifier at i ends, as read finds it; false when it is too
+// long to be a label.
+func wordEnd(b []byte, i int) (to int, ok bool) {
+	n := 0
+	for ; i < len(b); i++ {
+		switch c := b[i]; {
+		case alnum(c):
+			if n++; n > len(word{}.norm) {
+				for i < len(b) && (alnum(b[i]) || b[i] == '_') {
+					i++
+				}
+				return i, false
+			}
+		case c == '_' || c == '.' && letter(at(b, i+1)) || c == '-' && alnum(at(b, i+1)):
+		default:
+			return i, true
+		}
+	}
+	return i, true
+}
+
 // find looks the word up, the longest ending first; a number behind it (imei2)
 // is left out.
 func (w *word) find() class {
@@ -158,7 +197,7 @@ func (w *word) find() class {
 			if from >= e {
 				break
 			}
-			l, ok := table[string(w.norm[from:e])]
+			l, ok := lookup(w.norm[from:e])
 			if ok && (!l.whole || p == 0 || p == 1 && w.norm[0] == 'm' && w.starts[1] == 1) {
 				return l.class
 			}
@@ -172,7 +211,7 @@ func (w *word) find() class {
 		for p := w.pieces - 1; p > 0; p-- {
 			e := int(w.starts[p])
 			for q := range p {
-				switch l := table[string(w.norm[w.starts[q]:e])]; l.class {
+				switch l, _ := lookup(w.norm[w.starts[q]:e]); l.class {
 				case anIMEI, anIMSI, anICCID:
 					return l.class
 				}
@@ -191,12 +230,19 @@ func (s *Scrubber) labels() {
 			i++
 			continue
 		}
-		ok := w.read(b, i)
-		i = max(w.to, i+1)
+		from := i
+		to, ok := wordEnd(b, i)
+		i = max(to, i+1)
 		if !ok {
 			continue
 		}
-		value, _ := s.separator(w.to)
+		value, _ := s.separator(to)
+		if value < 0 && !(at(b, to) == ' ' && (at(b, to+1) == '"' || at(b, to+1) == '\'')) {
+			continue // most words are no labels
+		}
+		if !w.read(b, from) {
+			continue
+		}
 		if value < 0 {
 			if q := at(b, w.to+1); at(b, w.to) == ' ' && (q == '"' || q == '\'') { // host-name "x"
 				switch c := w.find(); c {
@@ -304,10 +350,13 @@ func (s *Scrubber) twoWords(w *word) class {
 	if from == end-1 {
 		return none
 	}
+	if n := end - 1 - from + w.n; sizes[s.low[from]]>>min(n, 63)&1 == 0 {
+		return none
+	}
 	joined := make([]byte, 0, 64)
 	joined = append(joined, s.low[from:end-1]...)
 	joined = append(joined, w.norm[:w.n]...)
-	if l, ok := table[string(joined)]; ok {
+	if l, ok := lookup(joined); ok {
 		return l.class
 	}
 	return none

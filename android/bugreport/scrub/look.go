@@ -7,6 +7,42 @@ func letter(c byte) bool   { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 func alnum(c byte) bool    { return digit(c) || letter(c) }
 func hexDigit(c byte) bool { return digit(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
 
+// small are bytes in lower case.
+var small = func() (t [256]byte) {
+	for i := range t {
+		t[i] = byte(i)
+	}
+	for c := byte('A'); c <= 'Z'; c++ {
+		t[c] = c | 0x20
+	}
+	return t
+}()
+
+// byteClass is what bytes are to a search that looks for them: it need not be made
+// in a line without.
+type byteClass byte
+
+const (
+	numeric    byteClass = 1 << iota // a digit
+	separating                       // may stand between a label and its value
+	dot
+	addressing // part an address's pieces
+)
+
+var classes = func() (t [256]byteClass) {
+	for c := '0'; c <= '9'; c++ {
+		t[c] |= numeric
+	}
+	for _, c := range "=:%>\"'" {
+		t[c] |= separating
+	}
+	t['.'] |= dot
+	for _, c := range ".:-_%" {
+		t[c] |= addressing
+	}
+	return t
+}()
+
 // at returns b[i], 0 beyond the ends.
 func at(b []byte, i int) byte {
 	if i < 0 || i >= len(b) {

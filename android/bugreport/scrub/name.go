@@ -16,9 +16,41 @@ func (s *Scrubber) names() {
 	if s.groups&hasName == 0 {
 		return
 	}
-	s.after("account {name=", s.account)
-	s.after("account{name=", s.account)
-	s.after("account[name=", s.account)
+	if s.groups&hasAccount != 0 {
+		for _, mark := range accounts {
+			s.after(mark, s.account)
+		}
+	}
+	if s.groups&hasUser != 0 {
+		s.users()
+	}
+	if s.groups&hasCaller != 0 {
+		for _, mark := range callers {
+			s.after(mark, s.caller)
+		}
+	}
+	if s.groups&hasContact != 0 {
+		s.contacts()
+	}
+	if s.groups&hasHostname != 0 {
+		s.hostnames()
+	}
+	if s.groups&hasAdvertising != 0 && (bytes.Contains(s.low, []byte("advertis")) || bytes.Contains(s.low, []byte("gaid"))) {
+		s.uuids()
+	}
+	if s.groups&hasCode != 0 {
+		s.codes()
+	}
+}
+
+// Marks behind which names stand, and codes.
+var (
+	accounts = []string{"account {name=", "account{name=", "account[name="}
+	callers  = []string{"call from ", "call to ", "message from ", "sms from ", "msg from ", "missed call from ", "calling ", "caller is "}
+	codes    = []string{"otp is ", "code is ", "pin is ", "passcode is ", "otp: ", "code: ", "pin: "}
+)
+
+func (s *Scrubber) users() {
 	s.after("userinfo{", func(i int) int { // UserInfo{0:Anna:4c13}
 		n := countDigits(s.b[i:])
 		if n == 0 || at(s.b, i+n) != ':' {
@@ -32,9 +64,9 @@ func (s *Scrubber) names() {
 		s.add(Contact, from, from+k)
 		return from + k
 	})
-	for _, mark := range [...]string{"call from ", "call to ", "message from ", "sms from ", "msg from ", "missed call from ", "calling ", "caller is "} {
-		s.after(mark, s.caller)
-	}
+}
+
+func (s *Scrubber) contacts() {
 	s.after("contact ", func(i int) int {
 		if end := s.capitals(i); bytes.IndexByte(s.b[i:end], ' ') > 0 {
 			s.add(Contact, i, end)
@@ -42,6 +74,9 @@ func (s *Scrubber) names() {
 		}
 		return i
 	})
+}
+
+func (s *Scrubber) hostnames() {
 	s.after("hostname ", func(i int) int {
 		end := i
 		for end < len(s.b) && (alnum(s.b[end]) || s.b[end] == '-' || s.b[end] == '.' || s.b[end] >= 0x80) {
@@ -52,10 +87,10 @@ func (s *Scrubber) names() {
 		}
 		return end
 	})
-	if bytes.Contains(s.low, []byte("advertis")) || bytes.Contains(s.low, []byte("gaid")) {
-		s.uuids()
-	}
-	for _, mark := range [...]string{"otp is ", "code is ", "pin is ", "passcode is ", "otp: ", "code: ", "pin: "} {
+}
+
+func (s *Scrubber) codes() {
+	for _, mark := range codes {
 		s.after(mark, func(i int) int {
 			n := countDigits(s.b[i:])
 			if n >= 4 && n <= 8 && !alnum(at(s.b, i+n)) && (s.about().phone || mark[0] == 'o') {

@@ -5,22 +5,13 @@ import "bytes"
 // numbers finds IMEI, IMSI, ICCID and telephone numbers without a label.
 func (s *Scrubber) numbers() {
 	b := s.b
-	s.after("atd", func(i int) int { // the modem's command to dial
-		if n, count := dialled(b[i:min(len(b), i+32)]); count >= 5 && !alnum(at(s.b, i-4)) {
-			s.add(Phone, i, i+n)
-			return i + n
-		}
-		return i
-	})
-	s.after("wa.me/", func(i int) int {
-		if n := countDigits(b[i:]); n >= 7 && n <= 15 {
-			s.add(Phone, i, i+n)
-			return i + n
-		}
-		return i
-	})
+	if s.groups&hasDial != 0 {
+		s.dialled()
+	}
 	for i := s.from; i < len(b); {
 		switch c := b[i]; {
+		case c > '9':
+			i++
 		case c == '+' || c == '%' && i+2 < len(b) && b[i+1] == '2' && b[i+2]|0x20 == 'b':
 			n := 1
 			if c == '%' {
@@ -45,6 +36,25 @@ func (s *Scrubber) numbers() {
 	}
 }
 
+// dialled finds numbers behind the modem's command to dial, and in addresses of chats.
+func (s *Scrubber) dialled() {
+	b := s.b
+	s.after("atd", func(i int) int { // the modem's command to dial
+		if n, count := dialled(b[i:min(len(b), i+32)]); count >= 5 && !alnum(at(s.b, i-4)) {
+			s.add(Phone, i, i+n)
+			return i + n
+		}
+		return i
+	})
+	s.after("wa.me/", func(i int) int {
+		if n := countDigits(b[i:]); n >= 7 && n <= 15 {
+			s.add(Phone, i, i+n)
+			return i + n
+		}
+		return i
+	})
+}
+
 // numberAt judges the digits at i and returns where they end.
 func (s *Scrubber) numberAt(i int) int {
 	b := s.b
@@ -66,7 +76,7 @@ func (s *Scrubber) numberAt(i int) int {
 	if p == '.' && digit(at(b, i-2)) || p == '+' {
 		return end
 	}
-	if n <= 8 && n >= 2 {
+	if c := at(b, end); n <= 8 && n >= 2 && (c == '-' || c == ' ' || c == '/') && digit(at(b, end+1)) {
 		if to := s.grouped(i); to > 0 {
 			return to
 		}

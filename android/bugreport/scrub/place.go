@@ -84,7 +84,7 @@ func degree(b []byte, i int) (end, decimals, whole int) {
 
 // places finds coordinates by the place where they are printed.
 func (s *Scrubber) places() {
-	if bytes.IndexByte(s.b[s.from:], '.') >= 0 {
+	if s.bytes&dot != 0 && s.bytes&numeric != 0 && s.precise() {
 		s.pairs()
 	}
 	if s.groups&hasPlace == 0 {
@@ -107,6 +107,28 @@ func (s *Scrubber) places() {
 	if bytes.Contains(s.b, []byte("°")) {
 		s.degrees()
 	}
+}
+
+// precise tells whether two numbers have four decimals at least.
+func (s *Scrubber) precise() bool {
+	n := 0
+	for i := s.from; n < 2; n++ {
+		for {
+			k := bytes.IndexByte(s.b[i:], '.')
+			if k < 0 {
+				return false
+			}
+			i += k + 1
+			decimals := 0
+			for decimals < 4 && (digit(at(s.b, i+decimals)) || at(s.b, i+decimals) == '*') {
+				decimals++
+			}
+			if decimals == 4 {
+				break
+			}
+		}
+	}
+	return true
 }
 
 // after calls fn behind each mark; fn returns where to go on.

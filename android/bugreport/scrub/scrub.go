@@ -78,7 +78,8 @@ type Scrubber struct {
 	spans  []span
 	sumBuf [sha256.Size]byte
 	groups group
-	tagged group // of the tag
+	bytes  byteClass // in its message
+	tagged group     // of the tag
 }
 
 // span is what is taken out of a line.
@@ -123,7 +124,9 @@ func (s *Scrubber) Line(dst, line []byte) []byte {
 	if (s.groups&hasBlock != 0 || s.secret || s.hex != "") && (s.privateKey() || s.hexDump()) {
 		return s.replace(dst)
 	}
-	s.labels()
+	if s.bytes&separating != 0 || s.groups&hasVerb != 0 {
+		s.labels()
+	}
 	s.tokens()
 	if s.groups&hasAt != 0 {
 		s.emails()
@@ -139,34 +142,35 @@ func (s *Scrubber) Line(dst, line []byte) []byte {
 		s.wifi()
 	}
 	s.names()
-	s.addresses()
-	s.numbers()
+	if s.addressed() {
+		s.addresses()
+	}
+	if s.bytes&numeric != 0 {
+		s.numbers()
+	}
 	return s.replace(dst)
 }
 
 func (s *Scrubber) begin(line []byte) {
 	s.b, s.spans = line, s.spans[:0]
-	s.low = s.low[:0]
-	s.low = append(s.low, line...)
-	for i, c := range s.low {
-		if c >= 'A' && c <= 'Z' {
-			s.low[i] = c + 'a' - 'A'
-		}
-	}
 	s.from = 0
-	if e, ok := logcat.Parse(line); ok {
-		s.tagged = 0
+	e, known := logcat.Parse(line)
+	if known && !e.Kernel && bytes.HasSuffix(line, e.Message) {
 		if s.from = len(line) - len(e.Message); e.Long {
 			s.from = len(line)
-			s.tagged = sift.of(s.low) // the message follows, and the tag says what it is about
 		}
-		if e.Kernel || !bytes.HasSuffix(line, e.Message) {
-			s.from = 0
+	}
+	s.low = slices.Grow(s.low[:0], len(line))[:len(line)]
+	var g group
+	g, s.bytes = sift.of(line, s.low, s.from)
+	if known {
+		if s.tagged = 0; e.Long {
+			s.tagged = g // the message follows, and the tag says what it is about
 		}
 	} else if len(line) > 0 && (line[0] == '-' || line[0] == '=') {
 		s.tagged = 0 // another section
 	}
-	s.groups = s.tagged | sift.of(s.low)
+	s.groups = s.tagged | g
 }
 
 // add takes b[from:to] out; of kinds that overlap, the first one wins, and the

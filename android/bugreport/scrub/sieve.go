@@ -1,5 +1,7 @@
 package scrub
 
+import "strings"
+
 // group is a set of hints that a line gives: what it is about, and which of the
 // slower searches can find anything in it.
 type group uint32
@@ -20,6 +22,20 @@ const (
 	hasBlock // a key or a hex dump
 	hasAt
 	hasPossessive
+	hasVerb    // between a label and its value
+	hasMark    // how a service's key begins
+	hasAccount // and what else names() looks for
+	hasUser
+	hasCaller
+	hasContact
+	hasHostname
+	hasAdvertising
+	hasCode
+	hasSSID // and what else wifi() looks for
+	hasMatch
+	hasFlags
+	hasDirect
+	hasDial
 )
 
 // hint is a text that tells of a group.
@@ -45,8 +61,27 @@ func hints() []hint {
 	put(hasScheme, false, false, schemes)
 	put(hasScheme, false, false, words("://", ":aa"))
 	put(hasPlace, false, false, words("location", "latlng(", "geo:", "point(", "point (", "$g", "$b", "°"))
-	put(hasWifi, false, false, words("ssid ", "\"", "direct-", "[wpa", "[ess", "[wep", "[rsn", "[ibss", "[wps", "[open", "[owe", "[sae"))
-	put(hasName, false, false, words("account", "userinfo{", "call", "message from", "sms from", "msg from", "contact ", "hostname ", "advertis", "gaid", "otp", "code", "pin"))
+	put(hasWifi, false, false, words("\""))
+	put(hasWifi|hasSSID, false, false, words("ssid "))
+	put(hasWifi|hasMatch, false, false, words("ssid match"))
+	put(hasWifi|hasFlags, false, false, words(flags...))
+	put(hasWifi|hasDirect, false, false, words("direct-"))
+	put(hasName|hasAccount, false, false, words(accounts...))
+	put(hasName|hasUser, false, false, words("userinfo{"))
+	put(hasName|hasCaller, false, false, words(callers...))
+	put(hasName|hasContact, false, false, words("contact "))
+	put(hasName|hasHostname, false, false, words("hostname "))
+	put(hasName|hasAdvertising, false, false, words("advertis", "gaid"))
+	put(hasName|hasCode, false, false, words(codes...))
+	put(hasDial, false, false, words("atd", "wa.me/"))
+	for _, v := range verbs {
+		put(hasVerb, false, false, words(" "+string(v)))
+	}
+	for _, list := range marks {
+		for _, m := range list {
+			put(hasMark, true, false, words(strings.ToLower(m.text)))
+		}
+	}
 	put(hasHost, false, false, privateZones)
 	put(hasHost, false, false, words("android-"))
 	put(hasPossessive, false, false, words("'s ", "’s "))
@@ -60,9 +95,9 @@ func hints() []hint {
 // sieve is a deterministic automaton (Aho and Corasick's) that finds all hints
 // of a line in one pass.
 type sieve struct {
-	class [256]uint8 // bytes that no hint tells apart share a class
+	class [256]uint8 // bytes that no hint tells apart share a class, capital letters their small one's
 	n     int
-	next  []uint16 // state × class
+	next  []uint32 // state × class: where the next state's row begins; its lowest bit, whether hints end there
 	found [][]hint // by state
 }
 
@@ -78,14 +113,14 @@ func newSieve(all []hint) *sieve {
 			}
 		}
 	}
-	row := func() { v.next = append(v.next, make([]uint16, v.n)...); v.found = append(v.found, nil) }
+	row := func() { v.next = append(v.next, make([]uint32, v.n)...); v.found = append(v.found, nil) }
 	row()
 	for _, h := range all {
 		at := 0
 		for i := range len(h.text) {
 			cell := at*v.n + int(v.class[h.text[i]])
 			if v.next[cell] == 0 {
-				v.next[cell] = uint16(len(v.found))
+				v.next[cell] = uint32(len(v.found))
 				row()
 			}
 			at = int(v.next[cell])
@@ -114,17 +149,34 @@ func newSieve(all []hint) *sieve {
 			queue = append(queue, to)
 		}
 	}
+	for c := byte('A'); c <= 'Z'; c++ {
+		v.class[c] = v.class[c|0x20]
+	}
+	for cell, to := range v.next {
+		v.next[cell] = to * uint32(v.n) << 1
+		if len(v.found[to]) > 0 {
+			v.next[cell]++
+		}
+	}
 	return v
 }
 
-// of returns the groups of a text in lower case.
-func (v *sieve) of(text []byte) group {
-	var g group
-	state := 0
+// of returns the groups of a text and what bytes it has behind from, and writes it in
+// lower case to low.
+func (v *sieve) of(text, low []byte, from int) (g group, has byteClass) {
+	state := uint32(0)
+	low = low[:len(text)]
 	for i, c := range text {
-		state = int(v.next[state*v.n+int(v.class[c])])
-		for _, h := range v.found[state] {
-			if g&h.group != 0 {
+		low[i] = small[c]
+		if i >= from {
+			has |= classes[c]
+		}
+		state = v.next[state>>1+uint32(v.class[c])]
+		if state&1 == 0 {
+			continue
+		}
+		for _, h := range v.found[state>>1/uint32(v.n)] {
+			if g&h.group == h.group {
 				continue
 			}
 			if from := i + 1 - len(h.text); (h.start || h.whole) && from > 0 && (letter(text[from-1]) || h.whole && digit(text[from-1])) || h.whole && letter(at(text, i+1)) {
@@ -133,5 +185,5 @@ func (v *sieve) of(text []byte) group {
 			g |= h.group
 		}
 	}
-	return g
+	return g, has
 }

@@ -35,7 +35,7 @@ func keyByte(c byte) bool {
 // tokens finds keys by how they begin, and what stands behind "Bearer".
 func (s *Scrubber) tokens() {
 	b := s.b
-	for i := s.from; i < len(b); i++ {
+	for i := s.from; i < len(b) && s.groups&hasMark != 0; i++ {
 		if !marked[b[i]] {
 			continue
 		}

@@ -277,10 +277,10 @@ func (s *Scrubber) labelledPhone(w *word, i int) int {
 		switch string(w.norm[:w.n]) {
 		case "tel", "telprompt", "smsto", "sms", "mms", "mmsto", "callto", "sip", "sips", "dial", "atd", "clip", "cnum", "callerid", "phone", "mobile":
 		default:
-			if !s.about().phone && !s.about().person && s.b[from] != '+' {
+			if !s.about().phone && !s.about().person && at(s.b, from) != '+' {
 				least = 9
 			}
-			if s.about().net && w.norm[0] == 'a' && s.b[from] != '+' && !s.about().phone {
+			if s.about().net && w.norm[0] == 'a' && at(s.b, from) != '+' && !s.about().phone {
 				return 0 // an address in memory or in a network
 			}
 		}

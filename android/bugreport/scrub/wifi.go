@@ -8,6 +8,28 @@ var suffixes = words("wpa", "none", "sae", "wep", "owe", "suite", "ieee8021x", "
 // wifi finds names of networks without a label of their own, and quoted names
 // that a label told before.
 func (s *Scrubber) wifi() {
+	if s.groups&hasSSID != 0 {
+		s.spokenSSID()
+	}
+	if s.groups&hasMatch != 0 && bytes.Contains(s.low, []byte("ssid match")) {
+		s.after("literal: ", func(i int) int {
+			if n := bytes.IndexByte(s.b[i:], '}'); n > 0 {
+				s.add(SSID, i, i+n)
+				return i + n
+			}
+			return i
+		})
+	}
+	s.quoted()
+	if s.groups&hasFlags != 0 {
+		s.scanResult()
+	}
+	if s.groups&hasDirect != 0 {
+		s.directs()
+	}
+}
+
+func (s *Scrubber) spokenSSID() {
 	s.after("ssid ", func(i int) int {
 		q := at(s.b, i)
 		if q != '"' && q != '\'' {
@@ -27,17 +49,13 @@ func (s *Scrubber) wifi() {
 		}
 		return i
 	})
-	if bytes.Contains(s.low, []byte("ssid match")) {
-		s.after("literal: ", func(i int) int {
-			if n := bytes.IndexByte(s.b[i:], '}'); n > 0 {
-				s.add(SSID, i, i+n)
-				return i + n
-			}
-			return i
-		})
-	}
-	s.quoted()
-	s.scanResult()
+}
+
+// flags are how the columns of a scan's results that say how a network is kept
+// begin.
+var flags = []string{"[wpa", "[ess", "[wep", "[rsn", "[ibss", "[wps", "[open", "[owe", "[sae"}
+
+func (s *Scrubber) directs() {
 	s.after("direct-", func(i int) int { // Wi-Fi Direct's groups
 		if i+3 > len(s.b) || !alnum(s.b[i]) || !alnum(s.b[i+1]) || s.b[i+2] != '-' || alnum(at(s.b, i-8)) || s.taken(i) {
 			return i
@@ -103,13 +121,13 @@ func (s *Scrubber) quoted() {
 // scanResult finds the name in a line of scan results, before or behind the
 // flags: 00:11:22:33:44:55  2437  -50  12.5  name  [WPA2-PSK-CCMP][ESS].
 func (s *Scrubber) scanResult() {
-	flags := -1
-	for _, f := range [...]string{"[wpa", "[ess", "[wep", "[rsn", "[ibss", "[wps", "[open", "[owe", "[sae"} {
-		if k := bytes.Index(s.low[s.from:], []byte(f)); k >= 0 && (flags < 0 || k+s.from < flags) {
-			flags = k + s.from
+	first := -1
+	for _, f := range flags {
+		if k := bytes.Index(s.low[s.from:], []byte(f)); k >= 0 && (first < 0 || k+s.from < first) {
+			first = k + s.from
 		}
 	}
-	if flags < 0 {
+	if first < 0 {
 		return
 	}
 	b := s.b
@@ -118,14 +136,14 @@ func (s *Scrubber) scanResult() {
 		start++
 	}
 	mac := start
-	for mac < flags && (hexDigit(b[mac]) || b[mac] == ':') {
+	for mac < first && (hexDigit(b[mac]) || b[mac] == ':') {
 		mac++
 	}
 	if mac-start != 17 {
 		return
 	}
 	// wpa_cli: the name is the last field.
-	if tab := bytes.LastIndexByte(b, '\t'); tab > flags {
+	if tab := bytes.LastIndexByte(b, '\t'); tab > first {
 		if name := b[tab+1:]; len(name) > 0 {
 			s.learn(SSID, name)
 			s.add(SSID, tab+1, len(b))
@@ -135,11 +153,11 @@ func (s *Scrubber) scanResult() {
 	i := mac
 	for { // columns of numbers
 		k := i
-		for k < flags && (b[k] == ' ' || b[k] == '\t') {
+		for k < first && (b[k] == ' ' || b[k] == '\t') {
 			k++
 		}
 		end := k
-		for end < flags && b[end] > ' ' {
+		for end < first && b[end] > ' ' {
 			end++
 		}
 		if k == i || end == k || !column(b[k:end]) {
@@ -148,10 +166,10 @@ func (s *Scrubber) scanResult() {
 		}
 		i = end
 	}
-	if i < flags {
-		name := bytes.TrimSpace(b[i:flags])
+	if i < first {
+		name := bytes.TrimSpace(b[i:first])
 		s.learn(SSID, name)
-		s.add(SSID, i, flags)
+		s.add(SSID, i, first)
 	}
 }
 
