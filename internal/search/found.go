@@ -42,10 +42,11 @@ func (q Question) With(tx *db.Tx, arg func(any) string) (string, error) {
 	case among != "":
 		a.step(`SELECT id AS doc, 0 AS place FROM (` + among + `) among`)
 	case len(terms) == 0:
-		a.edge = arg(edge)
-		a.step(`SELECT doc, 1 AS place FROM search_texts WHERE id >= ` + a.edge + ` GROUP BY doc`)
+		a.step(`SELECT doc, 1 AS place FROM search_texts WHERE id >= ` + arg(edge) + ` GROUP BY doc`)
 	default:
-		a.edge = arg(edge)
+		if edge != 0 {
+			a.edge = arg(edge)
+		}
 		a.first(terms[first])
 		terms = append(append([]Term(nil), terms[:first]...), terms[first+1:]...)
 	}
@@ -155,10 +156,12 @@ func (a *answer) id() string {
 
 // holding joins the documents found so far with their texts that hold a term.
 // FTS5 gives all texts of a term fast, and those of one document slowly: each text is
-// looked up among the documents. PostgreSQL gives a document's texts fast.
+// looked up among the documents. PostgreSQL gives a document's texts fast, and is kept
+// by CASE from gathering all texts of the term first.
 func (a *answer) holding(t Term, before string) string {
 	if a.lite {
 		return fmt.Sprintf(`search_words w CROSS JOIN %s p WHERE search_words MATCH %s%s AND p.doc = w.rowid >> %d`, before, a.arg(t.match()), a.within(`w.rowid`), docBits)
 	}
-	return fmt.Sprintf(`%s p JOIN search_words w ON w.id >= p.doc << %d AND w.id < (p.doc + 1) << %[2]d WHERE w.words @@ %s::text::tsquery`, before, docBits, a.arg(t.query()))
+	return fmt.Sprintf(`%s p JOIN search_words w ON w.id >= p.doc << %d AND w.id < (p.doc + 1) << %[2]d WHERE CASE WHEN w.words @@ %s::text::tsquery THEN TRUE ELSE FALSE END`,
+		before, docBits, a.arg(t.query()))
 }
