@@ -24,9 +24,11 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/fridayos/friday/android/tree"
@@ -201,6 +203,56 @@ func KeyFrom(keyFile, keyMaps []byte, number int) (k Key, err error) {
 		}
 	}
 	return k, nil
+}
+
+// KeyRing is the keys that a user brings, of one or several devices.
+type KeyRing struct {
+	keys  []Key
+	files [][]byte
+	maps  []byte
+}
+
+// Add takes a file of keys, by its size: 32 bytes are an AES key and its IV, 96 a
+// device's key file, and any other multiple of 32 up to 64 KiB the table of key maps
+// that key files need. The same in hex, with spaces or without, will do. It says
+// whether it was one of these.
+func (k *KeyRing) Add(file []byte) bool {
+	if text, err := hex.DecodeString(string(bytes.Join(bytes.Fields(file), nil))); err == nil && len(text) > 0 {
+		file = text
+	}
+	switch n := len(file); {
+	case n == KeyMapEntry:
+		k.keys = append(k.keys, Key{AES: [16]byte(file), IV: [16]byte(file[16:])})
+	case n == KeyFileSize:
+		k.files = append(k.files, file)
+	case n > 0 && n%KeyMapEntry == 0 && n <= 64<<10:
+		k.maps = file
+	default:
+		return false
+	}
+	return true
+}
+
+// Decrypt opens an encrypted zip with the first key that fits.
+func (k *KeyRing) Decrypt(f *Firmware) (*io.SectionReader, error) {
+	keys, err := slices.Clone(k.keys), ErrNoKey
+	for _, file := range k.files {
+		if k.maps == nil {
+			err = errors.New("it is encrypted; beside the key file bring the table of key maps, or the AES key and IV")
+			break
+		}
+		var key Key
+		if key, err = KeyFrom(file, k.maps, f.KeyMap); err == nil {
+			keys = append(keys, key)
+		}
+	}
+	for _, key := range keys {
+		var r *io.SectionReader
+		if r, err = f.Decrypt(key); err == nil {
+			return r, nil
+		}
+	}
+	return nil, err
 }
 
 // Decrypt shows an encrypted zip as the plain one, for reading at any place. A

@@ -20,5 +20,5 @@ func (o *Opened) Child(path string) (f File, ok bool) {
 	if node == nil || node.Type != tree.Regular {
 		return File{}, false
 	}
-	return childFile(dir, name, node, o.depth+1), true
+	return childFile(dir, name, node, &o.of, o.of.depth+1), true
 }

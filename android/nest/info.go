@@ -27,7 +27,7 @@ func (n *Nest) Info(ctx context.Context, o *Object, depth int) (*Info, error) {
 	if o.Node != nil && o.Node.Type != tree.Regular {
 		in := &Info{Path: o.Path, Format: o.Node.Type.String(), Facts: map[string]any{}, Children: []*Info{}, Problems: []string{}}
 		if o.Node.Type != tree.Directory || o.File.R == nil {
-			return in, n.entries(ctx, in, o.Node, o.File.depth, depth)
+			return in, n.entries(ctx, in, o.Node, o.File, depth)
 		}
 	}
 	return n.info(ctx, o.Path, o.File, depth)
@@ -69,7 +69,7 @@ func (n *Nest) info(ctx context.Context, path string, f File, depth int) (*Info,
 		in.Children = append(in.Children, child)
 		return in, nil
 	case o.Root != nil && !o.Files:
-		return in, n.entries(ctx, in, o.Root, f.depth, depth)
+		return in, n.entries(ctx, in, o.Root, f, depth)
 	}
 	return in, nil
 }
@@ -77,11 +77,7 @@ func (n *Nest) info(ctx context.Context, path string, f File, depth int) (*Info,
 // guess names the format of a file that could not be opened.
 func (n *Nest) guess(f File) string {
 	head := make([]byte, min(headSize, f.Size))
-	if h, ok := f.R.(header); ok {
-		if _, err := h.head(head); err != nil {
-			return "unknown"
-		}
-	} else if tree.ReadFull(f.R, head, 0) != nil {
+	if firstBytes(f.R, head) != nil {
 		return "unknown"
 	}
 	for _, x := range n.o.Formats {
@@ -93,7 +89,7 @@ func (n *Nest) guess(f File) string {
 }
 
 // entries adds what is known of each file of a folder.
-func (n *Nest) entries(ctx context.Context, in *Info, root *tree.Node, level, depth int) error {
+func (n *Nest) entries(ctx context.Context, in *Info, root *tree.Node, of File, depth int) error {
 	dirs := map[*tree.Node]*tree.Node{}
 	return tree.Walk(root, func(path string, node *tree.Node) error {
 		for _, e := range node.Entries {
@@ -103,7 +99,7 @@ func (n *Nest) entries(ctx context.Context, in *Info, root *tree.Node, level, de
 			return nil
 		}
 		name := path[strings.LastIndexByte(path, '/')+1:]
-		child, err := n.info(ctx, strings.TrimSuffix(in.Path, "//")+"//"+path, childFile(dirs[node], name, node, level+1), depth-1)
+		child, err := n.info(ctx, strings.TrimSuffix(in.Path, "//")+"//"+path, childFile(dirs[node], name, node, &of, of.depth+1), depth-1)
 		if err != nil {
 			return err
 		}
@@ -126,7 +122,7 @@ type Check struct {
 func (n *Nest) Verify(ctx context.Context, o *Object, report func(Check)) (failed int, err error) {
 	v := &verifier{n: n, report: report}
 	if o.Node != nil && o.Node.Type != tree.Regular && o.File.R == nil {
-		err = v.entries(ctx, o.Path, o.Node, o.File.depth)
+		err = v.entries(ctx, o.Path, o.Node, o.File)
 	} else {
 		err = v.file(ctx, o.Path, o.File)
 	}
@@ -175,12 +171,12 @@ func (v *verifier) file(ctx context.Context, path string, f File) error {
 	case o.Inner != nil:
 		return v.file(ctx, strings.TrimSuffix(path, "//")+"//", *o.Inner)
 	case o.Root != nil && !o.Files:
-		return v.entries(ctx, path, o.Root, f.depth)
+		return v.entries(ctx, path, o.Root, f)
 	}
 	return nil
 }
 
-func (v *verifier) entries(ctx context.Context, path string, root *tree.Node, level int) error {
+func (v *verifier) entries(ctx context.Context, path string, root *tree.Node, of File) error {
 	var walk func(path string, dir *tree.Node, depth int) error
 	walk = func(path string, dir *tree.Node, depth int) error {
 		if depth > tree.MaxDepth {
@@ -192,7 +188,7 @@ func (v *verifier) entries(ctx context.Context, path string, root *tree.Node, le
 			case tree.Directory:
 				err = walk(path+e.Name+"/", e.Node, depth+1)
 			case tree.Regular:
-				err = v.file(ctx, path+e.Name, childFile(dir, e.Name, e.Node, level+1))
+				err = v.file(ctx, path+e.Name, childFile(dir, e.Name, e.Node, &of, of.depth+1))
 			}
 			if err != nil {
 				return err

@@ -65,6 +65,10 @@ type Options struct {
 	TempDir   string   // for temporary files; "": the system's
 	MaxSpill  int64    // bytes that all of them may take together; 0: 64 GiB
 	MaxWindow int64    // of a compressor, in bytes; 0: the constant of that name
+	// Keys are the contents of key files that the user brings, for what is
+	// encrypted: an .ozip's key (package oneplus, OzipKeys), a device's key file
+	// and key maps (package htc, KeyRing). Each is tried where it fits.
+	Keys [][]byte
 }
 
 // Nest opens things and keeps what is open until Close. It may be used by many
@@ -110,6 +114,8 @@ type File struct {
 	// Sibling finds a file beside this one, such as the next part of a sparse image
 	// or a partition that a vbmeta describes; nil: there are none.
 	Sibling func(name string) (File, bool)
+	names   func() []string // of all that lies beside it; nil: nobody knows
+	up      *File           // what it lies in; nil: a file on disk
 	depth   int
 }
 
@@ -136,7 +142,7 @@ type Opened struct {
 	// Verify checks what checksums and signatures say; nil: there is nothing to
 	// check. Each check ends in a call of report, with an error if it failed.
 	Verify func(ctx context.Context, report func(what string, err error)) error
-	depth  int
+	of     File // what was opened
 }
 
 // Object is what a path leads to.
@@ -217,9 +223,15 @@ func (n *Nest) entry(o *Object, root *tree.Node, path string) (*Object, error) {
 			return nil, fmt.Errorf("cannot open %s//%s: there is no %q: %w%s", base, path, name, fs.ErrNotExist, near(dir))
 		}
 	}
-	out := &Object{Path: base + "//" + path, Node: node, File: File{depth: o.File.depth}}
+	out := &Object{Path: base + "//" + path, Node: node, File: File{up: o.File.up, depth: o.File.depth}}
+	in := &o.File
+	if in.R == nil { // a folder in what it lies in
+		in = in.up
+	}
 	if node.Type == tree.Regular {
-		out.File = childFile(dir, path[strings.LastIndex(path, "/")+1:], node, o.File.depth+1)
+		out.File = childFile(dir, path[strings.LastIndex(path, "/")+1:], node, in, o.File.depth+1)
+	} else {
+		out.File.up = in
 	}
 	return out, nil
 }
@@ -240,15 +252,22 @@ func near(dir *tree.Node) string {
 	return "; there are " + strings.Join(names, ", ")
 }
 
-// childFile is an entry of a folder as a file that can be opened.
-func childFile(dir *tree.Node, name string, node *tree.Node, depth int) File {
+// childFile is an entry of a folder of up as a file that can be opened.
+func childFile(dir *tree.Node, name string, node *tree.Node, up *File, depth int) File {
 	r := node.Content
 	if r == nil {
 		r = strings.NewReader("")
 	}
-	return File{Name: name, R: r, Size: node.Size, depth: depth, Sibling: func(name string) (File, bool) {
+	names := func() []string {
+		var out []string
+		for _, e := range dir.Entries {
+			out = append(out, e.Name)
+		}
+		return out
+	}
+	return File{Name: name, R: r, Size: node.Size, names: names, up: up, depth: depth, Sibling: func(name string) (File, bool) {
 		if s := dir.Entry(name); s != nil && s.Type == tree.Regular {
-			return childFile(dir, name, s, depth), true
+			return childFile(dir, name, s, up, depth), true
 		}
 		return File{}, false
 	}}
@@ -272,7 +291,18 @@ func (n *Nest) disk(path string) (File, error) {
 		return File{}, fmt.Errorf("cannot open %s: %w", path, err)
 	}
 	n.keep(f)
-	return File{Name: filepath.Base(path), R: f, Size: fi.Size(), Sibling: func(name string) (File, bool) {
+	names := func() []string {
+		es, err := os.ReadDir(filepath.Dir(path))
+		if err != nil {
+			return nil // who asks does without
+		}
+		var out []string
+		for _, e := range es {
+			out = append(out, e.Name())
+		}
+		return out
+	}
+	return File{Name: filepath.Base(path), R: f, Size: fi.Size(), names: names, Sibling: func(name string) (File, bool) {
 		if name != filepath.Base(name) {
 			return File{}, false
 		}
@@ -291,6 +321,15 @@ func (n *Nest) keep(c io.Closer) {
 // on later.
 type header interface{ head(b []byte) (int, error) }
 
+// firstBytes fills b.
+func firstBytes(r io.ReaderAt, b []byte) error {
+	if h, ok := r.(header); ok {
+		_, err := h.head(b)
+		return err
+	}
+	return tree.ReadFull(r, b, 0)
+}
+
 // Identify finds the format of a file and opens it. An error that wraps
 // ErrUnknown names the magic.
 func (n *Nest) Identify(ctx context.Context, f File) (*Opened, error) {
@@ -298,13 +337,7 @@ func (n *Nest) Identify(ctx context.Context, f File) (*Opened, error) {
 		return nil, fmt.Errorf("more than %d levels lie within each other", MaxDepth)
 	}
 	head := make([]byte, min(headSize, f.Size))
-	var err error
-	if h, ok := f.R.(header); ok {
-		_, err = h.head(head)
-	} else {
-		err = tree.ReadFull(f.R, head, 0)
-	}
-	if err != nil {
+	if err := firstBytes(f.R, head); err != nil {
 		return nil, err
 	}
 	i := slices.IndexFunc(n.o.Formats, func(x Format) bool { return x.Match(f, head) })
@@ -318,8 +351,9 @@ func (n *Nest) Identify(ctx context.Context, f File) (*Opened, error) {
 	if opened.Format == "" {
 		opened.Format = n.o.Formats[i].Name
 	}
-	if opened.depth = f.depth; opened.Inner != nil {
-		opened.Inner.depth = f.depth + 1
+	opened.of = f
+	if opened.Inner != nil {
+		opened.Inner.depth, opened.Inner.up, opened.Inner.names = f.depth+1, f.up, f.names
 	}
 	return opened, nil
 }

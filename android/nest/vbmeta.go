@@ -5,14 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 
 	"github.com/fridayos/friday/android/avb"
 )
 
 // openVBMeta reads a vbmeta image. What it describes is looked for beside it
 // when it is verified.
-func openVBMeta(_ context.Context, _ *Nest, f File) (*Opened, error) {
+func openVBMeta(_ context.Context, n *Nest, f File) (*Opened, error) {
 	b, err := avb.ReadStruct(f.R, f.Size)
 	if err != nil {
 		return nil, err
@@ -23,8 +22,9 @@ func openVBMeta(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	}
 	return &Opened{Facts: facts, Verify: func(ctx context.Context, report func(string, error)) error {
 		verifyStruct(b, report)
+		around := &beside{n: n, of: f}
 		for _, d := range v.Descriptors {
-			if err := verifyDescriptor(ctx, f, d, report); err != nil {
+			if err := verifyDescriptor(ctx, around, d, report); err != nil {
 				return err
 			}
 		}
@@ -135,20 +135,23 @@ func verifyStruct(b []byte, report func(string, error)) {
 	}
 }
 
-// verifyDescriptor checks a partition that lies beside the vbmeta image; one
-// that does not is left out.
-func verifyDescriptor(ctx context.Context, f File, d avb.Descriptor, report func(string, error)) error {
+// verifyDescriptor checks a partition that lies around the vbmeta image; one that
+// does not is left out.
+func verifyDescriptor(ctx context.Context, around *beside, d avb.Descriptor, report func(string, error)) error {
 	name := described(d)
 	chain, chained := d.(*avb.ChainDescriptor)
 	if chained {
 		name = chain.Partition
 	}
-	s, ok := sibling(f, name)
-	if name == "" || !ok {
-		return nil
+	s, ok := around.find(ctx, name)
+	if !ok {
+		return ctx.Err()
 	}
 	if !chained {
-		report("avb: content of "+name, avb.VerifyPartition(ctx, d, s.R, s.Size))
+		err := avb.VerifyPartition(ctx, d, s.R, s.Size)
+		if ctx.Err() == nil {
+			report("avb: content of "+name+shortWhere(s.where), err)
+		}
 		return ctx.Err()
 	}
 	b, err := avb.ReadStruct(s.R, s.Size)
@@ -159,19 +162,6 @@ func verifyDescriptor(ctx context.Context, f File, d avb.Descriptor, report func
 	if err == nil && !avb.SameKey(v.PublicKey, chain.PublicKey) {
 		err = errors.New("expected the key that the chain names, found another")
 	}
-	report(fmt.Sprintf("avb: chain to %s", name), err)
+	report("avb: chain to "+name+shortWhere(s.where), err)
 	return ctx.Err()
-}
-
-// sibling finds the image of a partition, by the names that they go by.
-func sibling(f File, partition string) (File, bool) {
-	if f.Sibling == nil || partition == "" {
-		return File{}, false
-	}
-	for _, name := range []string{partition + ".img", partition, partition + "_a", partition + "_a.img"} {
-		if s, ok := f.Sibling(name); ok && s.Name != f.Name {
-			return s, true
-		}
-	}
-	return File{}, false
 }

@@ -94,9 +94,22 @@ func openSin(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	return o, nil
 }
 
-// openOzip says that a key is needed.
-func openOzip(context.Context, *Nest, File) (*Opened, error) {
-	return &Opened{Facts: map[string]any{"encrypted": true}, Problems: []string{"it is encrypted with the device's own key, and cannot be looked into without it"}}, nil
+// openOzip takes the wrapping off if the user brought the key, and names it
+// otherwise.
+func openOzip(_ context.Context, n *Nest, f File) (*Opened, error) {
+	o := &Opened{Facts: map[string]any{"encrypted": true}}
+	err := errors.New("it is encrypted; bring the device's key")
+	for _, file := range n.o.Keys {
+		for _, key := range oneplus.OzipKeys(file) {
+			var r *io.SectionReader
+			if r, err = oneplus.OpenOzip(f.R, f.Size, key); err == nil {
+				o.Inner = &File{Name: strings.TrimSuffix(f.Name, ".ozip") + ".zip", R: r, Size: r.Size(), Sibling: f.Sibling}
+				return o, nil
+			}
+		}
+	}
+	o.Problems = append(o.Problems, err.Error())
+	return o, nil
 }
 
 // openOps shows the items of OnePlus's rescue files, a folder a section.
@@ -128,8 +141,9 @@ func openOps(_ context.Context, _ *Nest, f File) (*Opened, error) {
 
 func isRUU(h []byte) bool { return isOne(h, htc.MagicEncrypted, htc.MagicLarge) }
 
-// openRUU shows the zips within HTC's large zip; an encrypted one is named.
-func openRUU(_ context.Context, _ *Nest, f File) (*Opened, error) {
+// openRUU shows the zips within HTC's large zip; an encrypted one is opened if
+// the user brought the key, and named otherwise.
+func openRUU(_ context.Context, n *Nest, f File) (*Opened, error) {
 	fw, err := htc.Open(f.R, f.Size)
 	if err != nil {
 		return nil, err
@@ -138,7 +152,16 @@ func openRUU(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	switch fw.Kind {
 	case htc.Encrypted:
 		o.Facts["main_version"], o.Facts["key_map"] = fw.MainVersion, fw.KeyMap
-		o.Problems = append(o.Problems, htc.ErrNoKey.Error())
+		var ring htc.KeyRing
+		for _, file := range n.o.Keys {
+			ring.Add(file)
+		}
+		r, err := ring.Decrypt(fw)
+		if err != nil {
+			o.Problems = append(o.Problems, err.Error())
+			break
+		}
+		o.Inner = &File{Name: f.Name, R: r, Size: r.Size(), Sibling: f.Sibling}
 	case htc.Large:
 		o.Root = tree.NewDir(0o755, 0, 0)
 		for i, p := range fw.Parts {
@@ -172,7 +195,7 @@ func section(f File, off, size int64) *tree.Node {
 
 // addBlockImages adds to a block package's zip the images that its transfer
 // lists make: system.img beside system.transfer.list and system.new.dat(.br).
-func addBlockImages(ctx context.Context, n *Nest, o *Opened, depth int) {
+func addBlockImages(ctx context.Context, n *Nest, o *Opened, of File) {
 	for _, e := range o.Root.Entries {
 		stem, ok := strings.CutSuffix(e.Name, ".transfer.list")
 		if !ok || e.Node.Type != tree.Regular || o.Root.Entry(stem+".img") != nil {
@@ -185,26 +208,26 @@ func addBlockImages(ctx context.Context, n *Nest, o *Opened, depth int) {
 		}
 		img := &tree.Node{Perm: 0o644, Size: l.End() * blockota.BlockSize}
 		if img.Size > 0 {
-			img.Content = &blockImage{open: func() (io.ReaderAt, error) { return openBlocks(ctx, n, o.Root, stem, l, depth) }}
+			img.Content = &blockImage{open: func() (io.ReaderAt, error) { return openBlocks(ctx, n, o.Root, stem, l, of) }}
 		}
 		defer o.Root.Set(stem+".img", img) // behind the loop, which goes through the entries
 	}
 }
 
 // openBlocks finds the new data of a list.
-func openBlocks(ctx context.Context, n *Nest, root *tree.Node, stem string, l *blockota.List, depth int) (io.ReaderAt, error) {
+func openBlocks(ctx context.Context, n *Nest, root *tree.Node, stem string, l *blockota.List, of File) (io.ReaderAt, error) {
 	if l.Incremental() {
 		return nil, fmt.Errorf("%w: the package is incremental, and needs what the partition held before", ErrAbsent)
 	}
 	if data := root.Entry(stem + ".new.dat"); data != nil && data.Type == tree.Regular {
-		return l.Image(childFile(root, stem+".new.dat", data, depth).R, data.Size)
+		return l.Image(childFile(root, stem+".new.dat", data, &of, of.depth+1).R, data.Size)
 	}
 	name := stem + ".new.dat.br"
 	data := root.Entry(name)
 	if data == nil || data.Type != tree.Regular {
 		return nil, fmt.Errorf("there is neither %s.new.dat nor %s", stem, name)
 	}
-	opened, err := n.Identify(context.WithoutCancel(ctx), childFile(root, name, data, depth))
+	opened, err := n.Identify(context.WithoutCancel(ctx), childFile(root, name, data, &of, of.depth+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

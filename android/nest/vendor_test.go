@@ -3,8 +3,12 @@ package nest_test
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"encoding/binary"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -93,5 +97,94 @@ func TestVendors(t *testing.T) {
 	}
 	if in := info("RUU.exe", append([]byte("MZ"), make([]byte, 3000)...)); in.Format != "ruu-exe" || len(in.Problems) != 1 {
 		t.Errorf("%+v", in)
+	}
+}
+
+// keyed is HTC's encrypted zip, made as the description has it.
+func keyed(t testing.TB, plain []byte, k htc.Key) []byte {
+	t.Helper()
+	block := must[cipher.Block](t)(aes.NewCipher(k.AES[:]))
+	body := bytes.Clone(plain)
+	for b := body; len(b) >= 1<<20; b = b[1<<20:] {
+		cipher.NewCBCEncrypter(block, k.IV[:]).CryptBlocks(b[:1<<20], b[:1<<20])
+	}
+	head := append([]byte(htc.MagicEncrypted), 0, 1, 1)
+	head = append(head, bytes.Repeat([]byte{0xff}, 9)...)
+	head = append(head, "1.29.401.12"...)
+	head = append(head, bytes.Repeat([]byte{0xff}, 128-len(head))...)
+	return append(head, body...)
+}
+
+// What is encrypted opens with the keys that the user brings, and says what is
+// missing otherwise.
+func TestKeys(t *testing.T) {
+	plain := zipOf(t, zip.Store, entry{"android-info.txt", []byte("modelid: PN0710000\n")}, entry{"big", make([]byte, 3<<20)})
+	both := bytes.Repeat([]byte("key and iv of 32"), 2)
+	key := htc.Key{AES: [16]byte(both), IV: [16]byte(both[16:])}
+	file := bytes.Repeat([]byte("key and iv of 32"), 6)
+	maps := make([]byte, 64) // of which the first leads to the same key
+	for i := range maps {
+		maps[i] = byte(i % 96)
+	}
+	rom := keyed(t, plain, key)
+	ozipKey := [16]byte([]byte("sixteen bytes it"))
+	oz := append([]byte("OPPOENCRYPT!"), make([]byte, 0x1050-12)...)
+	body := bytes.Clone(plain)
+	cip := must[cipher.Block](t)(aes.NewCipher(ozipKey[:]))
+	for at := 0; at+16 <= len(body); at += 16 + 16384 {
+		cip.Encrypt(body[at:], body[at:])
+	}
+	oz = append(oz, body...)
+	for name, c := range map[string]struct {
+		file string
+		b    []byte
+		keys [][]byte
+		want string // the problem; empty: it opens
+	}{
+		"rom, no key":         {"rom.zip", rom, nil, "it is encrypted; bring the device's key file"},
+		"rom, another's":      {"rom.zip", rom, [][]byte{make([]byte, 32)}, "is it the device's key, for key map 1?"},
+		"rom, no map":         {"rom.zip", rom, [][]byte{file}, "beside the key file bring the table of key maps"},
+		"rom, key and IV":     {"rom.zip", rom, [][]byte{[]byte("useless"), both}, ""},
+		"rom, in hex":         {"rom.zip", rom, [][]byte{fmt.Appendf(nil, "%x\n%x\n", both[:16], both[16:])}, ""},
+		"rom, file and map":   {"rom.zip", rom, [][]byte{maps, file}, ""},
+		"ozip, no key":        {"a.ozip", oz, nil, "it is encrypted; bring the device's key"},
+		"ozip, another's":     {"a.ozip", oz, [][]byte{make([]byte, 16)}, "with this key it begins with"},
+		"ozip, a key":         {"a.ozip", oz, [][]byte{ozipKey[:]}, ""},
+		"ozip, a list of hex": {"a.ozip", oz, [][]byte{fmt.Appendf(nil, "# keys\n%x\n%x\n", make([]byte, 16), ozipKey)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNest(t, nest.Options{Keys: c.keys})
+			path := onDisk(t, c.file, c.b)
+			in := must[*nest.Info](t)(n.Info(ctx, must[*nest.Object](t)(n.Open(ctx, path)), -1))
+			if c.want != "" {
+				if len(in.Problems) != 1 || !strings.Contains(in.Problems[0], c.want) || len(in.Children) > 0 {
+					t.Errorf("expected %q, found %+v", c.want, in)
+				}
+				return
+			}
+			if len(in.Problems) > 0 {
+				t.Errorf("%+v", in)
+			}
+			o := must[*nest.Object](t)(n.Open(ctx, path+"//android-info.txt"))
+			if b, err := io.ReadAll(o.Node.Open()); err != nil || string(b) != "modelid: PN0710000\n" {
+				t.Error(string(b), err)
+			}
+		})
+	}
+}
+
+// A bugreport says what it is of, a zip within a zip too.
+func TestBugreport(t *testing.T) {
+	text := must[[]byte](t)(os.ReadFile("../bugreport/testdata/bugreport.txt"))
+	inner := zipOf(t, zip.Deflate, entry{"main_entry.txt", []byte("bugreport-x.txt")}, entry{"bugreport-x.txt", text})
+	n := newNest(t, nest.Options{})
+	path := onDisk(t, "dial.zip", zipOf(t, zip.Deflate, entry{"bugreport-x.zip", inner}))
+	in := must[*nest.Info](t)(n.Info(ctx, must[*nest.Object](t)(n.Open(ctx, path)), -1))
+	if len(in.Children) != 1 || in.Children[0].Format != "bugreport" || in.Children[0].Facts["fingerprint"] == nil || in.Children[0].Facts["device"] == nil {
+		t.Errorf("%+v", in.Children[0])
+	}
+	o := must[*nest.Object](t)(n.Open(ctx, path+"//bugreport-x.zip//bugreport-x.txt"))
+	if b, err := io.ReadAll(o.Node.Open()); err != nil || !bytes.Equal(b, text) {
+		t.Error(len(b), err)
 	}
 }

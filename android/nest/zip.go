@@ -13,6 +13,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/fridayos/friday/android/bugreport"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/payload"
 	"github.com/fridayos/friday/android/tree"
@@ -44,11 +45,46 @@ func openZip(ctx context.Context, n *Nest, f File) (*Opened, error) {
 		o.Facts["comment"] = z.Comment
 	}
 	o.Verify = func(ctx context.Context, report func(string, error)) error { return verifyZip(ctx, z, report) }
-	addBlockImages(ctx, n, o, f.depth+1)
+	addBlockImages(ctx, n, o, f)
 	if b.root.Lookup(otazip.NameMetadata) != nil || b.root.Lookup(otazip.NameOTACert) != nil {
 		openOTA(f, o)
 	}
+	openBugreport(o)
 	return o, nil
+}
+
+// maxReportHead is how much of a bugreport is read for what it is of: that stands
+// at its beginning.
+const maxReportHead = 256 << 10
+
+// openBugreport adds what a bugreport is of.
+func openBugreport(o *Opened) {
+	var text *tree.Node
+	for _, e := range o.Root.Entries {
+		if e.Node.Type == tree.Regular && strings.HasPrefix(e.Name, "bugreport") && strings.HasSuffix(e.Name, ".txt") && (text == nil || e.Node.Size > text.Size) {
+			text = e.Node
+		}
+	}
+	if text == nil {
+		return
+	}
+	b := make([]byte, min(text.Size, maxReportHead))
+	if firstBytes(text.Content, b) != nil {
+		return // what reads it will say so
+	}
+	r, err := bugreport.Read(bytes.NewReader(b), int64(len(b)), bugreport.Options{})
+	if err != nil || r.Fingerprint == "" && r.Build == "" {
+		return
+	}
+	o.Format = "bugreport"
+	set(o.Facts, "device", r.Device)
+	set(o.Facts, "model", r.Model)
+	set(o.Facts, "fingerprint", r.Fingerprint)
+	set(o.Facts, "build", r.Build)
+	set(o.Facts, "android", r.Android)
+	set(o.Facts, "security_patch", r.PatchLevel)
+	set(o.Facts, "kernel", r.Kernel)
+	set(o.Facts, "taken", r.Taken)
 }
 
 // checkDirectory refuses a directory that would take much memory.

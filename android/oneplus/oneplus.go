@@ -207,6 +207,22 @@ const (
 	ozipRun   = 16 + 16384
 )
 
+// OzipKeys are the keys in a file that a user brings: 16 bytes, or lines of 32 hex
+// digits, of which at most 1,000 are taken. Other lines are passed over.
+func OzipKeys(file []byte) [][16]byte {
+	if len(file) == 16 {
+		return [][16]byte{[16]byte(file)}
+	}
+	var out [][16]byte
+	for line := range bytes.Lines(file) {
+		key, err := hex.DecodeString(string(bytes.TrimSpace(line)))
+		if err == nil && len(key) == 16 && len(out) < 1000 {
+			out = append(out, [16]byte(key))
+		}
+	}
+	return out
+}
+
 // OpenOzip shows an .ozip of size bytes as the zip in it, for reading at any
 // place. The key is the device's; one that does not fit is an error.
 func OpenOzip(r io.ReaderAt, size int64, key [16]byte) (*io.SectionReader, error) {

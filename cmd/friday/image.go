@@ -1,24 +1,23 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fridayos/friday/android/htc"
 	"github.com/fridayos/friday/android/nest"
+	"github.com/fridayos/friday/android/oneplus"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -35,12 +34,57 @@ type imageFlags struct {
 	temp      string
 	maxTemp   int64
 	maxWindow int64
+	keys      []string
 }
 
 func (f *imageFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.temp, "temp", "", "`folder` for what must be unpacked to be looked into (default the system's)")
 	c.Flags().Int64Var(&f.maxTemp, "max-temp", 64, "`GiB` that this may take")
 	c.Flags().Int64Var(&f.maxWindow, "max-window", 64, "`MiB` of a compressor's window that are allowed")
+	c.Flags().StringArrayVar(&f.keys, "key", nil, "key `file` for what is encrypted, as often as needed: an .ozip's key (16 bytes, or lines of 32 hex digits), HTC's AES key and IV (32 bytes) or a device's key file (96 bytes) and the table of key maps")
+}
+
+// maxKeyFile is the most bytes of a key file.
+const maxKeyFile = 1 << 20
+
+// readKeys reads the files of --key.
+func (f *imageFlags) readKeys() ([][]byte, error) {
+	var out [][]byte
+	for _, name := range f.keys {
+		b, err := readSmall(name, maxKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("cannot use key file %s: %w", name, err)
+		}
+		if len(b) == 0 || !oneplusOrHTC(b) {
+			return nil, fmt.Errorf("cannot use key file %s: it has %d bytes; expected 16 (.ozip), 32 or 96 (HTC), a table of key maps, or these in hex", name, len(b))
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// oneplusOrHTC says whether a file holds keys of a kind that is known.
+func oneplusOrHTC(b []byte) bool {
+	var ring htc.KeyRing
+	return ring.Add(b) || len(oneplus.OzipKeys(b)) > 0
+}
+
+// readSmall reads a file of at most limit bytes.
+func readSmall(name string, limit int64) ([]byte, error) {
+	in, err := os.Open(name)
+	if err != nil {
+		var e *os.PathError
+		if errors.As(err, &e) {
+			err = e.Err
+		}
+		return nil, err
+	}
+	defer in.Close()
+	b, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("it has more than %d bytes", limit)
+	}
+	return b, err
 }
 
 // with opens what a path leads to, for as long as fn runs.
@@ -48,7 +92,11 @@ func (f *imageFlags) with(cmd *cobra.Command, name string, fn func(n *nest.Nest,
 	if f.maxTemp < 1 || f.maxTemp > 1<<20 || f.maxWindow < 1 || f.maxWindow > 4096 {
 		return &usageError{cmd.CommandPath(), errors.New("--max-temp is 1 to 1048576 GiB, --max-window 1 to 4096 MiB")}
 	}
-	n := nest.New(nest.Options{TempDir: f.temp, MaxSpill: f.maxTemp << 30, MaxWindow: f.maxWindow << 20})
+	keys, err := f.readKeys()
+	if err != nil {
+		return err
+	}
+	n := nest.New(nest.Options{TempDir: f.temp, MaxSpill: f.maxTemp << 30, MaxWindow: f.maxWindow << 20, Keys: keys})
 	o, err := n.Open(cmd.Context(), name)
 	if err == nil {
 		err = fn(n, o)
@@ -75,9 +123,8 @@ func newImageInfo() *cobra.Command {
 				if asJSON {
 					return printJSON(cmd.OutOrStdout(), in)
 				}
-				var b bytes.Buffer
-				printInfo(&b, in, "", "")
-				_, err = b.WriteTo(cmd.OutOrStdout())
+				lines := infoText(in, textWidth(cmd.OutOrStdout()))
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(lines, "\n"))
 				return err
 			})
 		},
@@ -86,48 +133,6 @@ func newImageInfo() *cobra.Command {
 	c.Flags().IntVar(&depth, "depth", -1, "`levels` to look into; -1 is all")
 	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
 	return c
-}
-
-// printInfo prints one level, and those in it further in.
-func printInfo(w io.Writer, in *nest.Info, parent, indent string) {
-	name := strings.TrimLeft(strings.TrimPrefix(in.Path, parent), "/")
-	if name == "" {
-		name = "within"
-	}
-	fmt.Fprintf(w, "%s%s: %s, %s\n", indent, printable(name), in.Format, size(in.Size))
-	indent += "  "
-	for _, k := range slices.Sorted(maps.Keys(in.Facts)) {
-		printFact(w, strings.ReplaceAll(k, "_", " "), in.Facts[k], indent)
-	}
-	for _, p := range in.Problems {
-		fmt.Fprintf(w, "%sPROBLEM %s\n", indent, p)
-	}
-	for _, c := range in.Children {
-		printInfo(w, c, in.Path, indent)
-	}
-}
-
-func printFact(w io.Writer, key string, v any, indent string) {
-	key = printable(key)
-	switch v := v.(type) {
-	case map[string]any:
-		fmt.Fprintf(w, "%s%s\n", indent, key)
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			printFact(w, k, v[k], indent+"  ")
-		}
-	case []string:
-		fmt.Fprintf(w, "%s%s %s\n", indent, key, printable(strings.Join(v, ", ")))
-	case string:
-		fmt.Fprintf(w, "%s%s %s\n", indent, key, printable(v))
-	case []any:
-		b, err := json.Marshal(v)
-		if err != nil {
-			b = fmt.Append(nil, v)
-		}
-		fmt.Fprintf(w, "%s%s %s\n", indent, key, b)
-	default:
-		fmt.Fprintf(w, "%s%s %v\n", indent, key, v)
-	}
 }
 
 // printable writes a name as it is if a terminal can show it, else quoted: a
@@ -358,17 +363,45 @@ func extractTo(cmd *cobra.Command, root *tree.Node, out string) (x *nest.Extract
 		})
 		return x, err
 	}
-	tidy, err := outputFolder(out)
-	if err != nil {
-		return nil, err
+	err = intoFolder(out, func(dir *os.Root) error {
+		var err error
+		x, err = nest.Extract(cmd.Context(), root, dir, count)
+		return err
+	})
+	return x, err
+}
+
+// intoFolder fills a folder. One that is not there yet appears when all is in it:
+// until then, and if something fails, another name holds what was written, which
+// is then taken away.
+func intoFolder(out string, fill func(dir *os.Root) error) error {
+	place := out
+	if _, err := os.Lstat(out); errors.Is(err, fs.ErrNotExist) {
+		parent := filepath.Dir(filepath.Clean(out))
+		tidy, err := outputFolder(parent)
+		if err != nil {
+			return err
+		}
+		defer tidy()
+		if place, err = os.MkdirTemp(parent, "."+filepath.Base(out)+"-*"); err != nil {
+			return fmt.Errorf("cannot write into %s: %w", out, err)
+		}
+		defer os.RemoveAll(place) // it is gone if all went well
 	}
-	defer tidy()
-	dir, err := os.OpenRoot(out)
+	dir, err := os.OpenRoot(place)
 	if err != nil {
-		return nil, fmt.Errorf("cannot write into %s: %w", out, err)
+		return fmt.Errorf("cannot write into %s: %w", out, err)
 	}
-	defer dir.Close()
-	return nest.Extract(cmd.Context(), root, dir, count)
+	if err := errors.Join(fill(dir), dir.Close()); err != nil || place == out {
+		return err
+	}
+	if err := os.Chmod(place, 0o755); err != nil {
+		return fmt.Errorf("cannot write into %s: %w", out, err)
+	}
+	if err := os.Rename(place, out); err != nil {
+		return fmt.Errorf("cannot write into %s: %w", out, err)
+	}
+	return nil
 }
 
 func printExtracted(cmd *cobra.Command, x *nest.Extracted, out string, asJSON bool) error {
