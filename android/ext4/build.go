@@ -1,7 +1,6 @@
 package ext4
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"strings"
@@ -18,7 +17,6 @@ const (
 	inlineExtents = 4
 	leafExtents   = (block - extentSize - 4) / extentSize // with room for a checksum
 	maxLinks      = 65000
-	descSize      = 32
 )
 
 // Options are the parts of an image that do not come from its tree.
@@ -40,6 +38,12 @@ type Options struct {
 	MetadataSum bool
 	// ReadOnly marks the image so that Linux 4.0 and later refuse to write it.
 	ReadOnly bool
+	// SixtyFour gives the descriptors of groups 64 bytes, as mke2fs does today.
+	SixtyFour bool
+	// SharedBlocks stores a block that several files hold once, and none that is
+	// all zeros, as Android's e2fsdroid -s does. Content is read for
+	// that. Linux mounts such an image for reading alone, which ReadOnly says.
+	SharedBlocks bool
 }
 
 // Build lays a tree out as an image of 4 KiB blocks. The same tree and options
@@ -64,9 +68,16 @@ func build(root *tree.Node, o Options) (*tree.Image, error) {
 	if err := b.collect(root); err != nil {
 		return nil, err
 	}
+	if err := b.pieces(); err != nil {
+		return nil, err
+	}
 	need := int64(o.JournalBlocks) + int64(len(b.shares))
 	for _, it := range b.items {
-		need += it.blocks
+		for _, p := range it.pieces {
+			if p.owner == nil {
+				need += p.n
+			}
+		}
 	}
 	if err := b.fit(need); err != nil {
 		return nil, err
@@ -101,16 +112,20 @@ type item struct {
 	links  int
 	ino    uint32
 	size   int64
-	blocks int64 // of content
+	blocks int64 // of content, less its holes
+	pieces []piece
 	runs   []run
-	leaves []int64 // blocks of the extent tree
+	nodes  []int64 // blocks of the extent tree: leaves, then indexes, level by level
 	inode  []tree.Xattr
 	share  *xattrShare
 	dir    dirLayout
 }
 
-// run is blocks that follow each other.
-type run struct{ first, n int64 }
+// run is blocks that follow each other, in the image and in the file.
+type run struct {
+	first, n, logical int64
+	shared            bool // another file owns them
+}
 
 // xattrShare is an xattr block and who has it.
 type xattrShare struct {
@@ -196,8 +211,8 @@ func (b *builder) size(it *item) error {
 			return fmt.Errorf("target has %d bytes; %d are allowed", it.size, maxSymlink)
 		}
 	case tree.Directory:
-		it.dir = layoutDir(n, b.o.MetadataSum)
-		it.size = int64(len(it.dir.ends)) * block
+		it.dir = layoutDir(n, b.o.HashSeed, b.o.MetadataSum)
+		it.size = it.dir.blocks() * block
 	case tree.CharDevice, tree.BlockDevice:
 		if n.Major > 0xfff || n.Minor > 0xfffff {
 			return fmt.Errorf("device %d:%d does not fit; major is at most %d, minor at most %d", n.Major, n.Minor, 0xfff, 0xfffff)
@@ -257,7 +272,15 @@ type layout struct {
 	descBlocks  int64
 }
 
-func newLayout(groups int64, inodes uint32) layout {
+// descSize is the bytes of a group descriptor.
+func (o *Options) descSize() int64 {
+	if o.SixtyFour {
+		return 64
+	}
+	return 32
+}
+
+func newLayout(groups int64, inodes uint32, descSize int64) layout {
 	n := alignUp(max((inodes+uint32(groups)-1)/uint32(groups), inodesInBlock), inodesInBlock)
 	return layout{groups: groups, inodes: n, tableBlocks: int64(n) / inodesInBlock, descBlocks: alignUp(groups*descSize, block) / block}
 }
@@ -281,10 +304,10 @@ func (b *builder) fit(need int64) error {
 		if int64(inodes) > groups*perGroup {
 			return fmt.Errorf("size: %d bytes have room for %d inodes, and %d are needed", b.o.Size, groups*perGroup, inodes)
 		}
-		b.layout = newLayout(groups, inodes)
+		b.layout = newLayout(groups, inodes, b.o.descSize())
 		b.layout.blocks = blocks
 		if last := blocks - (groups-1)*perGroup; groups > 1 && last <= b.layout.front(groups-1) {
-			b.layout = newLayout(groups-1, inodes) // too little for a group
+			b.layout = newLayout(groups-1, inodes, b.o.descSize()) // too little for a group
 			b.layout.blocks = (groups - 1) * perGroup
 		}
 		if !b.place() {
@@ -296,7 +319,7 @@ func (b *builder) fit(need int64) error {
 		if int64(inodes) > groups*perGroup {
 			continue
 		}
-		b.layout = newLayout(groups, inodes)
+		b.layout = newLayout(groups, inodes, b.o.descSize())
 		b.layout.blocks = groups * perGroup
 		if b.place() {
 			return nil
@@ -322,7 +345,8 @@ func (b *builder) place() bool {
 			s.block = r[0].first
 		}
 	}
-	b.journal = item{ino: journalInode, blocks: int64(b.o.JournalBlocks), size: int64(b.o.JournalBlocks) * block}
+	journal := int64(b.o.JournalBlocks)
+	b.journal = item{ino: journalInode, blocks: journal, size: journal * block, pieces: []piece{{0, journal, nil, 0}}}
 	if b.journal.blocks > 0 {
 		a.item(&b.journal)
 	}
@@ -358,22 +382,33 @@ func (a *allocator) take(n int64) []run {
 		}
 		// An extent has at most so many blocks, and joins are the reader's affair.
 		k = min(k, maxExtentBlocks)
-		out = append(out, run{a.next, k})
+		out = append(out, run{first: a.next, n: k})
 		a.next, n = a.next+k, n-k
 	}
 	return out
 }
 
 func (a *allocator) item(it *item) {
-	it.runs, it.leaves = a.take(it.blocks), nil
-	if len(it.runs) > inlineExtents {
-		for _, r := range a.take(int64(len(it.runs)+leafExtents-1) / leafExtents) {
-			for i := range r.n {
-				it.leaves = append(it.leaves, r.first+i)
-			}
+	it.runs, it.nodes = nil, nil
+	for _, p := range it.pieces {
+		var runs []run
+		if p.owner != nil {
+			runs = p.owner.physical(p.at, p.n)
+		} else {
+			runs = a.take(p.n)
 		}
-		if len(it.leaves) > inlineExtents {
-			a.full = true // more than 170 GB in one file
+		for _, r := range runs {
+			r.logical, r.shared = p.logical, p.owner != nil
+			p.logical += r.n
+			it.runs = append(it.runs, r)
+		}
+	}
+	for n := len(it.runs); n > inlineExtents; {
+		n = (n + leafExtents - 1) / leafExtents
+		for _, r := range a.take(int64(n)) {
+			for i := range r.n {
+				it.nodes = append(it.nodes, r.first+i)
+			}
 		}
 	}
 }
@@ -381,11 +416,19 @@ func (a *allocator) item(it *item) {
 // dirLayout is how the names of a directory, "." and ".." first, are cut into
 // blocks.
 type dirLayout struct {
-	ends []int // the entry behind the last of each block; "." and ".." count
-	room int
+	ends  []int // the entry behind the last of each block; "." and ".." count
+	room  int
+	index *indexed // nil: it is a list
 }
 
-func layoutDir(n *tree.Node, summed bool) dirLayout {
+func (d *dirLayout) blocks() int64 {
+	if d.index != nil {
+		return int64(d.index.blocks())
+	}
+	return int64(len(d.ends))
+}
+
+func layoutDir(n *tree.Node, seed [16]byte, summed bool) dirLayout {
 	d := dirLayout{room: block}
 	if summed {
 		d.room -= dirTailSize
@@ -399,7 +442,11 @@ func layoutDir(n *tree.Node, summed bool) dirLayout {
 		}
 		used += size
 	}
-	d.ends = append(d.ends, len(n.Entries)+2)
+	if d.ends = append(d.ends, len(n.Entries)+2); len(d.ends) > 1 {
+		if x, ok := layoutIndex(n, seed, d.room, summed); ok {
+			d.index = x
+		}
+	}
 	return d
 }
 
@@ -407,7 +454,9 @@ func direntSize(name string) int { return alignUp(8+len(name), 4) }
 
 // directory encodes the blocks of a directory.
 func (b *builder) directory(it *item) []byte {
-	le := binary.LittleEndian
+	if it.dir.index != nil {
+		return b.index(it)
+	}
 	out := make([]byte, it.size)
 	start := 0
 	for i, end := range it.dir.ends {
@@ -422,21 +471,11 @@ func (b *builder) directory(it *item) []byte {
 				e := it.node.Entries[k-2]
 				name, child = e.Name, b.byNode[e.Node]
 			}
-			d := p[pos:]
-			le.PutUint32(d, child.ino)
-			le.PutUint16(d[4:], uint16(direntSize(name)))
-			d[6], d[7] = uint8(len(name)), direntOf[child.node.Type]
-			copy(d[8:], name)
+			putDirent(p[pos:], child.ino, name, child.node.Type, direntSize(name))
 			last = pos
 			pos += direntSize(name)
 		}
-		le.PutUint16(p[last+4:], uint16(it.dir.room-last))
-		if b.o.MetadataSum {
-			tail := p[it.dir.room:]
-			le.PutUint16(tail[4:], dirTailSize)
-			tail[7] = dirTailType
-			le.PutUint32(tail[8:], crc32c(b.inodeSeed(it.ino), p[:it.dir.room]))
-		}
+		b.endDirBlock(it, p, last)
 		start = end
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,12 +17,15 @@ import (
 var uuid = [16]byte{0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x47, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 1}
 
 var optionSets = map[string]ext4.Options{
-	"plain":    {},
-	"as a ROM": {UUID: uuid, Time: buildTime, VolumeName: "system", LastMounted: "/system", Size: 64 << 20},
-	"summed":   {UUID: uuid, Time: buildTime, MetadataSum: true},
-	"journal":  {UUID: uuid, Time: buildTime, JournalBlocks: 1024, Inodes: 5000, MetadataSum: true},
-	"readonly": {UUID: uuid, Time: buildTime, ReadOnly: true, Size: 300 << 20},
-	"remnant":  {UUID: uuid, Time: buildTime, Size: 128<<20 + 4096},
+	"plain":     {},
+	"as a ROM":  {UUID: uuid, Time: buildTime, VolumeName: "system", LastMounted: "/system", Size: 64 << 20},
+	"summed":    {UUID: uuid, Time: buildTime, MetadataSum: true},
+	"journal":   {UUID: uuid, Time: buildTime, JournalBlocks: 1024, Inodes: 5000, MetadataSum: true},
+	"readonly":  {UUID: uuid, Time: buildTime, ReadOnly: true, Size: 300 << 20},
+	"64bit":     {UUID: uuid, Time: buildTime, SixtyFour: true},
+	"as mke2fs": {UUID: uuid, Time: buildTime, SixtyFour: true, MetadataSum: true, JournalBlocks: 2048, Size: 200 << 20},
+	"shared":    {UUID: uuid, Time: buildTime, SharedBlocks: true, ReadOnly: true},
+	"remnant":   {UUID: uuid, Time: buildTime, Size: 128<<20 + 4096},
 }
 
 func withLost(root *tree.Node) *tree.Node {
@@ -146,7 +150,54 @@ func TestManyGroups(t *testing.T) {
 	judge.Same(t, root, judge.Folder(t, judge.Mount(t, "ext4", "ro", path)))
 }
 
-// Directories of many blocks, and more names of a directory than links count.
+// Directories of many blocks have an index, of two levels with so many, in which
+// the kernel finds each name.
+func TestIndex(t *testing.T) {
+	for _, o := range []ext4.Options{{}, {UUID: uuid, MetadataSum: true, SixtyFour: true}, {UUID: uuid, HashSeed: [16]byte{15: 9}, ReadOnly: true}} {
+		root := withLost(tree.NewDir(0o755, 0, 0))
+		node := tree.NewSymlink("x", 0, 0)
+		for dir, n := range map[string]int{"one": 20, "some": 500, "10,000": 10_000, "two-levels": 40_000} {
+			d := tree.NewDir(0o755, 0, 0)
+			for i := range n {
+				name := fmt.Sprintf("name-of-a-file-\xff-%05d%s", i, strings.Repeat("é", i%60))
+				if dir == "two-levels" {
+					name = fmt.Sprintf("%05d-%s", i, strings.Repeat("long", 15))
+				}
+				d.Entries = append(d.Entries, tree.Entry{Name: name, Node: node})
+			}
+			root.Set(dir, d)
+		}
+		root.Set("zz", tree.NewDir(0o755, 0, 0))
+		im := image(t, root, o)
+		_, got := readTree(t, im)
+		judge.Same(t, root, got)
+		path := file(t, im)
+		if out := judge.Run(t, "e2fsck", "-fn", path); strings.Contains(out, "HTREE") || strings.Contains(out, "? no") {
+			t.Error(out)
+		}
+		for dir, want := range map[string]string{"one": "Root node dump", "some": "Indirect levels: 0", "two-levels": "Indirect levels: 1"} {
+			out, err := exec.Command("debugfs", "-R", "htree /"+dir, path).CombinedOutput()
+			if err != nil || strings.Contains(string(out), want) != (dir != "one") {
+				t.Errorf("%s: %v; expected %q, found %.300s", dir, err, want, out)
+			}
+		}
+		at := judge.Mount(t, "ext4", "ro", path)
+		for _, dir := range []string{"some", "10,000", "two-levels"} {
+			for i, e := range root.Lookup(dir).Entries {
+				if i%7 == 0 {
+					if _, err := os.Lstat(filepath.Join(at, dir, e.Name)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if _, err := os.Lstat(filepath.Join(at, dir, "none")); !os.IsNotExist(err) {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// More names of a directory than links count.
 func TestManyNames(t *testing.T) {
 	root := withLost(tree.NewDir(0o755, 0, 0))
 	many := tree.NewDir(0o755, 0, 0)

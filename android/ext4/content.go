@@ -19,6 +19,17 @@ type pieces struct {
 	holes   bool
 }
 
+// Holes are where the file has no blocks.
+func (p *pieces) Holes() []tree.Range {
+	var out []tree.Range
+	for i, e := range p.extents {
+		if e.Offset < 0 {
+			out = append(out, tree.Range{Offset: p.starts[i], Length: e.Length})
+		}
+	}
+	return out
+}
+
 func (p *pieces) ReadAt(b []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("cannot read file: negative offset")

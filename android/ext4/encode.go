@@ -97,51 +97,75 @@ func (b *builder) inodeSeed(ino uint32) uint32 {
 }
 
 // extentNode encodes the extents of runs into p: a leaf.
-func extentNode(p []byte, runs []run, logical int64) {
+func extentNode(p []byte, runs []run) {
 	le := binary.LittleEndian
 	le.PutUint16(p, extentMagic)
 	le.PutUint16(p[2:], uint16(len(runs)))
 	le.PutUint16(p[4:], uint16(min(len(p)/extentSize-1, leafExtents)))
 	for i, r := range runs {
 		e := p[extentSize*(1+i):]
-		le.PutUint32(e, uint32(logical))
+		le.PutUint32(e, uint32(r.logical))
 		le.PutUint16(e[4:], uint16(r.n))
 		le.PutUint16(e[6:], uint16(r.first>>32))
 		le.PutUint32(e[8:], uint32(r.first))
-		logical += r.n
+	}
+}
+
+// pointer is an entry of an index: a block, and the first block of the file that
+// it tells of.
+type pointer struct{ logical, at int64 }
+
+// indexNode encodes pointers to nodes of one level less into p.
+func indexNode(p []byte, to []pointer, level int) {
+	le := binary.LittleEndian
+	extentNode(p, nil)
+	le.PutUint16(p[2:], uint16(len(to)))
+	le.PutUint16(p[6:], uint16(level))
+	for i, n := range to {
+		e := p[extentSize*(1+i):]
+		le.PutUint32(e, uint32(n.logical))
+		le.PutUint32(e[4:], uint32(n.at))
+		le.PutUint16(e[8:], uint16(n.at>>32))
 	}
 }
 
 // extentTree encodes the map of an inode into p, and returns the blocks of its
-// leaves.
+// nodes: leaves, then indexes.
 func (b *builder) extentTree(p []byte, it *item) [][]byte {
-	if len(it.leaves) == 0 {
-		extentNode(p, it.runs, 0)
+	if len(it.nodes) == 0 {
+		extentNode(p, it.runs)
 		return nil
 	}
-	le := binary.LittleEndian
-	extentNode(p, nil, 0)
-	le.PutUint16(p[2:], uint16(len(it.leaves)))
-	le.PutUint16(p[6:], 1)
 	var out [][]byte
-	logical := int64(0)
-	for i, at := range it.leaves {
-		runs := it.runs[i*leafExtents : min((i+1)*leafExtents, len(it.runs))]
-		e := p[extentSize*(1+i):]
-		le.PutUint32(e, uint32(logical))
-		le.PutUint32(e[4:], uint32(at))
-		le.PutUint16(e[8:], uint16(at>>32))
-		leaf := make([]byte, block)
-		extentNode(leaf, runs, logical)
+	node := func() []byte {
+		out = append(out, make([]byte, block))
+		return out[len(out)-1]
+	}
+	sum := func(blk []byte) {
 		if b.o.MetadataSum {
 			tail := extentSize * (1 + leafExtents)
-			le.PutUint32(leaf[tail:], crc32c(b.inodeSeed(it.ino), leaf[:tail]))
-		}
-		out = append(out, leaf)
-		for _, r := range runs {
-			logical += r.n
+			binary.LittleEndian.PutUint32(blk[tail:], crc32c(b.inodeSeed(it.ino), blk[:tail]))
 		}
 	}
+	var below []pointer
+	for runs := range slices.Chunk(it.runs, leafExtents) {
+		below = append(below, pointer{runs[0].logical, it.nodes[len(out)]})
+		leaf := node()
+		extentNode(leaf, runs)
+		sum(leaf)
+	}
+	level := 1
+	for ; len(below) > inlineExtents; level++ {
+		var above []pointer
+		for to := range slices.Chunk(below, leafExtents) {
+			above = append(above, pointer{to[0].logical, it.nodes[len(out)]})
+			index := node()
+			indexNode(index, to, level)
+			sum(index)
+		}
+		below = above
+	}
+	indexNode(p, below, level)
 	return out
 }
 
@@ -161,7 +185,7 @@ func (b *builder) inode(it *item, p []byte) ([][]byte, error) {
 	}
 	le.PutUint16(p[24:], uint16(n.GID))
 	le.PutUint16(p[26:], uint16(links))
-	blocks := it.blocks + int64(len(it.leaves))
+	blocks := it.blocks + int64(len(it.nodes))
 	if it.share != nil {
 		blocks++
 		le.PutUint32(p[104:], uint32(it.share.block))
@@ -187,7 +211,11 @@ func (b *builder) inode(it *item, p []byte) ([][]byte, error) {
 	var leaves [][]byte
 	switch {
 	case n.Type == tree.Regular || n.Type == tree.Directory || it.blocks > 0:
-		le.PutUint32(p[32:], flagExtents)
+		flags := uint32(flagExtents)
+		if it.dir.index != nil {
+			flags |= flagIndex
+		}
+		le.PutUint32(p[32:], flags)
 		leaves = b.extentTree(p[40:40+blockMapSize], it)
 	case n.Type == tree.Symlink:
 		copy(p[40:], n.Target)

@@ -11,8 +11,9 @@
 //
 // Build writes images that any Android kernel mounts (3.4 and later): extents,
 // sparse superblocks, inodes of 256 bytes with xattrs in them, checksums of
-// groups or, if asked, of all metadata; with or without a journal. Directories
-// are lists, as mke2fs -d makes them; an index is made by a kernel that writes.
+// groups or, if asked, of all metadata; with or without a journal; directories of
+// more than a block with an index, which mke2fs -d leaves to e2fsck -D; holes where
+// the content has them; blocks that files share, if asked.
 //
 // It is no driver: it does not mount and does not repair.
 //
@@ -98,6 +99,7 @@ const (
 	roMetaSum     = 0x400
 	roBigalloc    = 0x200
 	roReadOnly    = 0x1000
+	roShared      = 0x4000
 
 	flagIndex   = 0x1000
 	flagEncrypt = 0x800

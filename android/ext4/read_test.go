@@ -33,6 +33,7 @@ var mkfsArgs = map[string][]string{
 	"ea_inode":                   {"-t", "ext4", "-O", "ea_inode"},
 	"bigalloc":                   {"-t", "ext4", "-O", "bigalloc", "-C", "16384"},
 	"checksum seed":              {"-t", "ext4", "-O", "metadata_csum_seed"},
+	"orphan_file":                {"-t", "ext4", "-O", "orphan_file"},
 	"large_dir, casefold, quota": {"-t", "ext4", "-O", "large_dir,casefold,quota,project"},
 	"as Android":                 {"-t", "ext4", "-b", "4096", "-I", "256", "-O", "^has_journal,^metadata_csum,^64bit,uninit_bg", "-U", "11223344-5566-4788-99aa-bbccddeeff01", "-E", "hash_seed=11223344-5566-4788-99aa-bbccddeeff01"},
 }

@@ -25,7 +25,7 @@ type superblock struct {
 	blockSize, inodeSize, descSize         int64
 	compat, incompat, ro                   uint32
 	firstMeta                              uint32
-	uuid                                   [16]byte
+	uuid, hashSeed                         [16]byte
 	volume, mounted                        string
 	made, written                          int64
 	state                                  uint16
@@ -112,6 +112,7 @@ func (sb *superblock) parse(b []byte, size int64) error {
 		sb.compat, sb.incompat, sb.ro = le.Uint32(b[92:]), le.Uint32(b[96:]), le.Uint32(b[100:])
 	}
 	copy(sb.uuid[:], b[104:])
+	copy(sb.hashSeed[:], b[236:])
 	sb.volume, sb.mounted = text(b[120:136]), text(b[136:200])
 	sb.firstMeta, sb.made = le.Uint32(b[260:]), int64(le.Uint32(b[264:]))
 	if n := le.Uint32(b[24:]); n > 6 {
@@ -287,4 +288,35 @@ func featureNames(bits uint32, names map[int]string) []string {
 		}
 	}
 	return out
+}
+
+// Options are those that Build needs to make an image of the same kind, and what
+// it would make otherwise, in words; nil if nothing. Size and Inodes are the
+// image's: a tree that has grown may need more.
+func (im *Image) Options() (o Options, otherwise []string) {
+	sb := &im.sb
+	o = Options{
+		UUID: sb.uuid, HashSeed: sb.hashSeed, Time: max(sb.made, 0), VolumeName: sb.volume, LastMounted: sb.mounted,
+		Size: im.size / block * block, Inodes: sb.inodes, MetadataSum: sb.ro&roMetaSum != 0, ReadOnly: sb.ro&roReadOnly != 0,
+		SixtyFour: sb.incompat&incompat64Bit != 0, SharedBlocks: sb.ro&roShared != 0,
+	}
+	if sb.compat&compatJournal != 0 {
+		if in, err := im.readInode(journalInode, &budget{block}); err == nil {
+			o.JournalBlocks = uint32(min(max(in.size/sb.blockSize, 1024), 262144))
+		}
+	}
+	if sb.blockSize != block {
+		otherwise = append(otherwise, fmt.Sprintf("blocks of %d bytes instead of %d", block, sb.blockSize))
+	}
+	if sb.inodeSize != inodeSize {
+		otherwise = append(otherwise, fmt.Sprintf("inodes of %d bytes instead of %d", inodeSize, sb.inodeSize))
+	}
+	const writes = roSparseSuper | roLargeFile | roHugeFile | roDirLinks | roExtraSize | roGroupSum | roMetaSum | roReadOnly | roShared
+	var lost []string
+	lost = append(lost, featureNames(sb.compat&^(compatJournal|compatXattr|compatDirIndex), compatNames)...)
+	lost = append(lost, featureNames(sb.incompat&^(incompatFileType|incompatExtents|incompat64Bit), incompatNames)...)
+	if lost = append(lost, featureNames(sb.ro&^writes, roNames)...); lost != nil {
+		otherwise = append(otherwise, "without "+strings.Join(lost, ", "))
+	}
+	return o, otherwise
 }

@@ -78,20 +78,19 @@ func (b *builder) parts(tables []byte) ([]part, error) {
 			return nil, err
 		}
 		for i, leaf := range leaves {
-			out = append(out, part{at: it.leaves[i], n: 1, b: leaf})
+			out = append(out, part{at: it.nodes[i], n: 1, b: leaf})
 		}
 		var dir []byte
 		if it.node.Type == tree.Directory {
 			dir = b.directory(it)
 		}
-		off := int64(0)
-		for _, r := range it.runs {
+		for _, r := range it.own() {
+			off := r.logical * block
 			p := part{at: r.first, n: r.n, node: it.node, off: off}
 			if dir != nil {
 				p.b = dir[off:][:r.n*block]
 			}
 			out = append(out, p)
-			off += r.n * block
 		}
 	}
 	for _, s := range b.shares {
@@ -118,7 +117,7 @@ func (b *builder) journalParts(tables []byte) []part {
 	leaves, _ := b.inode(it, p) // it has no xattrs and no size that could not fit
 	var out []part
 	for i, leaf := range leaves {
-		out = append(out, part{at: it.leaves[i], n: 1, b: leaf})
+		out = append(out, part{at: it.nodes[i], n: 1, b: leaf})
 	}
 	be := binary.BigEndian
 	head := make([]byte, block)
@@ -166,7 +165,7 @@ func (b *builder) groups(used int64) ([]byte, [][]byte) {
 		if hasSuper(uint32(g)) {
 			bitmapAt += 1 + l.descBlocks
 		}
-		d := descs[g*descSize:][:descSize]
+		d := descs[g*b.o.descSize():][:b.o.descSize()]
 		for i, v := range []int64{bitmapAt, bitmapAt + 1, bitmapAt + 2} {
 			le.PutUint32(d[4*i:], uint32(v))
 		}
@@ -177,8 +176,13 @@ func (b *builder) groups(used int64) ([]byte, [][]byte) {
 		le.PutUint16(d[28:], uint16(int64(l.inodes)-inodes))
 		number := le.AppendUint32(nil, uint32(g))
 		if b.o.MetadataSum {
-			le.PutUint16(d[24:], uint16(crc32c(b.seed, maps[:block])))
-			le.PutUint16(d[26:], uint16(crc32c(b.seed, maps[block:][:l.inodes/8])))
+			blockSum, inodeSum := crc32c(b.seed, maps[:block]), crc32c(b.seed, maps[block:][:l.inodes/8])
+			le.PutUint16(d[24:], uint16(blockSum))
+			le.PutUint16(d[26:], uint16(inodeSum))
+			if b.o.SixtyFour {
+				le.PutUint16(d[56:], uint16(blockSum>>16))
+				le.PutUint16(d[58:], uint16(inodeSum>>16))
+			}
 			le.PutUint16(d[30:], uint16(crc32c(crc32c(b.seed, number), d)))
 		} else {
 			le.PutUint16(d[30:], groupSum(b.o.UUID, number, d))
@@ -226,6 +230,13 @@ func (b *builder) superblock(g uint32, used int64) []byte {
 	}
 	if b.o.ReadOnly {
 		put[100] |= roReadOnly
+	}
+	if b.o.SharedBlocks {
+		put[100] |= roShared
+	}
+	if b.o.SixtyFour {
+		put[96] |= incompat64Bit
+		p[254] = uint8(b.o.descSize())
 	}
 	if b.o.MetadataSum {
 		put[100] |= roMetaSum

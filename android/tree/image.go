@@ -154,3 +154,19 @@ func ReadFull(r io.ReaderAt, b []byte, off int64) error {
 	}
 	return fmt.Errorf("%d of %d bytes at offset %d: %w", n, len(b), off, err)
 }
+
+// Holes are the ranges that are zeros and come from nowhere.
+func (im *Image) Holes() []Range {
+	var out []Range
+	for _, s := range im.segs {
+		if s.Data != nil || s.Source != nil {
+			continue
+		}
+		if i := len(out) - 1; i >= 0 && out[i].Offset+out[i].Length == s.Offset {
+			out[i].Length += s.Length
+		} else {
+			out = append(out, Range{s.Offset, s.Length})
+		}
+	}
+	return out
+}

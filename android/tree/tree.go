@@ -223,3 +223,10 @@ func (n *Node) Mode() fs.FileMode {
 
 func cmpXattr(x Xattr, name string) int { return strings.Compare(x.Name, name) }
 func cmpEntry(e Entry, name string) int { return strings.Compare(e.Name, name) }
+
+// Range is bytes of content.
+type Range struct{ Offset, Length int64 }
+
+// Holed is content that knows where it holds nothing: ranges that read as zeros
+// and take no room, in order, not empty and without overlap.
+type Holed interface{ Holes() []Range }
