@@ -43,7 +43,11 @@ func openTar(ctx context.Context, _ *Nest, f File) (*Opened, error) {
 	}
 	end, _ := r.Seek(0, io.SeekCurrent)
 	o := &Opened{Root: b.root, Problems: b.problems, Facts: map[string]any{"entries": count}}
-	return o, tarTail(f, o, end)
+	if err := tarTail(f, o, end); err != nil {
+		return nil, err
+	}
+	addCRCLists(o)
+	return o, nil
 }
 
 func (b *folder) addTar(f File, h *tar.Header, at int64) {

@@ -3,12 +3,14 @@ package nest_test
 import (
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +20,7 @@ import (
 	"github.com/fridayos/friday/android/htc"
 	"github.com/fridayos/friday/android/nest"
 	"github.com/fridayos/friday/android/samsung"
+	"github.com/fridayos/friday/android/xiaomi"
 	"github.com/fridayos/friday/internal/judge"
 )
 
@@ -186,5 +189,30 @@ func TestBugreport(t *testing.T) {
 	o := must[*nest.Object](t)(n.Open(ctx, path+"//bugreport-x.zip//bugreport-x.txt"))
 	if b, err := io.ReadAll(o.Node.Open()); err != nil || !bytes.Equal(b, text) {
 		t.Error(len(b), err)
+	}
+}
+
+// Xiaomi's lists of CRCs are compared with the images that the script flashes.
+func TestCRCLists(t *testing.T) {
+	name, _ := xiaomi.ParseName("umi_images_V12.5.1.0.RJBCNXM_20210512.0000.00_11.0_cn.tgz")
+	boot := bytes.Repeat([]byte("kernel"), 9000)
+	write := func(im []byte) string {
+		var w bytes.Buffer
+		f := xiaomi.Firmware{Name: name, Product: "umi", Anti: -1, CRCLists: true, Images: []xiaomi.Image{{Partition: "boot", File: "boot-x.img", Size: int64(len(boot)), Content: bytes.NewReader(boot)}}}
+		if err := xiaomi.Write(&w, &f); err != nil {
+			t.Fatal(err)
+		}
+		tarred := must[[]byte](t)(io.ReadAll(must[*gzip.Reader](t)(gzip.NewReader(&w))))
+		return onDisk(t, "umi.tar", bytes.Replace(tarred, boot[:600], im[:600], 1))
+	}
+	whats, failed := checks(t, write(boot), nest.Options{})
+	if !slices.Contains(whats, "crclist.txt: CRC-32 of boot-x.img") || failed > 0 {
+		t.Error(whats)
+	}
+	whats, failed = checks(t, write(bytes.Repeat([]byte("KERNEL"), 100)), nest.Options{})
+	if !slices.ContainsFunc(whats, func(s string) bool {
+		return strings.HasPrefix(s, "crclist.txt: CRC-32 of boot-x.img: cannot verify boot: its CRC-32 is")
+	}) || failed != 1 {
+		t.Error(whats)
 	}
 }

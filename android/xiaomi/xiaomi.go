@@ -6,10 +6,13 @@
 // payload's. Images are mostly sparse (package sparse).
 //
 // A script checks the product and the anti-rollback number before it writes
-// anything, then erases and flashes one partition after the other. The lists of
-// checksums that vendors' scripts flash first (crclist, sparsecrclist) are read
-// as any other member and are not written: boot loaders ask for them where they
-// are locked, and no system of one's own is flashed there.
+// anything, then erases and flashes one partition after the other. Vendors' scripts
+// first flash two lists, of the CRC-32 of every image (crclist.txt) and of what is in
+// sparse images of 512 MiB and more (sparsecrclist.txt); the boot loader then refuses
+// an image that has another. They are read, compared and written, if asked.
+//
+// No vendor's own file was at hand: names, scripts and lists are made from what
+// is told of them, and are tested on files made from that.
 package xiaomi
 
 import (
@@ -17,8 +20,10 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"regexp"
 	"strconv"
@@ -167,7 +172,10 @@ type Firmware struct {
 	Product string // that the phone must say it is, as "getvar product" answers
 	Anti    int    // what the phone's "getvar anti" may not exceed; -1: not checked
 	Slot    string // to make active at the end; "": left alone
-	Images  []Image
+	// CRCLists adds the two lists, and flashes them first. A sparse image of 512 MiB
+	// and more then needs a Content that is an io.ReaderAt too.
+	CRCLists bool
+	Images   []Image
 }
 
 var (
@@ -193,6 +201,9 @@ func (f *Firmware) check() error {
 		if seen[im.File] {
 			return fmt.Errorf("there are two images %q", im.File)
 		}
+		if f.CRCLists && (im.File == CRCList || im.File == SparseCRCList) {
+			return fmt.Errorf("image %q has the name of a list", im.File)
+		}
 		seen[im.File] = true
 	}
 	return nil
@@ -207,12 +218,14 @@ func Write(w io.Writer, f *Firmware) error {
 	}
 	z := gzip.NewWriter(w)
 	tw := tar.NewWriter(z)
+	sum := crc32.NewIEEE() // of what put wrote last
 	put := func(name string, mode, size int64, r io.Reader) error {
 		h := &tar.Header{Typeflag: tar.TypeReg, Name: f.Name.String() + "/" + name, Mode: mode, Size: size, ModTime: time.Unix(0, 0)}
 		if err := tw.WriteHeader(h); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		n, err := io.Copy(tw, io.LimitReader(r, size))
+		sum.Reset()
+		n, err := io.Copy(io.MultiWriter(tw, sum), io.LimitReader(r, size))
 		if err == nil && n != size {
 			err = fmt.Errorf("it ended after %d bytes, expected %d", n, size)
 		}
@@ -230,9 +243,26 @@ func Write(w io.Writer, f *Firmware) error {
 			err = put(s.name, 0o755, int64(len(text)), strings.NewReader(text))
 		}
 	}
+	var crcs, sparseCRCs []CRC
 	for _, im := range f.Images {
 		if err == nil {
 			err = put("images/"+im.File, 0o644, im.Size, im.Content)
+		}
+		if err == nil && f.CRCLists {
+			if r, ok := im.Content.(io.ReaderAt); im.Size < maxDownloadSize {
+				crcs = append(crcs, CRC{im.Partition, sum.Sum32(), 0})
+			} else if !ok {
+				err = fmt.Errorf("%s: %d bytes are sent in pieces; to sum them its content must be readable at any place", im.File, im.Size)
+			} else {
+				var c CRC
+				c, err = SparseCRC(context.Background(), im.Partition, r, im.Size)
+				sparseCRCs = append(sparseCRCs, c)
+			}
+		}
+	}
+	if err == nil && f.CRCLists {
+		for _, l := range []struct{ name, text string }{{CRCList, writeCRCs(crcTitle, crcs)}, {SparseCRCList, writeCRCs(sparseCRCTitle, sparseCRCs)}} {
+			err = errors.Join(err, put("images/"+l.name, 0o644, int64(len(l.text)), strings.NewReader(l.text)))
 		}
 	}
 	if err == nil {
@@ -259,6 +289,10 @@ func (f *Firmware) script(wipe bool) string {
 	step := func(words ...string) {
 		command := strings.Join(words, " ")
 		fmt.Fprintf(&b, "fastboot \"$@\" %s\nif [ $? -ne 0 ]; then echo \"%s failed\" >&2; exit 1; fi\n", command, strings.ReplaceAll(strings.ReplaceAll(command, `"`, ""), "$dir/", ""))
+	}
+	if f.CRCLists {
+		step("flash", "crclist", `"$dir/images/`+CRCList+`"`)
+		step("flash", "sparsecrclist", `"$dir/images/`+SparseCRCList+`"`)
 	}
 	for _, im := range f.Images {
 		step("flash", im.Partition, `"$dir/images/`+im.File+`"`)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"testing"
 
 	"github.com/fridayos/friday/android/fastboot"
+	"github.com/fridayos/friday/android/sparse"
+	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/android/xiaomi"
 	"github.com/fridayos/friday/internal/judge"
 )
@@ -246,4 +249,91 @@ func Example() {
 	n, ok := xiaomi.ParseName("umi_global_images_V12.5.1.0.RJBMIXM_20210512.0000.00_11.0_global_a1b2c3d4e5.tgz")
 	fmt.Println(n.Device, n.Version, n.Android, n.Region, ok)
 	// Output: umi_global V12.5.1.0.RJBMIXM 11.0 global true
+}
+
+// Lists of CRCs: the ones of a firmware say what its images have.
+func TestCRCLists(t *testing.T) {
+	f := firmware()
+	f.CRCLists = true
+	// More than fastboot sends at once: mostly skipped, so it is quickly made.
+	content := new(tree.Image)
+	content.AppendBytes(bytes.Repeat([]byte("super"), 8192))
+	content.AppendZeros(80<<20 - content.Size())
+	plan, err := sparse.NewPlan(t.Context(), content, content.Size(), sparse.Options{SkipZeros: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sparsed bytes.Buffer
+	if err := plan.Write(t.Context(), 0, &sparsed); err != nil {
+		t.Fatal(err)
+	}
+	f.Images = append(f.Images, xiaomi.Image{Partition: "vendor_b", File: "vendor.bin", Size: int64(sparsed.Len()), Content: bytes.NewReader(sparsed.Bytes())})
+	var w bytes.Buffer
+	if err := xiaomi.Write(&w, f); err != nil {
+		t.Fatal(err)
+	}
+	images, lists := map[string][]byte{}, map[string][]xiaomi.CRC{}
+	var steps []xiaomi.Step
+	if err := xiaomi.Walk(&w, func(m xiaomi.Member) error {
+		b, err := io.ReadAll(m.Content)
+		images[m.Name] = b
+		switch m.Name {
+		case "images/crclist.txt", "images/sparsecrclist.txt":
+			lists[m.Name], err = xiaomi.ParseCRCs(bytes.NewReader(b))
+		case "flash_all.sh":
+			s, perr := xiaomi.ParseScript(bytes.NewReader(b))
+			steps, err = s.Steps, perr
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(steps) < 3 || steps[0] != (xiaomi.Step{Verb: "flash", Partition: "crclist", File: "crclist.txt"}) || steps[1].File != "sparsecrclist.txt" {
+		t.Errorf("the script begins with %v", steps)
+	}
+	if !strings.HasPrefix(string(images["images/crclist.txt"]), "CRC-LIST\nboot_b 0x") || string(images["images/sparsecrclist.txt"]) != "SPARSECRC-LIST\n" {
+		t.Errorf("the lists are %q and %q", images["images/crclist.txt"], images["images/sparsecrclist.txt"])
+	}
+	for i, name := range []string{"images/boot.img", "images/system.img", "images/vendor.bin"} {
+		b := images[name]
+		c := lists["images/crclist.txt"][i]
+		if err := c.Verify(t.Context(), bytes.NewReader(b), int64(len(b))); err != nil {
+			t.Error(err)
+		}
+		b[len(b)/2] ^= 1
+		if err := c.Verify(t.Context(), bytes.NewReader(b), int64(len(b))); err == nil || !strings.Contains(err.Error(), "the list says") {
+			t.Errorf("%s changed, and %v", name, err)
+		}
+		b[len(b)/2] ^= 1
+	}
+	b := images["images/vendor.bin"]
+	c, err := xiaomi.SparseCRC(t.Context(), "vendor", bytes.NewReader(b), int64(len(b)))
+	if want := crc32.ChecksumIEEE(bytes.Repeat([]byte("super"), 8192)); err != nil || c.Sum != want || c.Pieces != 1 {
+		t.Errorf("%+v, %v; expected %#x", c, err, want)
+	}
+	if err := c.Verify(t.Context(), bytes.NewReader(b), int64(len(b))); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBadCRCs(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                             "",
+		"boot 0x1\n":                   "line 1: expected CRC-LIST or SPARSECRC-LIST, found \"boot 0x1\"",
+		"CRC-LIST\nboot\n":             "line 2: expected a partition",
+		"CRC-LIST\nboot 0x1 2\n":       "line 2: expected a partition, its sum in hex, found",
+		"CRC-LIST\nboot 0x123456789\n": "line 2",
+		"SPARSECRC-LIST\nsystem 0x1\n": "line 2: expected a partition, its sum in hex and a number of pieces",
+		"CRC-LIST\n" + strings.Repeat("a", 1<<20): "more than 1048576 bytes",
+	} {
+		if _, err := xiaomi.ParseCRCs(strings.NewReader(text)); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%.30q: %v, expected %q", text, err, want)
+		}
+	}
+}
+
+func FuzzParseCRCs(f *testing.F) {
+	f.Add("CRC-LIST\nboot 0xdeadbeef\n")
+	f.Add("SPARSECRC-LIST\nsystem 0x1 7\n\n")
+	f.Fuzz(func(_ *testing.T, s string) { _, _ = xiaomi.ParseCRCs(strings.NewReader(s)) })
 }
