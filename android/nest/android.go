@@ -24,6 +24,11 @@ import (
 // are asked.
 func Formats() []Format {
 	out := []Format{
+		// Blocks that a transfer list puts in their places: what they begin with says
+		// nothing of the rest.
+		{"new-data", func(f File, _ []byte) bool {
+			return strings.HasSuffix(f.Name, ".new.dat") || strings.HasSuffix(f.Name, ".patch.dat")
+		}, func(context.Context, *Nest, File) (*Opened, error) { return &Opened{}, nil }},
 		{"zip", isZip, openZip},
 		{"payload", func(_ File, h []byte) bool { return isOne(h, "CrAU") }, openPayload},
 		{"sparse", func(_ File, h []byte) bool { return len(h) >= 28 && binary.LittleEndian.Uint32(h) == sparse.Magic }, openSparse},

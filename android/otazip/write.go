@@ -85,7 +85,26 @@ func (w *writer) write(ctx context.Context, c Contents, signer crypto.Signer, ce
 		Properties:    properties,
 		PropertyFiles: strings.TrimRight(c.Metadata.PropertyFiles[PropertyFiles], " "),
 	}
-	return w.sign(ctx, info, end, signer, cert)
+	return w.sign(ctx, info, w.body.Offset+w.body.Size, end, signer, cert)
+}
+
+// Sign signs a zip of any content, such as a block package, that lies whole in
+// f, has size bytes and no comment: it appends the comment with the signature. cert
+// is as Write wants it. After an error f may hold a part of the comment.
+func Sign(ctx context.Context, f File, size int64, signer crypto.Signer, cert *x509.Certificate) (Info, error) {
+	if err := checkSigner(signer, cert); err != nil {
+		return Info{}, err
+	}
+	const endSize = 22
+	end := make([]byte, min(max(size, 0), endSize))
+	if _, err := f.ReadAt(end, size-int64(len(end))); err != nil && !errors.Is(err, io.EOF) {
+		return Info{}, fmt.Errorf("cannot sign package: %w", err)
+	}
+	if len(end) < endSize || !bytes.HasPrefix(end, magicEOCD) || end[20] != 0 || end[21] != 0 {
+		return Info{}, fmt.Errorf("cannot sign package: byte %d: expected the end of a zip without a comment, found %x", max(size-endSize, 0), end)
+	}
+	w := writer{f: f}
+	return w.sign(ctx, Info{}, size-endSize, end[:endSize-2], signer, cert)
 }
 
 func checkSigner(signer crypto.Signer, cert *x509.Certificate) error {
@@ -265,10 +284,9 @@ func (w *writer) encode() (head, end []byte) {
 	return head, appendEnd(end, d, w.limit)
 }
 
-// sign hashes what was written, appends the comment with the signature, and
-// tells the digest of the whole.
-func (w *writer) sign(ctx context.Context, info Info, end []byte, signer crypto.Signer, cert *x509.Certificate) (Info, error) {
-	at := w.body.Offset + w.body.Size
+// sign hashes what was written up to at, appends end and the comment with the
+// signature, and tells the digest of the whole.
+func (w *writer) sign(ctx context.Context, info Info, at int64, end []byte, signer crypto.Signer, cert *x509.Certificate) (Info, error) {
 	h := sha256.New()
 	in := io.NewSectionReader(w.f, 0, at)
 	if n, err := io.CopyBuffer(contextWriter{ctx, h}, in, make([]byte, 1<<20)); err != nil || n != at {
