@@ -148,9 +148,9 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestNewerSin is Sony's .sin as a gzip of a tar with pieces.
-func TestNewerSin(t *testing.T) {
-	im := system(t)
+// newerSin is Sony's .sin as a gzip of a tar with pieces.
+func newerSin(t testing.TB, im []byte) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
@@ -164,7 +164,12 @@ func TestNewerSin(t *testing.T) {
 	}
 	w.Close()
 	z.Close()
-	fw, err := open(t, "sumire.ftf", zipOf(file{"system.sin", b.Bytes()}))
+	return b.Bytes()
+}
+
+func TestNewerSin(t *testing.T) {
+	im := system(t)
+	fw, err := open(t, "sumire.ftf", zipOf(file{"system.sin", newerSin(t, im)}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,11 @@
 // the large zip, the encrypted zip with the key that the user brings, and
 // android-info.txt.
 //
-// It carries no keys: they differ by device, and are the user's to bring. It
-// encrypts for tests of one's own only; a phone takes a zip that HTC did not sign
-// from `fastboot flash zip` only when it is S-OFF. What an unlocked S-ON phone
-// takes (boot and recovery by fastboot, the rest by recovery) is made by the
-// packages bootimg, blockota and otazip.
+// It carries no keys: they differ by device, and are the user's to bring. WriteZip
+// writes a plain zip for `fastboot flash zip`, which a phone takes from others than
+// HTC only when it is S-OFF. What an unlocked S-ON phone takes is made by others:
+// boot and recovery images, flashed by fastboot, by package bootimg, and what
+// recovery installs by package recoveryzip.
 //
 // No vendor's own file was at hand: the package was made from the description
 // that ruuveal gives, read for the facts, and is tested on files made from it.
