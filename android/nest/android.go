@@ -118,6 +118,9 @@ func openSuper(_ context.Context, _ *Nest, f File) (*Opened, error) {
 		}
 		return nil
 	}
+	if i := slices.IndexFunc(s.Slots, func(m *super.Metadata) bool { return m != nil }); i >= 0 && !s.Empty && len(s.Slots[i].Devices) > 0 {
+		addTail(f, o, int64(min(s.Slots[i].Devices[0].Size, 1<<62)), "block device that its metadata describes")
+	}
 	first := -1
 	for slot, m := range s.Slots {
 		if m == nil {
@@ -218,7 +221,7 @@ func openErofs(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	if o.Root, err = im.Tree(); err != nil {
 		return nil, err
 	}
-	return o, fileSystem(f, o)
+	return o, fileSystem(f, o, i.Size)
 }
 
 func openExt4(_ context.Context, _ *Nest, f File) (*Opened, error) {
@@ -238,12 +241,12 @@ func openExt4(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	if o.Root, err = im.Tree(); err != nil {
 		return nil, err
 	}
-	return o, fileSystem(f, o)
+	return o, fileSystem(f, o, i.Size)
 }
 
 // fileSystem adds what an Android system says of itself, and what follows the
-// file system.
-func fileSystem(f File, o *Opened) error {
+// file system, which has used bytes.
+func fileSystem(f File, o *Opened, used int64) error {
 	files, bytes := 0, int64(0)
 	seen := map[*tree.Node]bool{}
 	if err := tree.Walk(o.Root, func(_ string, n *tree.Node) error {
@@ -263,7 +266,41 @@ func fileSystem(f File, o *Opened) error {
 		}
 	}
 	addAVB(f, o)
+	addTail(f, o, used, "file system")
 	return nil
+}
+
+// tails are what is known to follow images: the hash tree's metadata and the
+// signatures of Android 7 and older, and Samsung's mark.
+var tails = map[string]string{
+	"\x01\xb0\x01\xb0": "verity metadata of Verified Boot 1",
+	"\x30\x82":         "signature of Verified Boot 1",
+	"SEANDROIDENFORCE": "mark of Samsung",
+	"QCDT":             "device trees of Qualcomm",
+}
+
+// addTail names what follows an image of size bytes, where no AVB footer accounts
+// for it. Zeros are nothing; what follows more than a MiB of them is not looked for.
+func addTail(f File, o *Opened, size int64, of string) {
+	if o.Facts["avb"] != nil || size >= f.Size {
+		return
+	}
+	b := make([]byte, min(f.Size-size, 1<<20))
+	if tree.ReadFull(f.R, b, size) != nil {
+		return // who reads it will say so
+	}
+	zeros := len(b) - len(bytes.TrimLeft(b, "\x00"))
+	if zeros == len(b) {
+		return
+	}
+	for begins, what := range tails {
+		if bytes.HasPrefix(b[zeros:], []byte(begins)) {
+			o.Facts["followed_by"] = what
+			return
+		}
+	}
+	at := size + int64(zeros)
+	o.Problems = append(o.Problems, fmt.Sprintf("byte %d: %d bytes follow the %s that nothing accounts for: %s", at, f.Size-at, of, magic(b[zeros:])))
 }
 
 func propFacts(facts map[string]any, n *tree.Node) {
@@ -359,6 +396,9 @@ func openBoot(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	add("dtb", im.DTB)
 	add("bootconfig", im.Bootconfig)
 	addAVB(f, o)
+	if im.Tail != nil {
+		addTail(f, o, f.Size-im.Tail.Size(), "boot image")
+	}
 	return o, nil
 }
 

@@ -26,6 +26,16 @@ func openPayload(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	}
 	m := p.Manifest()
 	o := &Opened{Root: tree.NewDir(0o755, 0, 0), Facts: payloadFacts(m)}
+	if m.SignaturesSize == 0 { // else it must end with the signatures
+		end := uint64(0)
+		for i := range m.Partitions {
+			for k := range m.Partitions[i].Operations {
+				op := &m.Partitions[i].Operations[k]
+				end = max(end, op.DataOffset+op.DataLength)
+			}
+		}
+		addTail(f, o, f.Size-p.Layout().BlobsSize+int64(end), "data of the last operation")
+	}
 	parts := map[string]any{}
 	for i := range m.Partitions {
 		part := &m.Partitions[i]

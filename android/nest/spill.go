@@ -87,6 +87,9 @@ func (s *stream) head(b []byte) (int, error) {
 		return 0, err
 	}
 	k, err := io.ReadFull(r, b)
+	if err != nil {
+		err = fmt.Errorf("at byte %d of the %d bytes that it should have: %w", k, s.size, err)
+	}
 	return k, errors.Join(err, r.Close())
 }
 

@@ -20,7 +20,9 @@ func openVBMeta(_ context.Context, n *Nest, f File) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Opened{Facts: facts, Verify: func(ctx context.Context, report func(string, error)) error {
+	o := &Opened{Facts: facts}
+	addTail(f, o, int64(len(b)), "vbmeta struct")
+	o.Verify = func(ctx context.Context, report func(string, error)) error {
 		verifyStruct(b, report)
 		around := &beside{n: n, of: f}
 		for _, d := range v.Descriptors {
@@ -29,7 +31,8 @@ func openVBMeta(_ context.Context, n *Nest, f File) (*Opened, error) {
 			}
 		}
 		return nil
-	}}, nil
+	}
+	return o, nil
 }
 
 // addAVB adds the facts of a footer, if there is one, and its checks.

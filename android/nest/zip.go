@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/crc32"
 	"io"
 	"strings"
@@ -26,7 +27,8 @@ func isZip(_ File, head []byte) bool { return isOne(head, "PK\x03\x04", "PK\x05\
 
 // openZip reads a zip: a firmware, or an OTA package, which says more.
 func openZip(ctx context.Context, n *Nest, f File) (*Opened, error) {
-	if err := checkDirectory(f); err != nil {
+	end, err := checkDirectory(f)
+	if err != nil {
 		return nil, fmt.Errorf("cannot read zip: %w", err)
 	}
 	z, err := zip.NewReader(f.R, f.Size)
@@ -45,6 +47,7 @@ func openZip(ctx context.Context, n *Nest, f File) (*Opened, error) {
 		o.Facts["comment"] = z.Comment
 	}
 	o.Verify = func(ctx context.Context, report func(string, error)) error { return verifyZip(ctx, z, report) }
+	addTail(f, o, end, "zip")
 	addBlockImages(ctx, n, o, f)
 	if b.root.Lookup(otazip.NameMetadata) != nil || b.root.Lookup(otazip.NameOTACert) != nil {
 		openOTA(f, o)
@@ -87,33 +90,34 @@ func openBugreport(o *Opened) {
 	set(o.Facts, "taken", r.Taken)
 }
 
-// checkDirectory refuses a directory that would take much memory.
-func checkDirectory(f File) error {
+// checkDirectory refuses a directory that would take much memory, and returns
+// where the zip ends.
+func checkDirectory(f File) (end int64, err error) {
 	n := min(f.Size, 22+65535)
 	b := make([]byte, n)
 	if err := tree.ReadFull(f.R, b, f.Size-n); err != nil {
-		return err
+		return 0, err
 	}
 	i := bytes.LastIndex(b, []byte("PK\x05\x06"))
 	if i < 0 || len(b)-i < 22 {
-		return fmt.Errorf("expected the end of a directory in the last %d bytes, found none", n)
+		return 0, fmt.Errorf("expected the end of a directory in the last %d bytes, found none", n)
 	}
 	size := uint64(binary.LittleEndian.Uint32(b[i+12:]))
 	if size == 0xffffffff && i >= 20 { // then in the record that the locator names
 		at := int64(binary.LittleEndian.Uint64(b[i-12:]))
 		r := make([]byte, 48)
 		if at < 0 || at > f.Size-48 {
-			return fmt.Errorf("byte %d: place of the zip64 record: expected one in the file, found %d", f.Size-n+int64(i)-12, at)
+			return 0, fmt.Errorf("byte %d: place of the zip64 record: expected one in the file, found %d", f.Size-n+int64(i)-12, at)
 		}
 		if err := tree.ReadFull(f.R, r, at); err != nil {
-			return err
+			return 0, err
 		}
 		size = binary.LittleEndian.Uint64(r[40:])
 	}
 	if size > maxDirectory {
-		return fmt.Errorf("byte %d: size of the directory: expected at most %d, found %d", f.Size-n+int64(i)+12, maxDirectory, size)
+		return 0, fmt.Errorf("byte %d: size of the directory: expected at most %d, found %d", f.Size-n+int64(i)+12, maxDirectory, size)
 	}
-	return nil
+	return f.Size - n + int64(i) + 22 + int64(binary.LittleEndian.Uint16(b[i+20:])), nil
 }
 
 // zipNode is an entry; content is unpacked when it is read.
@@ -163,8 +167,11 @@ func verifyZip(ctx context.Context, z *zip.Reader, report func(string, error)) e
 		}
 		r, err := e.Open()
 		if err == nil {
-			h := crc32.NewIEEE()
+			h := &countedHash{Hash32: crc32.NewIEEE()}
 			_, err = io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{&stoppable{ctx, r}}, buf)
+			if err != nil {
+				err = fmt.Errorf("at byte %d of the %d bytes that it should have: %w", h.n, e.UncompressedSize64, err)
+			}
 			err = errors.Join(err, r.Close())
 			if err == nil && h.Sum32() != e.CRC32 {
 				err = fmt.Errorf("expected CRC-32 %08x, found %08x", e.CRC32, h.Sum32())
@@ -176,6 +183,17 @@ func verifyZip(ctx context.Context, z *zip.Reader, report func(string, error)) e
 		report(fmt.Sprintf("zip: CRC-32 of %s", e.Name), err)
 	}
 	return nil
+}
+
+// countedHash knows how much it was given.
+type countedHash struct {
+	hash.Hash32
+	n int64
+}
+
+func (h *countedHash) Write(b []byte) (int, error) {
+	h.n += int64(len(b))
+	return h.Hash32.Write(b)
 }
 
 // openOTA adds what an OTA package says of itself.
