@@ -280,8 +280,21 @@ func FuzzOpenOzip(f *testing.F) {
 	})
 }
 
-func Example() {
-	_, err := OpenOps(strings.NewReader("a file of another kind"), 22)
-	fmt.Println(err)
-	// Output: cannot open ops: it has 22 bytes, expected at least 1024
+// An .ozip opens with the key that the user brings.
+func ExampleOpenOzip() {
+	key := []byte("the device's key")
+	block, _ := aes.NewCipher(key)
+	zip := append([]byte("PK\x03\x04"), "and so on, up to the end"...)
+	block.Encrypt(zip, zip) // the first 16 bytes of every 16,400
+	file := append([]byte(OzipMagic), make([]byte, 0x1050-len(OzipMagic))...)
+	file = append(file, zip...)
+
+	r, err := OpenOzip(bytes.NewReader(file), int64(len(file)), OzipKeys(key)[0])
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	b, err := io.ReadAll(r)
+	fmt.Printf("%q %v\n", b, err)
+	// Output: "PK\x03\x04and so on, up to the end" <nil>
 }

@@ -249,9 +249,25 @@ func FuzzWalk(f *testing.F) {
 	})
 }
 
-func Example() {
-	file := []byte("not a sin")
-	_, err := sony.Open(bytes.NewReader(file), int64(len(file)))
+// A newer .sin is a gzip of a tar: the signed manifest, then pieces of the image.
+func ExampleWalk() {
+	var sin bytes.Buffer
+	z := gzip.NewWriter(&sin)
+	w := tar.NewWriter(z)
+	for _, name := range []string{"system.cms", "system.000", "system.001"} {
+		_ = w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: 4})
+		_, _ = w.Write([]byte("data"))
+	}
+	_, _ = w.Close(), z.Close()
+
+	err := sony.Walk(&sin, func(p sony.Part) error {
+		fmt.Println(p.Name, p.Size, p.CMS)
+		return nil
+	})
 	fmt.Println(err)
-	// Output: cannot open sin: it has 9 bytes, a header has at least 24
+	// Output:
+	// system.cms 4 true
+	// system.000 4 false
+	// system.001 4 false
+	// <nil>
 }

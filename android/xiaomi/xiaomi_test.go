@@ -248,7 +248,28 @@ func FuzzParseScript(f *testing.F) {
 func Example() {
 	n, ok := xiaomi.ParseName("umi_global_images_V12.5.1.0.RJBMIXM_20210512.0000.00_11.0_global_a1b2c3d4e5.tgz")
 	fmt.Println(n.Device, n.Version, n.Android, n.Region, ok)
-	// Output: umi_global V12.5.1.0.RJBMIXM 11.0 global true
+	boot := strings.NewReader("a boot image")
+	var tgz bytes.Buffer
+	if err := xiaomi.Write(&tgz, &xiaomi.Firmware{
+		Name: n, Product: "umi", Anti: 2, CRCLists: true,
+		Images: []xiaomi.Image{{Partition: "boot", File: "boot.img", Size: boot.Size(), Content: boot}},
+	}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	err := xiaomi.Walk(&tgz, func(m xiaomi.Member) error {
+		fmt.Println(m.Name)
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// umi_global V12.5.1.0.RJBMIXM 11.0 global true
+	// flash_all.sh
+	// flash_all_except_storage.sh
+	// images/boot.img
+	// images/crclist.txt
+	// images/sparsecrclist.txt
+	// <nil>
 }
 
 // Lists of CRCs: the ones of a firmware say what its images have.
