@@ -249,7 +249,7 @@ func near(dir *tree.Node) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "; there are " + strings.Join(names, ", ")
+	return "; it holds " + strings.Join(names, ", ")
 }
 
 // childFile is an entry of a folder of up as a file that can be opened.
@@ -288,7 +288,7 @@ func (n *Nest) disk(path string) (File, error) {
 		if errors.As(err, &e) {
 			err = e.Err
 		}
-		return File{}, fmt.Errorf("cannot open %s: %w", path, err)
+		return File{}, fmt.Errorf("cannot open %s: %w%s", path, err, hint(path))
 	}
 	n.keep(f)
 	names := func() []string {
@@ -309,6 +309,24 @@ func (n *Nest) disk(path string) (File, error) {
 		s, err := n.disk(filepath.Join(filepath.Dir(path), name))
 		return s, err == nil
 	}}, nil
+}
+
+// hint says how a path that goes through a file with one slash is written.
+func hint(path string) string {
+	for i := 1; i < len(path); i++ {
+		if path[i] != '/' {
+			continue
+		}
+		fi, err := os.Stat(path[:i])
+		if err == nil && fi.IsDir() {
+			continue
+		}
+		if err == nil && fi.Mode().IsRegular() {
+			return fmt.Sprintf("; %s is a file: what is in it has \"//\" before it, as %s//%s", path[:i], path[:i], strings.TrimLeft(path[i:], "/"))
+		}
+		break
+	}
+	return ""
 }
 
 func (n *Nest) keep(c io.Closer) {

@@ -220,10 +220,10 @@ func TestPathThroughEverything(t *testing.T) {
 		judge.Same(t, system(), o.Node)
 	}
 	for path, want := range map[string]string{
-		"//x":                                  `there is no "x": file does not exist; there are AP_N9005.tar.md5`,
+		"//x":                                  `there is no "x": file does not exist; it holds AP_N9005.tar.md5`,
 		"//AP_N9005.tar.md5//note.txt//x":      "unknown format: at byte 0: 68656c6c6f",
-		"//AP_N9005.tar.md5//super.img.lz4//q": "there are odm_a, system_a, vendor_a",
-		"//AP_N9005.tar.md5//super.img.lz4//system_a//system//x": `there is no "x": file does not exist; there are build.prop`,
+		"//AP_N9005.tar.md5//super.img.lz4//q": "it holds odm_a, system_a, vendor_a",
+		"//AP_N9005.tar.md5//super.img.lz4//system_a//system//x": `there is no "x": file does not exist; it holds build.prop`,
 	} {
 		if _, err := n.Open(ctx, fw+path); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "cannot open ") {
 			t.Errorf("%s: expected %q, found %v", path, want, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/fridayos/friday/android/htc"
 	"github.com/fridayos/friday/android/nest"
@@ -159,6 +161,9 @@ func newImageCat() *cobra.Command {
 				if o.File.R == nil {
 					return fmt.Errorf("cannot read %s: expected a file, found a %s", o.Path, o.Node.Type)
 				}
+				if err := notOnScreen(cmd.OutOrStdout(), o); err != nil {
+					return err
+				}
 				_, err := io.CopyBuffer(struct{ io.Writer }{cmd.OutOrStdout()}, struct{ io.Reader }{content(cmd, o)}, make([]byte, 1<<20))
 				if err != nil {
 					return fmt.Errorf("cannot read %s: %w", o.Path, err)
@@ -169,6 +174,19 @@ func newImageCat() *cobra.Command {
 	}
 	f.register(c)
 	return c
+}
+
+// notOnScreen refuses to write what is no text to a terminal.
+func notOnScreen(w io.Writer, o *nest.Object) error {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	head := make([]byte, min(o.File.Size, 4096))
+	if n, err := o.File.R.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) || bytes.IndexByte(head[:n], 0) >= 0 {
+		return fmt.Errorf("cannot show %s: it is no text; send it to a file with > or extract it", o.Path)
+	}
+	return nil
 }
 
 // content reads an object's file until the command is stopped.
@@ -376,6 +394,9 @@ func extractTo(cmd *cobra.Command, root *tree.Node, out string) (x *nest.Extract
 // is then taken away.
 func intoFolder(out string, fill func(dir *os.Root) error) error {
 	place := out
+	if fi, err := os.Stat(out); err == nil && !fi.IsDir() {
+		return fmt.Errorf("cannot write into %s: it is a file; -o takes a folder, or a name that ends in .tar", out)
+	}
 	if _, err := os.Lstat(out); errors.Is(err, fs.ErrNotExist) {
 		parent := filepath.Dir(filepath.Clean(out))
 		tidy, err := outputFolder(parent)
