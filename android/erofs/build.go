@@ -178,8 +178,8 @@ func (b *builder) size(it *item) error {
 		it.dir = layoutDir(n)
 		it.size = it.dir.size()
 	case tree.CharDevice, tree.BlockDevice:
-		if n.Major > 0xfff || n.Minor > 0xfffff {
-			return fmt.Errorf("device %d:%d: major is at most %d, minor at most %d", n.Major, n.Minor, 0xfff, 0xfffff)
+		if n.Major > tree.MaxMajor || n.Minor > tree.MaxMinor {
+			return fmt.Errorf("device %d:%d: major is at most %d, minor at most %d", n.Major, n.Minor, tree.MaxMajor, tree.MaxMinor)
 		}
 	}
 	it.extended = n.UID > math.MaxUint16 || n.GID > math.MaxUint16 || it.links > math.MaxUint16 ||
@@ -333,12 +333,12 @@ func (b *builder) inode(it *item, p []byte) {
 		format, u = layoutCompressedCompact<<1, uint32(it.blocks)
 	}
 	if n.Type == tree.CharDevice || n.Type == tree.BlockDevice {
-		u = n.Major<<8 | n.Minor&0xff | n.Minor&^0xff<<12
+		u = tree.DeviceNumber(n.Major, n.Minor)
 	}
 	if len(it.xattrs) > 0 {
 		le.PutUint16(p[2:], uint16((len(it.xattrs)-xattrHeaderSize)/4+1))
 	}
-	le.PutUint16(p[4:], modeOf[n.Type]|n.Perm)
+	le.PutUint16(p[4:], n.Type.Bits()|n.Perm)
 	le.PutUint32(p[16:], u)
 	le.PutUint32(p[20:], it.ino)
 	if !it.extended {

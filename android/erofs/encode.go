@@ -72,7 +72,7 @@ func (b *builder) dirents(it *item, names []string, p []byte) {
 		d := p[i*direntSize:]
 		le.PutUint64(d, child.nid)
 		le.PutUint16(d[8:], uint16(nameOff))
-		d[10] = direntOf[child.node.Type]
+		d[10] = child.node.Type.FileType()
 		nameOff += copy(p[nameOff:], name)
 	}
 }

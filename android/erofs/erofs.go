@@ -47,8 +47,6 @@ package erofs
 import (
 	"errors"
 	"fmt"
-
-	"github.com/fridayos/friday/android/tree"
 )
 
 // The bounds that Tree keeps.
@@ -102,12 +100,6 @@ const (
 
 	xattrHeaderSize = 12
 	maxSymlink      = 4095
-)
-
-// The mode bits of file types, and the numbers that directories use for them.
-var (
-	modeOf   = map[tree.Type]uint16{tree.Regular: 0x8000, tree.Directory: 0x4000, tree.Symlink: 0xa000, tree.CharDevice: 0x2000, tree.BlockDevice: 0x6000, tree.FIFO: 0x1000, tree.Socket: 0xc000}
-	direntOf = map[tree.Type]uint8{tree.Regular: 1, tree.Directory: 2, tree.CharDevice: 3, tree.BlockDevice: 4, tree.FIFO: 5, tree.Socket: 6, tree.Symlink: 7}
 )
 
 // xattrPrefix are the name prefixes that are stored as a number.

@@ -88,18 +88,12 @@ func (im *Image) readInode(nid uint64, spent *budget) (*inode, error) {
 // node makes the node of an inode, without its content, entries or target.
 func (in *inode) node() (*tree.Node, error) {
 	n := &tree.Node{Perm: in.mode & 0xfff, UID: in.uid, GID: in.gid, MTime: in.mtime, MTimeNsec: in.nsec}
-	found := false
-	for t, m := range modeOf {
-		if m == in.mode&0xf000 {
-			n.Type, found = t, true
-		}
-	}
-	if !found {
+	var ok bool
+	if n.Type, ok = tree.TypeOf(in.mode); !ok {
 		return nil, bad(in.at, "i_mode", "a file type", fmt.Sprintf("%#o", in.mode))
 	}
 	if n.Type == tree.CharDevice || n.Type == tree.BlockDevice {
-		n.Major = in.u >> 8 & 0xfff
-		n.Minor = in.u&0xff | in.u>>12&0xfff00
+		n.Major, n.Minor = tree.ParseDevice(in.u)
 	}
 	return n, nil
 }

@@ -153,8 +153,8 @@ func (t *treeReader) directory(d openDirectory) ([]openDirectory, error) {
 			if err != nil {
 				return fmt.Errorf("%q: %w", name, err)
 			}
-			if kind != direntOf[n.Type] {
-				return bad(d.in.at, fmt.Sprintf("type of %q in directory", name), fmt.Sprintf("%d (%s)", direntOf[n.Type], n.Type), kind)
+			if kind != n.Type.FileType() {
+				return bad(d.in.at, fmt.Sprintf("type of %q in directory", name), fmt.Sprintf("%d (%s)", n.Type.FileType(), n.Type), kind)
 			}
 			if n.Type == tree.Directory {
 				if in == nil {

@@ -114,6 +114,9 @@ func TestLZ4Size(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(1, 1))
+	for i := range 200 { // whose tails are all there is
+		root.Set(fmt.Sprintf("small%d", i), tree.NewFile(0o644, 0, 0, code[i*5000:][:4500]))
+	}
 	for i := 0; len(code) > 0; i++ {
 		n := min(len(code), 100_000+r.IntN(800_000))
 		root.Set(fmt.Sprintf("lib%d.so", i), tree.NewFile(0o644, 0, 0, code[:n]))

@@ -214,8 +214,8 @@ func (b *builder) size(it *item) error {
 		it.dir = layoutDir(n, b.o.HashSeed, b.o.MetadataSum)
 		it.size = it.dir.blocks() * block
 	case tree.CharDevice, tree.BlockDevice:
-		if n.Major > 0xfff || n.Minor > 0xfffff {
-			return fmt.Errorf("device %d:%d does not fit; major is at most %d, minor at most %d", n.Major, n.Minor, 0xfff, 0xfffff)
+		if n.Major > tree.MaxMajor || n.Minor > tree.MaxMinor {
+			return fmt.Errorf("device %d:%d does not fit; major is at most %d, minor at most %d", n.Major, n.Minor, tree.MaxMajor, tree.MaxMinor)
 		}
 	}
 	it.blocks = alignUp(it.size, block) / block

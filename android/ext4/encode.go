@@ -177,7 +177,7 @@ func (b *builder) inode(it *item, p []byte) ([][]byte, error) {
 	if links > maxLinks {
 		links = 1 // a directory with more than can be counted
 	}
-	le.PutUint16(p, modeOf[n.Type]|n.Perm)
+	le.PutUint16(p, n.Type.Bits()|n.Perm)
 	le.PutUint16(p[2:], uint16(n.UID))
 	le.PutUint32(p[4:], uint32(it.size))
 	for _, off := range []int{8, 12, 16} { // access, change, modification
@@ -223,7 +223,7 @@ func (b *builder) inode(it *item, p []byte) ([][]byte, error) {
 		if n.Major < 256 && n.Minor < 256 {
 			le.PutUint32(p[40:], n.Major<<8|n.Minor)
 		} else {
-			le.PutUint32(p[44:], n.Major<<8|n.Minor&0xff|n.Minor&^0xff<<12)
+			le.PutUint32(p[44:], tree.DeviceNumber(n.Major, n.Minor))
 		}
 	}
 	if len(it.inode) > 0 {

@@ -39,8 +39,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-
-	"github.com/fridayos/friday/android/tree"
 )
 
 // The bounds that Tree keeps.
@@ -127,12 +125,6 @@ var (
 	compatNames   = map[int]string{0: "dir_prealloc", 1: "imagic_inodes", 2: "has_journal", 3: "ext_attr", 4: "resize_inode", 5: "dir_index", 9: "sparse_super2", 10: "fast_commit", 11: "stable_inodes", 12: "orphan_file"}
 	incompatNames = map[int]string{0: "compression", 1: "filetype", 2: "needs_recovery", 3: "journal_dev", 4: "meta_bg", 6: "extent", 7: "64bit", 8: "mmp", 9: "flex_bg", 10: "ea_inode", 12: "dirdata", 13: "metadata_csum_seed", 14: "large_dir", 15: "inline_data", 16: "encrypt", 17: "casefold"}
 	roNames       = map[int]string{0: "sparse_super", 1: "large_file", 2: "btree_dir", 3: "huge_file", 4: "uninit_bg", 5: "dir_nlink", 6: "extra_isize", 8: "quota", 9: "bigalloc", 10: "metadata_csum", 12: "read-only", 13: "project", 14: "shared_blocks", 15: "verity", 16: "orphan_present"}
-)
-
-// The mode bits of file types, and the numbers that directories use for them.
-var (
-	modeOf   = map[tree.Type]uint16{tree.Regular: 0x8000, tree.Directory: 0x4000, tree.Symlink: 0xa000, tree.CharDevice: 0x2000, tree.BlockDevice: 0x6000, tree.FIFO: 0x1000, tree.Socket: 0xc000}
-	direntOf = map[tree.Type]uint8{tree.Regular: 1, tree.Directory: 2, tree.CharDevice: 3, tree.BlockDevice: 4, tree.FIFO: 5, tree.Socket: 6, tree.Symlink: 7}
 )
 
 // xattrPrefix are the name prefixes that are stored as a number.

@@ -157,7 +157,7 @@ func putDirent(p []byte, ino uint32, name string, t tree.Type, size int) {
 	le := binary.LittleEndian
 	le.PutUint32(p, ino)
 	le.PutUint16(p[4:], uint16(size))
-	p[6], p[7] = uint8(len(name)), direntOf[t]
+	p[6], p[7] = uint8(len(name)), t.FileType()
 	copy(p[8:], name)
 }
 

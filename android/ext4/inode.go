@@ -45,7 +45,7 @@ func (im *Image) readInode(ino uint32, spent *budget) (*inode, error) {
 	le := binary.LittleEndian
 	in.mode, in.flags = le.Uint16(in.b), le.Uint32(in.b[32:])
 	size := uint64(le.Uint32(in.b[4:]))
-	if kind := in.mode & 0xf000; kind == modeOf[tree.Regular] || kind == modeOf[tree.Directory] {
+	if kind := in.mode & 0xf000; kind == tree.Regular.Bits() || kind == tree.Directory.Bits() {
 		size |= uint64(le.Uint32(in.b[108:])) << 32
 	}
 	if size > 1<<46 {
@@ -102,21 +102,15 @@ func (in *inode) node() (*tree.Node, error) {
 			return nil, bad(in.at, "i_mtime_extra", "less than a second", n.MTimeNsec)
 		}
 	}
-	found := false
-	for t, m := range modeOf {
-		if m == in.mode&0xf000 {
-			n.Type, found = t, true
-		}
-	}
-	if !found {
+	var ok bool
+	if n.Type, ok = tree.TypeOf(in.mode); !ok {
 		return nil, bad(in.at, "i_mode", "a file type", fmt.Sprintf("%#o", in.mode))
 	}
 	if n.Type == tree.CharDevice || n.Type == tree.BlockDevice {
 		if old := le.Uint32(in.b[40:]); old != 0 {
 			n.Major, n.Minor = old>>8&0xff, old&0xff
 		} else {
-			dev := le.Uint32(in.b[44:])
-			n.Major, n.Minor = dev>>8&0xfff, dev&0xff|dev>>12&0xfff00
+			n.Major, n.Minor = tree.ParseDevice(le.Uint32(in.b[44:]))
 		}
 	}
 	if in.flags&flagEncrypt != 0 {

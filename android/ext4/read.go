@@ -232,8 +232,8 @@ func (r *dirReader) entry(name string, ino uint32, kind uint8) error {
 	if err != nil {
 		return fmt.Errorf("%q: %w", name, err)
 	}
-	if kind != 0 && kind != direntOf[n.Type] {
-		return bad(in.at, fmt.Sprintf("type of %q in directory", name), fmt.Sprintf("%d (%s)", direntOf[n.Type], n.Type), kind)
+	if kind != 0 && kind != n.Type.FileType() {
+		return bad(in.at, fmt.Sprintf("type of %q in directory", name), fmt.Sprintf("%d (%s)", n.Type.FileType(), n.Type), kind)
 	}
 	if n.Type == tree.Directory {
 		if child == nil {

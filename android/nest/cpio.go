@@ -98,14 +98,18 @@ func (b *folder) addCPIO(f File, pos int64) (next int64, last bool, err error) {
 		return next, true, nil
 	}
 	n := &tree.Node{Perm: uint16(mode & 0o7777), UID: uint32(v[2]), GID: uint32(v[3]), MTime: v[5], Major: uint32(v[9]), Minor: uint32(v[10])}
-	switch mode & 0o170000 {
-	case 0o100000:
+	var ok bool
+	if n.Type, ok = tree.TypeOf(uint16(mode)); !ok {
+		return 0, false, fmt.Errorf("%q: mode: expected a file type, found %#o", short(string(name)), mode)
+	}
+	switch n.Type {
+	case tree.Regular:
 		if n.Major, n.Minor, n.Size = 0, 0, size; size > 0 {
 			n.Content = io.NewSectionReader(f.R, data, size)
 		}
-	case 0o040000:
-		n.Type, n.Major, n.Minor = tree.Directory, 0, 0
-	case 0o120000:
+	case tree.Directory:
+		n.Major, n.Minor = 0, 0
+	case tree.Symlink:
 		if size > 4096 {
 			return 0, false, fmt.Errorf("%q: a link to %d bytes", short(string(name)), size)
 		}
@@ -113,17 +117,7 @@ func (b *folder) addCPIO(f File, pos int64) (next int64, last bool, err error) {
 		if err := tree.ReadFull(f.R, target, data); err != nil {
 			return 0, false, err
 		}
-		n.Type, n.Major, n.Minor, n.Target = tree.Symlink, 0, 0, string(target)
-	case 0o020000:
-		n.Type = tree.CharDevice
-	case 0o060000:
-		n.Type = tree.BlockDevice
-	case 0o010000:
-		n.Type = tree.FIFO
-	case 0o140000:
-		n.Type = tree.Socket
-	default:
-		return 0, false, fmt.Errorf("%q: mode: expected a file type, found %#o", short(string(name)), mode)
+		n.Major, n.Minor, n.Target = 0, 0, string(target)
 	}
 	b.add(string(bytes.TrimPrefix(name, []byte("/"))), n)
 	return next, false, nil
