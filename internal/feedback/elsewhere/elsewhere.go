@@ -122,8 +122,8 @@ func (t Thread) stand(tx *db.Tx, id int64, device string) error {
 		}
 	}
 	w, _ := way.Derive(device, facts)
-	_, err := tx.Exec(`INSERT INTO thread_devices (thread_id, device, state, release, build, reason, affected, reported_at, since)
-		VALUES ($1, $2, $3, '', '', $4, 0, $5, $6)`, id, device, string(w.State), w.Reason, w.First, w.Since)
+	_, err := tx.Exec(`INSERT INTO thread_devices (thread_id, device, state, release, build, reason, affected, reported_at, since, last_at)
+		VALUES ($1, $2, $3, '', '', $4, 0, $5, $6, $7)`, id, device, string(w.State), w.Reason, w.First, w.Since, t.At)
 	return err
 }
 
