@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/user"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/train"
 	"github.com/fridayos/friday/internal/wire"
 )
@@ -103,19 +105,32 @@ func newTrainCut() *cobra.Command {
 
 func newTrainShip() *cobra.Command {
 	var f trainFlags
-	var channel string
+	var o train.ShipOptions
+	var stages, hours string
 	c := &cobra.Command{
-		Use:     "ship RELEASE",
-		Short:   "Start the rollouts of a release, or let stopped ones go on",
-		Long:    "Starts the rollouts of a release, for every device that is ready and that its gate lets out. Rollouts that were held or halted go on when their devices are named with --device.",
-		Example: "  friday train ship 26.11.27\n  friday train ship 26.11.27 --device umi --reason \"camera fix confirmed\"",
+		Use:   "ship RELEASE",
+		Short: "Start the rollouts of a release, or let stopped ones go on",
+		Long: `Starts the rollouts of a release, for every device that is ready and that its gate lets out. Rollouts that were held or halted, or halted in a region, go on when their devices are named with --device and --reason says why they may; what was seen until then no longer counts against them.
+
+--stages lists numbers of handsets, then percentages of the fleet: 20,1%,10%,100%. A stage lasts a day at least; without the flag they are those of a weekly release.`,
+		Example: "  friday train ship 26.11.27\n  friday train ship 26.11.27 --device umi --reason \"camera fix confirmed\"\n  friday train ship 26.11.27 --stages 20,1%,10%,100% --hours 9-18",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if !slices.Contains(wire.Channels(), channel) {
-				return &usageError{cmd.CommandPath(), fmt.Errorf("--channel is %q, expected one of %s", channel, strings.Join(wire.Channels(), ", "))}
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if !slices.Contains(wire.Channels(), o.Channel) {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--channel is %q, expected one of %s", o.Channel, strings.Join(wire.Channels(), ", "))}
 			}
+			if o.Stages, err = parseStages(stages); err != nil {
+				return &usageError{cmd.CommandPath(), err}
+			}
+			if o.Conditions.Hours, err = parseHours(hours); err != nil {
+				return &usageError{cmd.CommandPath(), err}
+			}
+			if err := o.Conditions.Check(); err != nil {
+				return &usageError{cmd.CommandPath(), err}
+			}
+			o.Devices, o.Actor, o.Reason = f.devices, actor(), f.reason
 			return f.with(cmd, false, func(_ *installation, t *train.Train) error {
-				err := t.Ship(cmd.Context(), args[0], train.ShipOptions{Devices: f.devices, Channel: channel, Actor: actor(), Reason: f.reason})
+				err := t.Ship(cmd.Context(), args[0], o)
 				if err == nil {
 					fmt.Fprintf(cmd.OutOrStdout(), "%s is shipping.\n", args[0])
 				}
@@ -125,9 +140,51 @@ func newTrainShip() *cobra.Command {
 	}
 	f.register(c)
 	c.Flags().StringSliceVar(&f.devices, "device", nil, "only these `codenames` (default all that are ready)")
-	c.Flags().StringVar(&channel, "channel", wire.Weekly, "`name`: "+strings.Join(wire.Channels(), ", "))
+	c.Flags().StringVar(&o.Channel, "channel", wire.Weekly, "`name`: "+strings.Join(wire.Channels(), ", "))
 	c.Flags().StringVar(&f.reason, "reason", "", "why, for the audit trail")
+	c.Flags().StringVar(&stages, "stages", "", "`list` such as 20,1%,10%,100%")
+	c.Flags().StringVar(&hours, "hours", "", "offer it only in these `hours` of the handset's day, such as 9-18 or 22-6")
+	c.Flags().StringSliceVar(&o.Conditions.Regions, "region", nil, "only these `regions`, such as IN (default what device.yaml says)")
+	c.Flags().StringSliceVar(&o.Conditions.Carriers, "carrier", nil, "only these `carriers` (default what device.yaml says)")
+	c.Flags().StringSliceVar(&o.Conditions.HoldFrom, "hold-from", nil, "not to handsets that run these `builds`")
+	c.Flags().BoolVar(&o.Conditions.Stepping, "stepping", false, "older builds may not skip it")
+	c.Flags().BoolVar(&o.RaiseRollbackIndex, "raise-rollback-index", false, "let it raise the rollback index: older builds will not start any more where it has run")
 	return c
+}
+
+// parseStages reads "20,1%,10%,100%"; empty: nil.
+func parseStages(text string) ([]fleet.Stage, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var stages []fleet.Stage
+	for part := range strings.SplitSeq(text, ",") {
+		number, percent := strings.CutSuffix(strings.TrimSpace(part), "%")
+		n, err := strconv.ParseInt(number, 10, 32)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("--stages has %q, expected numbers of handsets such as 20 and percentages such as 10%%", part)
+		}
+		s := fleet.Stage{Handsets: n, Least: 24 * time.Hour}
+		if percent {
+			s.Handsets, s.Percent = 0, int(n)
+		}
+		stages = append(stages, s)
+	}
+	return stages, fleet.CheckStages(stages)
+}
+
+// parseHours reads "9-18"; empty: nil.
+func parseHours(text string) (*fleet.Hours, error) {
+	if text == "" {
+		return nil, nil
+	}
+	from, to, ok := strings.Cut(text, "-")
+	f, err := strconv.Atoi(from)
+	t, err2 := strconv.Atoi(to)
+	if !ok || err != nil || err2 != nil {
+		return nil, fmt.Errorf("--hours is %q, expected two hours such as 9-18", text)
+	}
+	return &fleet.Hours{From: f, To: t}, nil
 }
 
 // move is one of the train's ways to stop: hold, halt, pull.
@@ -234,7 +291,7 @@ func printTrain(w io.Writer, st train.Status) error {
 		for _, d := range r.Devices {
 			row(tw, "  "+d.Device, string(d.State), d.Reason)
 			for _, o := range d.Rollouts {
-				row(tw, "    "+o.Channel, fmt.Sprintf("%s %d%%", o.State, o.Percent()), o.Reason)
+				row(tw, "    "+o.Channel, fmt.Sprintf("%s %s", o.State, o.Reach()), o.Reason)
 				for _, s := range o.Regions {
 					row(tw, "    "+o.Channel, "halted in "+s.Region, s.Reason)
 				}

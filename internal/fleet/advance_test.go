@@ -126,10 +126,10 @@ func TestRegion(t *testing.T) {
 
 func TestWaiting(t *testing.T) {
 	r := fleet.Rollout{State: fleet.Running, Stages: fleet.DefaultStages(), Stage: 1, StageSince: now}
-	if got := fleet.Waiting(&r, fleet.Counts{}, now.Add(2*time.Hour)); !strings.Contains(got, "10h") {
-		t.Errorf("waiting for %q, expected ten hours", got)
+	if got := fleet.Waiting(&r, fleet.Counts{}, now.Add(2*time.Hour)); !strings.Contains(got, "22h") {
+		t.Errorf("waiting for %q, expected 22 hours", got)
 	}
-	if got := fleet.Waiting(&r, fleet.Counts{}, now.Add(20*time.Hour)); !strings.Contains(got, "3 handsets") {
+	if got := fleet.Waiting(&r, fleet.Counts{}, now.Add(30*time.Hour)); !strings.Contains(got, "3 handsets") {
 		t.Errorf("waiting for %q, expected three handsets", got)
 	}
 }
@@ -138,14 +138,23 @@ func TestCheckStages(t *testing.T) {
 	if err := fleet.CheckStages(fleet.DefaultStages()); err != nil {
 		t.Error(err)
 	}
+	if err := fleet.CheckStages([]fleet.Stage{{Handsets: 1}, {Handsets: 50}, {Percent: 10}, {Percent: 100}}); err != nil {
+		t.Error(err)
+	}
 	for name, stages := range map[string][]fleet.Stage{
-		"none":      {},
-		"not all":   {{Percent: 10}},
-		"falling":   {{Percent: 10}, {Percent: 5}, {Percent: 100}},
-		"twice":     {{Percent: 100}, {Percent: 100}},
-		"nothing":   {{Percent: 0}, {Percent: 100}},
-		"too much":  {{Percent: 101}},
-		"past time": {{Percent: 100, Least: -1}},
+		"none":                   {},
+		"not all":                {{Percent: 10}},
+		"falling":                {{Percent: 10}, {Percent: 5}, {Percent: 100}},
+		"twice":                  {{Percent: 100}, {Percent: 100}},
+		"nothing":                {{Percent: 0}, {Percent: 100}},
+		"too much":               {{Percent: 101}},
+		"past time":              {{Percent: 100, Least: -1}},
+		"both":                   {{Handsets: 5, Percent: 5}, {Percent: 100}},
+		"fewer":                  {{Handsets: 5}, {Handsets: 5}, {Percent: 100}},
+		"handsets after percent": {{Percent: 5}, {Handsets: 5}, {Percent: 100}},
+		"only handsets":          {{Handsets: 5}},
+		"few volunteers":         {{Percent: 5, Volunteers: 4}, {Percent: 100}},
+		"volunteers fall out":    {{Percent: 5, Volunteers: 50}, {Percent: 10, Volunteers: 20}, {Percent: 100}},
 	} {
 		if fleet.CheckStages(stages) == nil {
 			t.Errorf("%s: the stages were taken", name)

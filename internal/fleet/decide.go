@@ -85,7 +85,7 @@ func NewSnapshot(f Facts) *Snapshot {
 			continue
 		}
 		s.versions[r.Build] = build.Incremental
-		l := &line{rollout: r, build: build, order: newOrder(r.Release), notes: f.Notes[r.Release], from: map[string]source{}}
+		l := &line{rollout: r, build: build, order: newOrder(r.Release), notes: notes(&r, f.Notes[r.Release]), from: map[string]source{}}
 		for _, p := range to[r.Build] {
 			s.serve(p, r.State)
 			if p.Kind == catalog.Full {
@@ -101,12 +101,29 @@ func NewSnapshot(f Facts) *Snapshot {
 		slices.SortFunc(lines, func(a, b *line) int {
 			return cmp.Or(cmp.Compare(b.build.Timestamp, a.build.Timestamp), cmp.Compare(b.rollout.ID, a.rollout.ID))
 		})
-		// Behind one that is complete and for all, nothing is ever offered.
+		// Behind one that is complete and for all, nothing is ever offered but what
+		// may not be skipped.
 		if i := slices.IndexFunc(lines, (*line).forAll); i >= 0 {
-			s.lines[key] = slices.Clip(lines[:i+1])
+			kept := lines[: i+1 : i+1]
+			for _, l := range lines[i+1:] {
+				if l.rollout.Conditions.Stepping {
+					kept = append(kept, l)
+				}
+			}
+			s.lines[key] = kept
 		}
 	}
 	return s
+}
+
+// notes are what people read about a release on the device. A rollback index
+// never rises in silence: who goes back after that may be left with a phone that
+// does not start.
+func notes(r *Rollout, of string) string {
+	if r.Conditions.Raises == 0 {
+		return of
+	}
+	return strings.TrimLeft(of+fmt.Sprintf("\n\nThis release raises the rollback index to %d: builds from before it will not start on this phone any more.", r.Conditions.Raises), "\n")
 }
 
 // serve notes that a rollout in state has p. One that runs is enough to serve
@@ -131,27 +148,32 @@ func (s *Snapshot) Package(digest string) (Served, bool) {
 
 // forAll says whether l is complete and not restricted.
 func (l *line) forAll() bool {
-	return l.rollout.State == Complete && l.rollout.Region == "" && len(l.rollout.Regions) == 0 && l.rollout.Carrier == "" && l.build.Variant == "" && l.full != nil
+	r := &l.rollout
+	return r.State == Complete && r.Region == "" && len(r.Regions) == 0 && r.Carrier == "" && !r.Conditions.narrow() && l.build.Variant == "" && l.full != nil
 }
 
 // Decision answers one check-in.
 type Decision struct {
-	Reason   string // why there is no offer; empty when there is one
-	LeaseOut bool   // the snapshot is too old to decide anything
-	Rollout  *Rollout
-	Region   string // of the handset, as it is counted
-	Build    *catalog.Build
-	Package  *catalog.Package
-	From     string // incremental of the handset's build, if it is known to the catalogue as a source
-	Notes    string
+	Reason     string // why there is no offer; empty when there is one
+	NeedsPlace bool   // it holds once a place in the stage was taken for it
+	Recalled   bool   // what the handset runs was pulled
+	LeaseOut   bool   // the snapshot is too old to decide anything
+	Rollout    *Rollout
+	Region     string // of the handset, as it is counted
+	Build      *catalog.Build
+	Package    *catalog.Package
+	From       string // incremental of the handset's build, if it is known to the catalogue as a source
+	Notes      string
 }
 
 // Offer says whether d is one.
 func (d *Decision) Offer() bool { return d.Package != nil }
 
 // Decide answers one check-in. It depends on nothing but its arguments; t is a
-// ticket whose signature was verified, or nil.
-func Decide(c *wire.CheckIn, t *wire.Ticket, s *Snapshot, now time.Time) Decision {
+// ticket whose signature was verified, or nil. An offer that NeedsPlace holds
+// once the caller has a place for it; without one, ask again with the rollout
+// among those that are full.
+func Decide(c *wire.CheckIn, t *wire.Ticket, s *Snapshot, now time.Time, full ...int64) Decision {
 	if s == nil || !now.Before(s.Until) {
 		return Decision{Reason: "this server has not heard of the rollouts for a while; ask again soon", LeaseOut: true}
 	}
@@ -162,25 +184,60 @@ func Decide(c *wire.CheckIn, t *wire.Ticket, s *Snapshot, now time.Time) Decisio
 		return Decision{Reason: why}
 	}
 	lines := s.lines[lineKey{c.Device, c.Channel}]
+	// On a build that was pulled, the way out is open at once.
+	recalled := slices.ContainsFunc(lines, func(l *line) bool { return l.rollout.State == Pulled && l.runs(c) })
 	first := "" // the reason that is about the newest release
-	for _, l := range lines {
-		why := l.refuse(c, t)
-		var p *catalog.Package
-		var from string
-		if why == "" {
-			p, from, why = l.choose(c)
+	for i, l := range lines {
+		d := l.decide(c, t, now, recalled, full)
+		if step := mustStep(lines[i+1:], c); d.Offer() && step != nil {
+			d = Decision{Reason: fmt.Sprintf("%s comes after %s, which may not be skipped", l.rollout.Release, step.rollout.Release)}
 		}
-		if p != nil {
-			return Decision{Rollout: &l.rollout, Region: Region(c.Region), Build: l.build, Package: p, From: from, Notes: l.notes}
+		if d.Offer() {
+			return d
 		}
 		if first == "" {
-			first = why
+			first = d.Reason
 		}
 	}
 	if first == "" {
 		first = fmt.Sprintf("there is no release for %q on channel %q", c.Device, c.Channel)
 	}
-	return Decision{Reason: first}
+	if recalled {
+		first = "what the handset runs was pulled, and there is no way out yet: " + first
+	}
+	return Decision{Reason: first, Recalled: recalled}
+}
+
+// decide answers one check-in with one rollout.
+func (l *line) decide(c *wire.CheckIn, t *wire.Ticket, now time.Time, recalled bool, full []int64) Decision {
+	why := l.refuse(c)
+	place := false
+	if why == "" && !recalled {
+		place, why = l.turn(c, t, now, full)
+	}
+	if why != "" {
+		return Decision{Reason: why}
+	}
+	p, from, why := l.choose(c)
+	if why != "" {
+		return Decision{Reason: why}
+	}
+	return Decision{Rollout: &l.rollout, Region: Region(c.Region), Build: l.build, Package: p, From: from, Notes: l.notes, NeedsPlace: place, Recalled: recalled}
+}
+
+// mustStep is a release among the older ones that the handset may not skip.
+func mustStep(older []*line, c *wire.CheckIn) *line {
+	for _, l := range older {
+		if l.rollout.Conditions.Stepping && l.rollout.State != Pulled && l.build.Timestamp > c.Timestamp && !l.runs(c) && l.rollout.Conditions.refuse(&l.rollout, l.build, c) == "" {
+			return l
+		}
+	}
+	return nil
+}
+
+// runs says whether the handset runs l's build already.
+func (l *line) runs(c *wire.CheckIn) bool {
+	return c.Incremental == l.build.Incremental || c.VBMetaDigest != "" && strings.EqualFold(c.VBMetaDigest, l.build.VBMetaDigest)
 }
 
 // refuseHandset says why no release at all may be offered.
@@ -202,19 +259,14 @@ func refuseHandset(c *wire.CheckIn, t *wire.Ticket) string {
 	return ""
 }
 
-// refuse says why l may not be offered to the handset.
-func (l *line) refuse(c *wire.CheckIn, t *wire.Ticket) string {
+// refuse says why l may not be offered to the handset, whenever its turn is.
+func (l *line) refuse(c *wire.CheckIn) string {
 	r, b := &l.rollout, l.build
+	if why := r.Conditions.refuse(r, b, c); why != "" {
+		return why
+	}
 	switch {
-	case b.Device != c.Device:
-		return fmt.Sprintf("%s of this rollout is a build for %s", r.Release, b.Device)
-	case b.Variant != "" && b.Variant != c.Variant:
-		return fmt.Sprintf("%s is for variant %s only", r.Release, b.Variant)
-	case r.Region != "" && !strings.EqualFold(r.Region, c.Region):
-		return fmt.Sprintf("%s is for region %s only", r.Release, r.Region)
-	case r.Carrier != "" && !strings.EqualFold(r.Carrier, c.Carrier):
-		return fmt.Sprintf("%s is for carrier %s only", r.Release, r.Carrier)
-	case c.Incremental == b.Incremental || c.VBMetaDigest != "" && strings.EqualFold(c.VBMetaDigest, b.VBMetaDigest):
+	case l.runs(c):
 		return fmt.Sprintf("the handset runs %s already", r.Release)
 	case r.State == Pulled:
 		return fmt.Sprintf("%s was pulled", r.Release)
@@ -233,13 +285,34 @@ func (l *line) refuse(c *wire.CheckIn, t *wire.Ticket) string {
 	case b.RollbackIndex < c.RollbackIndex:
 		return fmt.Sprintf("%s has rollback index %d, lower than the handset's %d", r.Release, b.RollbackIndex, c.RollbackIndex)
 	}
-	if t != nil && t.Canary == r.Release {
-		return ""
-	}
-	if l.order.place(c.Bucket) >= r.Percent()*(wire.Buckets/100) {
-		return fmt.Sprintf("%s is at %d%%, this handset's turn comes later", r.Release, r.Percent())
-	}
 	return ""
+}
+
+// turn says why the handset's turn has not come; place, that it comes with a
+// place in the stage.
+func (l *line) turn(c *wire.CheckIn, t *wire.Ticket, now time.Time, full []int64) (place bool, why string) {
+	r := &l.rollout
+	if why := r.Conditions.later(r, c, now); why != "" {
+		return false, why
+	}
+	if HasPlace(t, r.ID, c.Bucket) {
+		return false, ""
+	}
+	stage := r.Stages[r.Stage]
+	if r.State != Complete && stage.Handsets > 0 {
+		if slices.Contains(full, r.ID) {
+			return false, fmt.Sprintf("%s is for %d handsets at first, and no place is free now", r.Release, stage.Handsets)
+		}
+		return true, ""
+	}
+	percent := r.Percent()
+	if c.Early && r.State != Complete {
+		percent = max(percent, stage.Volunteers)
+	}
+	if l.order.place(c.Bucket) >= percent*(wire.Buckets/100) {
+		return false, fmt.Sprintf("%s is at %s, this handset's turn comes later", r.Release, r.Reach())
+	}
+	return false, ""
 }
 
 // choose picks the package: the incremental for exactly the handset's build if

@@ -138,12 +138,63 @@ func TestDecide(t *testing.T) {
 		{"early in the order", func(w *world) { w.rollout().Stage, w.checkin.Bucket = 0, early }, "", 3},
 		{"later, but a canary", func(w *world) {
 			w.rollout().Stage, w.checkin.Bucket = 0, late
-			w.ticket = &wire.Ticket{Canary: "26.11.27", Expires: now.Unix() + 1}
+			w.ticket = &wire.Ticket{Places: []int64{7, 2}, Bucket: late, Expires: now.Unix() + 1}
 		}, "", 3},
 		{"later, and a canary of another release", func(w *world) {
 			w.rollout().Stage, w.checkin.Bucket = 0, late
-			w.ticket = &wire.Ticket{Canary: "26.11.20", Expires: now.Unix() + 1}
+			w.ticket = &wire.Ticket{Places: []int64{1}, Bucket: late, Expires: now.Unix() + 1}
 		}, "turn comes later", 0},
+		{"later, with the ticket of another handset", func(w *world) {
+			w.rollout().Stage, w.checkin.Bucket = 0, late
+			w.ticket = &wire.Ticket{Places: []int64{2}, Bucket: early, Expires: now.Unix() + 1}
+		}, "turn comes later", 0},
+		{"later, but a volunteer", func(w *world) {
+			w.rollout().Stages, w.rollout().Stage, w.checkin.Bucket, w.checkin.Early = []fleet.Stage{{Percent: 10, Volunteers: 100}, {Percent: 100}}, 0, late, true
+		}, "", 3},
+		{"no volunteer", func(w *world) {
+			w.rollout().Stages, w.rollout().Stage, w.checkin.Bucket = []fleet.Stage{{Percent: 10, Volunteers: 100}, {Percent: 100}}, 0, late
+		}, "turn comes later", 0},
+		{"regions of the device", func(w *world) { w.rollout().Conditions.Regions, w.checkin.Region = []string{"IN", "ID"}, "mx" }, "regions IN, ID only", 0},
+		{"one of them", func(w *world) { w.rollout().Conditions.Regions, w.checkin.Region = []string{"IN", "ID"}, "id" }, "", 3},
+		{"no region told", func(w *world) { w.rollout().Conditions.Regions = []string{"IN"} }, "regions IN only", 0},
+		{"carriers of the device", func(w *world) { w.rollout().Conditions.Carriers, w.checkin.Carrier = []string{"telcel"}, "o2" }, "carriers telcel only", 0},
+		{"one of those", func(w *world) { w.rollout().Conditions.Carriers, w.checkin.Carrier = []string{"telcel", "O2"}, "o2" }, "", 3},
+		{"too old a base", func(w *world) { w.rollout().Conditions.Base, w.checkin.BaseVersion = "13", "9" }, "needs Android 13", 0},
+		{"no base told", func(w *world) { w.rollout().Conditions.Base = "13" }, "needs Android 13", 0},
+		{"the base that it needs", func(w *world) { w.rollout().Conditions.Base, w.checkin.BaseVersion = "8.1", "8.1.0" }, "", 3},
+		{"a later base", func(w *world) { w.rollout().Conditions.Base, w.checkin.BaseVersion = "9", "15" }, "", 3},
+		{"held back from what it runs", func(w *world) { w.rollout().Conditions.HoldFrom = []string{"26.11.13", "26.11.20"} }, "held back", 0},
+		{"outside the hours", func(w *world) { w.rollout().Conditions.Hours = &fleet.Hours{From: 9, To: 18} }, "from 9 to 18", 0},
+		{"within them, where the handset is", func(w *world) {
+			w.rollout().Conditions.Hours, w.checkin.UTCOffset = &fleet.Hours{From: 9, To: 18}, -60
+		}, "", 3},
+		{"hours past midnight", func(w *world) {
+			w.rollout().Conditions.Hours, w.checkin.UTCOffset = &fleet.Hours{From: 22, To: 6}, 5*60+30
+		}, "", 3},
+		{"the owner waits", func(w *world) { w.rollout().CreatedAt, w.checkin.DelayDays = now.Add(-71*time.Hour), 3 }, "1h0m0s more", 0},
+		{"and has waited", func(w *world) { w.rollout().CreatedAt, w.checkin.DelayDays = now.Add(-72*time.Hour), 3 }, "", 3},
+		{"the owner wants to see others fare well", func(w *world) { w.rollout().Good, w.checkin.WaitGood = 98, 99 }, "until 99%", 0},
+		{"they do", func(w *world) { w.rollout().Good, w.checkin.WaitGood = 99, 99 }, "", 3},
+		{"too few have it", func(w *world) { w.rollout().Good, w.checkin.WaitGood = -1, 1 }, "until 1%", 0},
+		{"a step may not be skipped", func(w *world) {
+			w.facts.Rollouts[0].Conditions.Stepping = true
+			w.checkin.Incremental, w.checkin.VBMetaDigest, w.checkin.Timestamp = "26.11.13", "d26.11.13", 1000
+		}, "", 4},
+		{"it was taken", func(w *world) { w.facts.Rollouts[0].Conditions.Stepping = true }, "", 3},
+		{"not even when what comes after it is for all", func(w *world) {
+			w.facts.Rollouts[0].Conditions.Stepping = true
+			w.rollout().State = fleet.Complete
+			w.checkin.Incremental, w.checkin.VBMetaDigest, w.checkin.Timestamp = "26.11.13", "d26.11.13", 1000
+		}, "", 4},
+		{"a step that is halted is waited for", func(w *world) {
+			w.facts.Rollouts[0].Conditions.Stepping, w.facts.Rollouts[0].State = true, fleet.Halted
+			w.checkin.Incremental, w.checkin.VBMetaDigest, w.checkin.Timestamp = "26.11.13", "d26.11.13", 1000
+		}, "may not be skipped", 0},
+		{"the way out of what was pulled waits for no stage", func(w *world) {
+			w.facts.Rollouts[0].State = fleet.Pulled
+			w.rollout().Stage, w.checkin.Bucket, w.checkin.DelayDays = 0, late, 30
+		}, "", 3},
+		{"no way out yet", func(w *world) { w.facts.Rollouts[0].State, w.rollout().State = fleet.Pulled, fleet.Halted }, "what the handset runs was pulled, and there is no way out yet: 26.11.27 is halted", 0},
 		{"later, and the one before is for it", func(w *world) {
 			w.rollout().Stage, w.checkin.Bucket = 0, late
 			w.checkin.Incremental, w.checkin.VBMetaDigest, w.checkin.Timestamp = "V1", "", 500
@@ -184,6 +235,35 @@ func TestOfferCarriesItsFacts(t *testing.T) {
 	}
 }
 
+// TestPlaces: a stage of n handsets offers with a place, and keeps to it.
+func TestPlaces(t *testing.T) {
+	w := newWorld()
+	w.rollout().Stages, w.rollout().Stage = []fleet.Stage{{Handsets: 7}, {Percent: 100}}, 0
+	s := fleet.NewSnapshot(w.facts)
+	s.Until = now.Add(time.Second)
+	if d := fleet.Decide(&w.checkin, nil, s, now); !d.Offer() || !d.NeedsPlace {
+		t.Errorf("the first is answered %+v", d)
+	}
+	if d := fleet.Decide(&w.checkin, nil, s, now, 2); d.Offer() || !strings.Contains(d.Reason, "for 7 handsets at first, and no place is free") {
+		t.Errorf("without a place it is answered %+v", d)
+	}
+	ticket := &wire.Ticket{Claim: 9, Expires: now.Unix() + 1}
+	for rollout := range int64(20) { // places of old rollouts make way
+		next := fleet.WithPlace(ticket, 100+rollout, w.checkin.Bucket)
+		ticket = &next
+	}
+	with := fleet.WithPlace(ticket, 2, w.checkin.Bucket)
+	if len(with.Places) != wire.MaxPlaces || with.Claim != 9 || fleet.HasPlace(ticket, 2, w.checkin.Bucket) || !fleet.HasPlace(&with, 119, w.checkin.Bucket) {
+		t.Errorf("the ticket is %+v", with)
+	}
+	if d := fleet.Decide(&w.checkin, &with, s, now, 2); !d.Offer() || d.NeedsPlace {
+		t.Errorf("with a place it is answered %+v", d)
+	}
+	if other := fleet.WithPlace(&with, 3, w.checkin.Bucket+1); len(other.Places) != 1 {
+		t.Errorf("another handset took over %+v", other)
+	}
+}
+
 func TestListed(t *testing.T) {
 	w := newWorld()
 	listed := func() string {
@@ -202,6 +282,17 @@ func TestListed(t *testing.T) {
 	w.rollout().State = fleet.Complete
 	if got := listed(); got != "26.11.27" {
 		t.Errorf("once it is complete %q is listed", got)
+	}
+	for what, c := range map[string]fleet.Conditions{"regions": {Regions: []string{"MX"}}, "a base": {Base: "13"}, "held builds": {HoldFrom: []string{"x"}}} {
+		w.rollout().Conditions = c
+		if got := listed(); got != "26.11.20" {
+			t.Errorf("when it is narrowed by %s %q is listed", what, got)
+		}
+	}
+	w.rollout().Conditions = fleet.Conditions{}
+	w.rollout().Regions = []fleet.StoppedRegion{{Region: "IN"}}
+	if got := listed(); got != "26.11.20" {
+		t.Errorf("when it is stopped in a region %q is listed", got)
 	}
 	w.rollout().Region = "MX"
 	if got := listed(); got != "26.11.20" {
@@ -239,6 +330,29 @@ func TestServed(t *testing.T) {
 	w.facts.Rollouts = w.facts.Rollouts[:1]
 	if state(3) != "" {
 		t.Errorf("a package without a rollout is %q", state(3))
+	}
+}
+
+func TestRaisedIndexIsInTheNotes(t *testing.T) {
+	w := newWorld()
+	w.rollout().Conditions.Raises = 7
+	if d := w.decide(); d.Notes != "What is new.\n\nThis release raises the rollback index to 7: builds from before it will not start on this phone any more." {
+		t.Errorf("the notes are %q", d.Notes)
+	}
+}
+
+func TestConditionsCheck(t *testing.T) {
+	for want, c := range map[string]fleet.Conditions{
+		"":             {Regions: []string{"IN", "GLOBAL"}, Carriers: []string{"o2"}, Base: "8.1", Hours: &fleet.Hours{From: 22, To: 6}},
+		"region is":    {Regions: []string{"in"}},
+		"no name":      {Carriers: []string{""}},
+		"Android":      {Base: "thirteen"},
+		"hours are 24": {Hours: &fleet.Hours{From: 24, To: 6}},
+		"hours are 6":  {Hours: &fleet.Hours{From: 6, To: 6}},
+	} {
+		if err := c.Check(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, expected %q", c, err, want)
+		}
 	}
 }
 

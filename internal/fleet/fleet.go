@@ -9,7 +9,12 @@
 //
 // A stage is a percentage of the buckets. Which buckets is a permutation that
 // the release's name seeds, so that the same handsets are not always first; a
-// later stage contains the earlier ones, so nobody falls out.
+// later stage contains the earlier ones, so nobody falls out. Handsets whose
+// owners want it early are given more of theirs, before the others.
+//
+// The first stages may count handsets instead. Such a place is one handset's:
+// nodes lease places before they give them away (LeasePlaces), so that never more
+// are offered than the stage has, and a handset keeps its own in its ticket.
 //
 // # The rule that stops a rollout
 //
@@ -56,15 +61,23 @@ const (
 	Pulled   State = "pulled"   // withdrawn for good
 )
 
-// Stage is one step of a rollout.
+// Stage is one step of a rollout: a number of handsets, or a percentage of the
+// buckets.
 type Stage struct {
-	Percent  int           `json:"percent"`  // of all buckets, 1 to 100
-	Least    time.Duration `json:"least"`    // least time before the next stage
-	Outcomes int64         `json:"outcomes"` // least handsets that ended an update, before the next stage
+	Handsets   int64         `json:"handsets,omitempty"`   // the first so many that ask and are for it; then Percent is 0
+	Percent    int           `json:"percent"`              // of all buckets, 1 to 100
+	Volunteers int           `json:"volunteers,omitempty"` // percent of the buckets of those who want it early; 0: Percent
+	Least      time.Duration `json:"least"`                // least time before the next stage
+	Outcomes   int64         `json:"outcomes"`             // least handsets that ended an update, before the next stage
 }
 
 // String is how much of the fleet the stage is offered to.
-func (s Stage) String() string { return fmt.Sprintf("%d%%", s.Percent) }
+func (s Stage) String() string {
+	if s.Handsets > 0 {
+		return fmt.Sprintf("%d handsets", s.Handsets)
+	}
+	return fmt.Sprintf("%d%%", s.Percent)
+}
 
 // Rollout is one release of one device on one channel.
 type Rollout struct {
@@ -85,9 +98,11 @@ type Rollout struct {
 	ChangedAt  time.Time `json:"changed_at"`  // when the state or stage last changed
 	// Forgiven are the counts at the time when a human let a halted or held
 	// rollout go on: the rule that stops it counts from there.
-	Forgiven Regional        `json:"forgiven"`
-	Figure   *Figure         `json:"figure,omitempty"`  // that the last change rests on, if it does
-	Regions  []StoppedRegion `json:"regions,omitempty"` // in which it is stopped, while it goes on elsewhere
+	Forgiven   Regional        `json:"forgiven"`
+	Conditions Conditions      `json:"conditions,omitzero"`
+	Good       int64           `json:"good"`              // percent of the handsets that ended the update and did so well; -1: too few have ended
+	Figure     *Figure         `json:"figure,omitempty"`  // that the last change rests on, if it does
+	Regions    []StoppedRegion `json:"regions,omitempty"` // in which it is stopped, while it goes on elsewhere
 }
 
 // Stopped says whether r is stopped in a region. A handset that does not tell
@@ -116,6 +131,15 @@ func (r *Rollout) Percent() int {
 	return 0
 }
 
+// Reach is how much of the fleet is offered r now, in words: "10%", "200
+// handsets".
+func (r *Rollout) Reach() string {
+	if r.State == Running || r.State == Held {
+		return r.Stages[r.Stage].String()
+	}
+	return fmt.Sprintf("%d%%", r.Percent())
+}
+
 // Change is one step in a rollout's life.
 type Change struct {
 	State  State
@@ -129,9 +153,9 @@ type Change struct {
 // handsets can give.
 func DefaultStages() []Stage {
 	return []Stage{
-		{Percent: 1, Least: 4 * time.Hour},
-		{Percent: 10, Least: 12 * time.Hour, Outcomes: 3},
-		{Percent: 50, Least: 24 * time.Hour, Outcomes: 10},
+		{Percent: 1, Volunteers: 30, Least: 24 * time.Hour},
+		{Percent: 10, Volunteers: 100, Least: 24 * time.Hour, Outcomes: 3},
+		{Percent: 50, Volunteers: 100, Least: 24 * time.Hour, Outcomes: 10},
 		{Percent: 100, Least: 24 * time.Hour},
 	}
 }
@@ -141,18 +165,24 @@ func CheckStages(stages []Stage) error {
 	if len(stages) == 0 || len(stages) > 20 {
 		return fmt.Errorf("cannot use stages: there are %d, expected 1 to 20", len(stages))
 	}
-	last := 0
+	var last Stage
 	for i, s := range stages {
 		switch {
-		case s.Percent <= last || s.Percent > 100:
-			return fmt.Errorf("cannot use stages: stage %d is %d%% after %d%%, expected more than the one before and at most 100%%", i+1, s.Percent, last)
+		case s.Handsets < 0 || s.Handsets > 0 && (s.Percent != 0 || s.Volunteers != 0):
+			return fmt.Errorf("cannot use stages: stage %d has %d handsets and %d%%, expected one of them", i+1, s.Handsets, s.Percent)
+		case s.Handsets > 0 && last.Percent > 0:
+			return fmt.Errorf("cannot use stages: stage %d is %s after %s, expected those that count handsets first", i+1, s, last)
+		case s.Handsets > 0 && s.Handsets <= last.Handsets, s.Handsets == 0 && (s.Percent <= last.Percent || s.Percent > 100):
+			return fmt.Errorf("cannot use stages: stage %d is %s after %s, expected more than the one before and at most 100%%", i+1, s, last)
+		case s.Handsets == 0 && s.Volunteers != 0 && (s.Volunteers < s.Percent || s.Volunteers < last.Volunteers || s.Volunteers > 100):
+			return fmt.Errorf("cannot use stages: stage %d has %d%% of the volunteers, expected no fewer than of all, nor than before, and at most 100%%", i+1, s.Volunteers)
 		case s.Least < 0 || s.Outcomes < 0:
 			return fmt.Errorf("cannot use stages: stage %d has a negative least time or number of outcomes", i+1)
 		}
-		last = s.Percent
+		last = s
 	}
-	if last != 100 {
-		return fmt.Errorf("cannot use stages: the last is %d%%, expected 100%%", last)
+	if last.Percent != 100 {
+		return fmt.Errorf("cannot use stages: the last is %s, expected 100%%", last)
 	}
 	return nil
 }

@@ -22,17 +22,18 @@ type Plan struct {
 	Region, Carrier          string  // empty: all
 	Build                    string  // build ID
 	Stages                   []Stage // nil: DefaultStages
+	Conditions               Conditions
 }
 
-const columns = "id, release, device, channel, region, carrier, build, stages, stage, state, reason, actor, forgiven, created_at, stage_since, changed_at, figures"
+const columns = "id, release, device, channel, region, carrier, build, stages, stage, state, reason, actor, forgiven, created_at, stage_since, changed_at, figures, conditions, good"
 
 func scan(row db.Scanner) (r Rollout, err error) {
-	var stages, forgiven, figure string
+	var stages, forgiven, figure, conditions string
 	if err := row.Scan(&r.ID, &r.Release, &r.Device, &r.Channel, &r.Region, &r.Carrier, &r.Build, &stages, &r.Stage, &r.State, &r.Reason, &r.Actor, &forgiven,
-		&r.CreatedAt, &r.StageSince, &r.ChangedAt, &figure); err != nil {
+		&r.CreatedAt, &r.StageSince, &r.ChangedAt, &figure, &conditions, &r.Good); err != nil {
 		return Rollout{}, err
 	}
-	if err := errors.Join(json.Unmarshal([]byte(stages), &r.Stages), json.Unmarshal([]byte(forgiven), &r.Forgiven), readFigure(figure, &r.Figure)); err != nil {
+	if err := errors.Join(json.Unmarshal([]byte(stages), &r.Stages), json.Unmarshal([]byte(forgiven), &r.Forgiven), readFigure(figure, &r.Figure), json.Unmarshal([]byte(conditions), &r.Conditions)); err != nil {
 		return Rollout{}, fmt.Errorf("cannot read rollout %d: %w", r.ID, err)
 	}
 	if r.Stage < 0 || r.Stage >= len(r.Stages) {
@@ -46,7 +47,7 @@ func Start(tx *db.Tx, p Plan, actor, reason string) (Rollout, error) {
 	if p.Stages == nil {
 		p.Stages = DefaultStages()
 	}
-	if err := CheckStages(p.Stages); err != nil {
+	if err := errors.Join(CheckStages(p.Stages), p.Conditions.Check()); err != nil {
 		return Rollout{}, err
 	}
 	if !slices.Contains(wire.Channels(), p.Channel) {
@@ -63,11 +64,15 @@ func Start(tx *db.Tx, p Plan, actor, reason string) (Rollout, error) {
 	if err != nil {
 		return Rollout{}, err
 	}
+	conditions, err := json.Marshal(p.Conditions)
+	if err != nil {
+		return Rollout{}, err
+	}
 	r := Rollout{ID: db.NewID(), Release: p.Release, Device: p.Device, Channel: p.Channel, Region: p.Region, Carrier: p.Carrier, Build: p.Build,
-		Stages: p.Stages, State: Running, Reason: reason, Actor: actor, CreatedAt: tx.Now(), StageSince: tx.Now(), ChangedAt: tx.Now()}
-	n, err := tx.Exec("INSERT INTO rollouts ("+columns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, '{}', $12, $12, $12, '') "+
+		Stages: p.Stages, Conditions: p.Conditions, Good: -1, State: Running, Reason: reason, Actor: actor, CreatedAt: tx.Now(), StageSince: tx.Now(), ChangedAt: tx.Now()}
+	n, err := tx.Exec("INSERT INTO rollouts ("+columns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, '{}', $12, $12, $12, '', $13, -1) "+
 		"ON CONFLICT (release, device, channel, region, carrier) DO NOTHING",
-		r.ID, r.Release, r.Device, r.Channel, r.Region, r.Carrier, r.Build, string(stages), string(r.State), reason, actor, tx.Now())
+		r.ID, r.Release, r.Device, r.Channel, r.Region, r.Carrier, r.Build, string(stages), string(r.State), reason, actor, tx.Now(), string(conditions))
 	if err != nil {
 		return Rollout{}, err
 	}

@@ -44,6 +44,15 @@ func Tick(tx *db.Tx) ([]Rollout, error) {
 			}
 			did = true
 		}
+		if percent := good(e.Fresh.Total()); percent != r.Good {
+			if _, err := tx.Exec("UPDATE rollouts SET good = $2 WHERE id = $1", r.ID, percent); err != nil {
+				return nil, err
+			}
+			r.Good = percent
+			if err := bump(tx); err != nil {
+				return nil, err
+			}
+		}
 		if did {
 			changed = append(changed, r)
 		}

@@ -20,6 +20,11 @@ import (
 
 var digests = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
+var (
+	regions = regexp.MustCompile(`^[A-Z]{2}$`)
+	bases   = regexp.MustCompile(`^[0-9]{1,4}(\.[0-9]{1,4}){0,3}$`)
+)
+
 // load reads the files of a commit.
 func load(files map[string]*File) (*Snapshot, error) {
 	s := &Snapshot{Devices: map[string]*Device{}, Layers: map[string]*Layer{}}
@@ -197,6 +202,17 @@ func (s *Snapshot) checkDevice(v *Device) {
 	}
 	if d.Has("rollback.index") && v.Rollback.Index == 0 {
 		d.Add("rollback.index", "leave it out to take the security patch level", "rollback index is 0, which protects nothing")
+	}
+	for i, r := range v.Offer.Regions {
+		if r != "GLOBAL" && !regions.MatchString(r) {
+			d.Add(fmt.Sprintf("offer.regions[%d]", i), "", "region is %q, expected two capital letters such as IN, or GLOBAL", r)
+		}
+	}
+	for i, c := range v.Offer.Carriers {
+		d.NotEmpty(fmt.Sprintf("offer.carriers[%d]", i), c)
+	}
+	if d.Has("offer.base") && !bases.MatchString(v.Offer.Base) {
+		d.Add("offer.base", "", "least Android version is %q, expected one such as 13 or 8.1", v.Offer.Base)
 	}
 	s.checkLayerNames(d, v.Layers, s.OS.Layers)
 }

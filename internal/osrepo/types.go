@@ -55,9 +55,17 @@ type Device struct {
 	Boot       bootprofile.Profile  `yaml:"boot"`
 	Partitions map[string]Partition `yaml:"partitions"`
 	Rollback   Rollback             `yaml:"rollback"`
+	Offer      Offer                `yaml:"offer"`
 	Layers     []string             `yaml:"layers"` // after those of the OS, in order
 
 	doc *strict.Document
+}
+
+// Offer narrows which handsets of the device are offered its builds.
+type Offer struct {
+	Regions  []string `yaml:"regions"`     // two capital letters such as IN, or GLOBAL; none: all
+	Carriers []string `yaml:"carriers"`    // as builds name them; none: all
+	Base     string   `yaml:"base,scalar"` // least Android version that the handset runs, such as 13; empty: any
 }
 
 // Partition is what a build must keep to.

@@ -14,6 +14,7 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/jobs"
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/rom"
@@ -55,6 +56,7 @@ type boarding struct {
 	stock    catalog.Stock
 	base     string // commit of what the device last got; empty: nothing yet
 	fixes    []int64
+	offer    osrepo.Offer
 	problem  error // why it is held from the start
 }
 
@@ -144,7 +146,7 @@ func (t *Train) board(ctx context.Context, s *osrepo.Snapshot, only []string) (b
 	err = t.DB.Read(ctx, func(tx *db.Tx) error {
 		boards = nil
 		for _, codename := range codenames {
-			b := &boarding{codename: codename}
+			b := &boarding{codename: codename, offer: s.Devices[codename].Offer}
 			stock, err := StockFor(tx, s, codename)
 			switch {
 			case errors.Is(err, catalog.ErrNotFound) && len(only) == 0 && s.Devices[codename].Stock == "":
@@ -300,8 +302,12 @@ func (t *Train) boardOne(ctx context.Context, tx *db.Tx, release string, b *boar
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec("INSERT INTO train_devices ("+deviceColumns+") VALUES ($1, $2, $3, '', '', $4, $5, $6)",
-		release, b.codename, string(Building), b.stock.Digest.String(), string(fixes), tx.Now()); err != nil {
+	conditions, err := json.Marshal(fleet.Conditions{Regions: b.offer.Regions, Carriers: b.offer.Carriers, Base: b.offer.Base})
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec("INSERT INTO train_devices ("+deviceColumns+") VALUES ($1, $2, $3, '', '', $4, $5, $6, $7)",
+		release, b.codename, string(Building), b.stock.Digest.String(), string(fixes), tx.Now(), string(conditions)); err != nil {
 		return err
 	}
 	if err := note(tx, Transition{Release: release, Device: b.codename, To: string(Building), Actor: actor, Reason: said.Say("cut")}); err != nil {

@@ -68,9 +68,43 @@ func shipped(tx *db.Tx, codename, release string) ([]catalog.Build, error) {
 	return builds, nil
 }
 
+// raised is the rollback index that next raises the device's to; 0 when it does
+// not. Builds from before it will not start where it has started.
+func raised(next catalog.Build, before []catalog.Build) uint64 {
+	var highest uint64
+	for _, b := range before {
+		highest = max(highest, b.RollbackIndex)
+	}
+	if len(before) == 0 || next.RollbackIndex <= highest {
+		return 0
+	}
+	return next.RollbackIndex
+}
+
 // gate says why one device of a release may not leave on a channel; why is nil
-// when it may.
-func gate(tx *db.Tx, d device, channel string) (why, err error) {
+// when it may. raises is the rollback index that it raises the device's to, if
+// it does: mayRaise says that a human wants that.
+func gate(tx *db.Tx, d device, channel string, mayRaise bool) (raises uint64, why, err error) {
+	why, err = refused(tx, d, channel)
+	if why != nil || err != nil {
+		return 0, why, err
+	}
+	b, err := catalog.BuildByID(tx, d.build)
+	if err != nil {
+		return 0, nil, err
+	}
+	before, err := shipped(tx, d.codename, d.release)
+	if err != nil {
+		return 0, nil, err
+	}
+	if raises = raised(b, before); raises != 0 && !mayRaise {
+		return 0, fmt.Errorf("cannot ship %s to %s: it raises the rollback index to %d, and older builds will not start on phones that have run it; say that you want this with --raise-rollback-index", d.release, d.codename, raises), nil
+	}
+	return raises, nil, nil
+}
+
+// refused is the gate without what a human may allow.
+func refused(tx *db.Tx, d device, channel string) (why, err error) {
 	if d.build == "" {
 		return said.New("verb", "gate-unbuilt", "Release", d.release, "Device", d.codename, "DeviceState", d.state, "Reason", d.reason), nil
 	}

@@ -71,6 +71,25 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+func TestRaised(t *testing.T) {
+	index := func(i uint64) catalog.Build { return catalog.Build{RollbackIndex: i} }
+	for _, c := range []struct {
+		next   uint64
+		before []catalog.Build
+		want   uint64
+	}{
+		{5, nil, 0}, // the first one raises nothing that anyone could go back to
+		{5, []catalog.Build{index(5)}, 0},
+		{6, []catalog.Build{index(5)}, 6},
+		{6, []catalog.Build{index(6), index(5)}, 0},
+		{7, []catalog.Build{index(5), index(6)}, 7},
+	} {
+		if got := raised(index(c.next), c.before); got != c.want {
+			t.Errorf("%d after %v raises to %d, expected %d", c.next, c.before, got, c.want)
+		}
+	}
+}
+
 func FuzzReleaseName(f *testing.F) {
 	for _, s := range []string{"26.11.27", "26.11.27.1", "26.11.27.99", "26.02.30", "99.12.31", "00.01.01"} {
 		f.Add(s)

@@ -18,8 +18,13 @@ type ShipOptions struct {
 	Devices []string      // nil: all that are ready
 	Channel string        // empty: weekly
 	Stages  []fleet.Stage // nil: fleet.DefaultStages
-	Actor   string
-	Reason  string
+	// Conditions narrow the rollouts that start, over what device.yaml says.
+	Conditions fleet.Conditions
+	// RaiseRollbackIndex lets a build leave whose rollback index is higher than
+	// that of the builds before.
+	RaiseRollbackIndex bool
+	Actor              string
+	Reason             string
 }
 
 // Ship starts the rollouts of a release, after its gate. A device that the gate
@@ -92,13 +97,25 @@ func (t *Train) shipOne(tx *db.Tx, d *device, o ShipOptions, named bool) (left b
 	if d.state == Withdrawn || d.state == Building || d.state == Packaging {
 		return false, said.New("verb", "ship-state", "Release", d.release, "Device", d.codename, "DeviceState", d.state), nil
 	}
-	if why, err = gate(tx, *d, o.Channel); err != nil || why != nil {
+	raises, why, err := gate(tx, *d, o.Channel, o.RaiseRollbackIndex)
+	if err != nil || why != nil {
 		if err == nil && d.state == Ready {
 			err = d.setState(tx, Held, Actor, why.Error())
 		}
 		return false, why, err
 	}
-	started, err := fleet.Start(tx, fleet.Plan{Release: d.release, Device: d.codename, Channel: o.Channel, Build: d.build, Stages: o.Stages}, o.Actor, o.Reason)
+	conditions := o.Conditions
+	if conditions.Regions == nil {
+		conditions.Regions = d.conditions.Regions
+	}
+	if conditions.Carriers == nil {
+		conditions.Carriers = d.conditions.Carriers
+	}
+	if conditions.Base == "" {
+		conditions.Base = d.conditions.Base
+	}
+	conditions.Raises = raises
+	started, err := fleet.Start(tx, fleet.Plan{Release: d.release, Device: d.codename, Channel: o.Channel, Build: d.build, Stages: o.Stages, Conditions: conditions}, o.Actor, o.Reason)
 	if err != nil {
 		return false, nil, err
 	}
@@ -220,7 +237,7 @@ func (t *Train) move(tx *db.Tx, before fleet.Rollout, actor string, change func(
 
 func rolloutWords(r fleet.Rollout) string {
 	if r.State == fleet.Running || r.State == fleet.Held {
-		return fmt.Sprintf("%s %s %d%%", r.Channel, r.State, r.Percent())
+		return fmt.Sprintf("%s %s %s", r.Channel, r.State, r.Reach())
 	}
 	return r.Channel + " " + string(r.State)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet"
 )
 
 // ErrNotFound is in the error of naming a release that the train does not know.
@@ -30,7 +31,8 @@ type device struct {
 	reason            string
 	build             string
 	stock             string
-	fixes             []int64 // fixed since what the device last got
+	fixes             []int64          // fixed since what the device last got
+	conditions        fleet.Conditions // from device.yaml, as it was at the cut
 	changedAt         time.Time
 }
 
@@ -49,14 +51,14 @@ func rowOf(tx *db.Tx, release string) (row, error) {
 	return r, err
 }
 
-const deviceColumns = "release, device, state, reason, build, stock, fixes, changed_at"
+const deviceColumns = "release, device, state, reason, build, stock, fixes, changed_at, conditions"
 
 func scanDevice(s db.Scanner) (d device, err error) {
-	var fixes string
-	if err := s.Scan(&d.release, &d.codename, (*string)(&d.state), &d.reason, &d.build, &d.stock, &fixes, &d.changedAt); err != nil {
+	var fixes, conditions string
+	if err := s.Scan(&d.release, &d.codename, (*string)(&d.state), &d.reason, &d.build, &d.stock, &fixes, &d.changedAt, &conditions); err != nil {
 		return device{}, err
 	}
-	if err := json.Unmarshal([]byte(fixes), &d.fixes); err != nil {
+	if err := errors.Join(json.Unmarshal([]byte(fixes), &d.fixes), json.Unmarshal([]byte(conditions), &d.conditions)); err != nil {
 		return device{}, fmt.Errorf("cannot read %s of release %s: %w", d.codename, d.release, err)
 	}
 	return d, nil

@@ -323,3 +323,58 @@ func TestTheGateRefuses(t *testing.T) {
 		}
 	})
 }
+
+// TestRaisingTheIndex: a build that raises the rollback index leaves when a human
+// says so, and says it in its notes; its rollout is for whom device.yaml says.
+func TestRaisingTheIndex(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		y := newYard(t, d)
+		file := filepath.Join("devices", "umi", "device.yaml")
+		text, err := os.ReadFile(filepath.Join(y.dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		y.commit(start, "umi: India and Indonesia, from Android 13 on", map[string]string{file: string(text) + "\noffer:\n  regions: [IN, ID]\n  carriers: [jio]\n  base: \"13\"\n"})
+		r, err := y.train.Cut(t.Context(), "HEAD", train.CutOptions{Actor: "ana", Notes: "Better."})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(tx *db.Tx, version string, index uint64) (catalog.Build, error) {
+			images := []catalog.Partition{{Name: "system", Digest: blob.Sum([]byte(version)), Size: 4096}}
+			b := catalog.Build{ID: catalog.BuildID("umi", version, images), Device: "umi", Version: version, Incremental: version, PatchLevel: "2026-11-05", Timestamp: 3000, RollbackIndex: index, Images: images}
+			p := catalog.Package{Digest: blob.Sum([]byte("zip of " + version)), Size: 10, Kind: catalog.Full, Device: "umi", To: b.ID, File: version + ".zip", ProvenAt: start}
+			return b, errors.Join(catalog.PutBuild(tx, b), catalog.PutPackage(tx, p))
+		}
+		y.write(func(tx *db.Tx) error {
+			before, err := put(tx, "26.11.13", 5)
+			next, err2 := put(tx, r.Name, 6)
+			_, err3 := fleet.Start(tx, fleet.Plan{Release: "26.11.13", Device: "umi", Channel: wire.Weekly, Build: before.ID}, "ana", "last week")
+			_, err4 := tx.Exec("UPDATE train_devices SET state = 'ready', build = $1 WHERE release = $2", next.ID, r.Name)
+			_, err5 := tx.Exec("UPDATE train_releases SET state = 'testing' WHERE release = $1", r.Name)
+			return errors.Join(err, err2, err3, err4, err5)
+		})
+		o := train.ShipOptions{Actor: "ana", Devices: []string{"umi"}, Stages: []fleet.Stage{{Percent: 100}}}
+		if err := y.train.Ship(t.Context(), r.Name, o); err == nil || !strings.Contains(err.Error(), "raises the rollback index to 6") || !strings.Contains(err.Error(), "--raise-rollback-index") {
+			t.Errorf("raising the index in silence: %v", err)
+		}
+		o.RaiseRollbackIndex = true
+		if err := y.train.Ship(t.Context(), r.Name, o); err != nil {
+			t.Fatal(err)
+		}
+		c := wire.CheckIn{Device: "umi", Incremental: "26.11.13", PatchLevel: "2026-11-05", RollbackIndex: 5, Channel: wire.Weekly, Region: "in", Carrier: "Jio", BaseVersion: "13"}
+		if d := y.decide(c); !d.Offer() || !strings.Contains(d.Notes, "Better.\n\nThis release raises the rollback index to 6") {
+			t.Errorf("a handset that it is for is answered %+v", d)
+		}
+		for what, change := range map[string]func(c *wire.CheckIn){
+			"region":  func(c *wire.CheckIn) { c.Region = "MX" },
+			"carrier": func(c *wire.CheckIn) { c.Carrier = "telcel" },
+			"base":    func(c *wire.CheckIn) { c.BaseVersion = "12" },
+		} {
+			other := c
+			change(&other)
+			if d := y.decide(other); d.Offer() {
+				t.Errorf("a handset of another %s is offered it", what)
+			}
+		}
+	})
+}

@@ -16,6 +16,10 @@ import (
 	"github.com/fridayos/friday/internal/wire"
 )
 
+// soonCheck is when a handset should ask again for which a place may be had in a
+// moment, in seconds.
+const soonCheck = 60
+
 const (
 	ticketLife = 400 * 24 * time.Hour // renewed by check-ins from half of it on
 	tokenLife  = 30 * 24 * time.Hour  // the handset may report until then
@@ -37,13 +41,20 @@ func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
 	}
 	ticket := s.readTicket(c.Ticket)
 	told := s.enrol(ticket, c.Device)
-	d := fleet.Decide(&c, ticket, s.snapshot.Load(), s.o.Clock())
+	d, soon := s.decide(&c, ticket)
 	if d.LeaseOut {
 		s.metrics.checkins.WithLabelValues("lease_out").Inc()
 		fail(w, http.StatusServiceUnavailable, d.Reason)
 		return
 	}
-	reply := wire.CheckInReply{Reason: d.Reason, NextCheck: s.nextCheck(&c)}
+	reply := wire.CheckInReply{Reason: d.Reason, Recalled: d.Recalled, NextCheck: s.nextCheck(&c)}
+	if soon {
+		reply.NextCheck = soonCheck
+	}
+	if d.NeedsPlace {
+		with := fleet.WithPlace(ticket, d.Rollout.ID, c.Bucket)
+		ticket, told = &with, false
+	}
 	if ticket != nil && (!told || s.now().Add(ticketLife/2).Unix() > ticket.Expires) {
 		reply.Ticket = s.signTicket(*ticket)
 	}

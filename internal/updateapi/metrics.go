@@ -7,8 +7,8 @@ import (
 )
 
 type metrics struct {
-	checkins, outcomes, packages, lineage *prometheus.CounterVec
-	counted                               prometheus.Counter
+	checkins, outcomes, packages, lineage, places *prometheus.CounterVec
+	counted                                       prometheus.Counter
 }
 
 // newMetrics registers the server's metrics; a nil registerer keeps them apart.
@@ -24,6 +24,7 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 		outcomes: vec("outcomes_total", "Outcomes taken, by event, and those that were not.", "event"),
 		packages: vec("package_requests_total", "Requests for packages.", "result"),
 		lineage:  vec("lineage_lists_total", "Lists for LineageOS clients.", "result"),
+		places:   vec("places_total", "Places in stages that count handsets: leased from the database, given to handsets, returned.", "what"),
 		counted:  prometheus.NewCounter(prometheus.CounterOpts{Namespace: "friday", Name: "outcomes_counted_total", Help: "Outcomes that were new and went into the sums."}),
 	}
 	pending := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "friday", Name: "outcomes_pending", Help: "Outcomes that wait to be written."}, func() float64 {
@@ -39,7 +40,7 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 		return snapshot.Until.Sub(s.o.Clock()).Seconds()
 	})
 	var err error
-	for _, c := range []prometheus.Collector{m.checkins, m.outcomes, m.packages, m.lineage, m.counted, pending, lease} {
+	for _, c := range []prometheus.Collector{m.checkins, m.outcomes, m.packages, m.lineage, m.places, m.counted, pending, lease} {
 		err = errors.Join(err, r.Register(c))
 	}
 	return m, err

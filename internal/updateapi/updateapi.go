@@ -87,7 +87,8 @@ type Server struct {
 	pending []fleet.Report
 	flush   sync.Mutex // one at a time
 
-	days activeDays
+	days   activeDays
+	places *places
 }
 
 // enrolments are the channels beyond the open ones, by claim.
@@ -177,7 +178,7 @@ func New(o Options) (*Server, error) {
 		}
 	}
 	s := &Server{o: o, patience: patience, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), claims: rate.NewLimiter(20, 100),
-		claimer: limit.New(claimRate, claimBurst, maxAddresses), teller: limit.New(outcomeRate, outcomeBurst, maxAddresses)}
+		places: newPlaces(), claimer: limit.New(claimRate, claimBurst, maxAddresses), teller: limit.New(outcomeRate, outcomeBurst, maxAddresses)}
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics, s); err != nil {
 		return nil, fmt.Errorf("cannot make update API: %w", err)
@@ -235,8 +236,8 @@ func (h *headerOnly) Header() http.Header         { return h.header }
 func (h *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
 func (h *headerOnly) WriteHeader(int)             {}
 
-// Run refreshes the snapshot and flushes outcomes until ctx ends; then it
-// flushes a last time. It returns an error only if that fails.
+// Run refreshes the snapshot, leases places and flushes outcomes until ctx ends;
+// then it flushes a last time, and hands places back. It returns an error only if that fails.
 func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	every := func(name string, fn func(context.Context) error) {
@@ -264,10 +265,11 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	every("refresh rollouts", s.Refresh)
 	every("flush outcomes", func(ctx context.Context) error { return s.write(ctx, daysPatience) })
+	every("lease places", s.LeasePlaces)
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return s.Flush(last)
+	return errors.Join(s.Flush(last), s.movePlaces(last, nil, s.places.idle(s.o.Clock())))
 }
 
 // Refresh reads the snapshot now, or renews its lease when nothing changed.

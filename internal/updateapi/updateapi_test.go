@@ -110,6 +110,13 @@ func newBench(t testing.TB, d *db.DB) *bench {
 	return b
 }
 
+// serve is b with another server before the same database.
+func (b *bench) serve(t *testing.T, api *updateapi.Server, d *db.DB) *bench {
+	next := &bench{db: d, api: api, http: httptest.NewServer(api), blobs: b.blobs, tickets: b.tickets, old: b.old, new: b.new, packages: b.packages, rollout: b.rollout}
+	t.Cleanup(next.http.Close)
+	return next
+}
+
 func (b *bench) write(t testing.TB, fn func(tx *db.Tx) error) {
 	t.Helper()
 	if err := b.db.Write(t.Context(), fn); err != nil {

@@ -33,6 +33,9 @@ const (
 	MaxTicket  = 4 << 10
 )
 
+// MaxDelayDays is the longest that an owner may put a release off.
+const MaxDelayDays = 60
+
 // Buckets is how many buckets there are; a handset draws its bucket once, from
 // 0 to Buckets-1, and keeps it.
 const Buckets = 10_000
@@ -55,6 +58,10 @@ type CheckIn struct {
 	BaseVersion   string   `json:"base_version,omitempty"`  // Android version: ro.build.version.release
 	Bucket        int      `json:"bucket"`                  // 0 to Buckets-1
 	DaysSinceLast int      `json:"days_since_last"`         // UTC days begun since the last check-in; 0: another today; -1: the first one
+	UTCOffset     int      `json:"utc_offset,omitempty"`    // minutes that the handset's clock is ahead of UTC
+	Early         bool     `json:"early,omitempty"`         // the owner wants releases before others
+	DelayDays     int      `json:"delay_days,omitempty"`    // the owner wants a release so many days after the first
+	WaitGood      int      `json:"wait_good,omitempty"`     // the owner wants a release once so many percent of the first fare well
 	FailedHere    []string `json:"failed_here,omitempty"`   // SHA-256 of packages that failed on this handset
 	Modified      bool     `json:"modified,omitempty"`      // the owner changed the system: only full packages apply
 	Ticket        string   `json:"ticket,omitempty"`        // as the server gave it
@@ -78,6 +85,12 @@ func (c *CheckIn) Check() error {
 		return fmt.Errorf("cannot accept check-in: device is %q, expected a codename such as \"umi\"", c.Device)
 	case c.Bucket < 0 || c.Bucket >= Buckets:
 		return fmt.Errorf("cannot accept check-in: bucket is %d, expected 0 to %d", c.Bucket, Buckets-1)
+	case c.UTCOffset < -24*60 || c.UTCOffset > 24*60:
+		return fmt.Errorf("cannot accept check-in: utc_offset is %d, expected -1440 to 1440", c.UTCOffset)
+	case c.DelayDays < 0 || c.DelayDays > MaxDelayDays:
+		return fmt.Errorf("cannot accept check-in: delay_days is %d, expected 0 to %d", c.DelayDays, MaxDelayDays)
+	case c.WaitGood < 0 || c.WaitGood > 100:
+		return fmt.Errorf("cannot accept check-in: wait_good is %d, expected 0 to 100", c.WaitGood)
 	case len(c.Ticket) > MaxTicket:
 		return fmt.Errorf("cannot accept check-in: ticket has %d bytes, at most %d are allowed", len(c.Ticket), MaxTicket)
 	case len(c.FailedHere) > 16:
@@ -93,10 +106,11 @@ func (c *CheckIn) Check() error {
 
 // CheckInReply answers a check-in.
 type CheckInReply struct {
-	Offer     *Offer `json:"offer"`            // nil: nothing for this handset now
-	Reason    string `json:"reason,omitempty"` // why there is no offer, for logs
-	NextCheck int64  `json:"next_check"`       // seconds until the handset should ask again
-	Ticket    string `json:"ticket,omitempty"` // replaces the handset's ticket when not empty
+	Offer     *Offer `json:"offer"`              // nil: nothing for this handset now
+	Reason    string `json:"reason,omitempty"`   // why there is no offer, for logs
+	Recalled  bool   `json:"recalled,omitempty"` // what the handset runs was pulled
+	NextCheck int64  `json:"next_check"`         // seconds until the handset should ask again
+	Ticket    string `json:"ticket,omitempty"`   // replaces the handset's ticket when not empty
 }
 
 // Kinds of package.
@@ -142,10 +156,14 @@ type Ticket struct {
 	Channels []string `json:"channels,omitempty"` // channels beyond the open ones
 	Claim    int64    `json:"claim,omitempty"`    // a member's claim to this handset
 	Device   string   `json:"device,omitempty"`   // that the claim is for
-	Canary   string   `json:"canary,omitempty"`   // release in whose first places it has one
+	Places   []int64  `json:"places,omitempty"`   // rollouts in whose first places it has one, the newest last
+	Bucket   int      `json:"bucket,omitempty"`   // of the handset that has the places
 	Issued   int64    `json:"issued"`             // seconds since 1970
 	Expires  int64    `json:"expires"`            // seconds since 1970
 }
+
+// MaxPlaces is how many places a ticket holds: older ones are of no use by then.
+const MaxPlaces = 8
 
 // OfferToken is what an offer's token says: it gives the right to report
 // outcomes of that offer, and nothing about who holds it.

@@ -208,8 +208,11 @@ func TrackLine(t *text.Text, d train.DeviceStatus, r *train.RolloutStatus) line.
 	add(t.T("stop.ready"), line.Passed)
 	for i, s := range r.Stages {
 		name := strconv.Itoa(s.Percent) + "%"
-		if s.Percent == 100 {
+		switch {
+		case s.Percent == 100:
 			name = t.T("stop.everyone")
+		case s.Handsets > 0:
+			name = t.N("stop.handsets", int(s.Handsets))
 		}
 		mark := line.Ahead
 		switch {
@@ -261,7 +264,7 @@ func DeviceMark(t *text.Text, d train.DeviceStatus) (line.Mark, string) {
 	for _, r := range d.Rollouts {
 		switch r.State {
 		case fleet.Running:
-			mark, note = line.Here, t.T("stop.at", "Percent", r.Percent())
+			mark, note = line.Here, At(t, "stop", r.Stages[r.Stage])
 		case fleet.Held, fleet.Halted, fleet.Pulled:
 			return rollouts[r.State], Said(t, r.Reason)
 		}

@@ -144,10 +144,19 @@ func Device(t *text.Text, d train.DeviceStatus) string {
 	for _, r := range d.Rollouts {
 		said = Rollout(t, r.State).Text
 		if r.State == fleet.Running {
-			said = t.T("rollout.at", "Percent", r.Percent())
+			said = At(t, "rollout", r.Stages[r.Stage])
 		}
 	}
 	return said
+}
+
+// At says how far a running rollout has come, in the words of a group of
+// messages.
+func At(t *text.Text, group string, s fleet.Stage) string {
+	if s.Handsets > 0 {
+		return t.N(group+".first", int(s.Handsets))
+	}
+	return t.T(group+".at", "Percent", s.Percent)
 }
 
 // Trouble is the mark of what a human should look at, else nothing.
