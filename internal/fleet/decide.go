@@ -62,35 +62,26 @@ type Served struct {
 type Facts struct {
 	Revision int64
 	Rollouts []Rollout
-	Builds   []catalog.Build
-	Packages []catalog.Package
-	Notes    map[string]string // by release
+	Builds   map[string]*catalog.Build     // by ID: those of the rollouts, and those that packages start from
+	To       map[string][]*catalog.Package // by the build that they lead to
+	Notes    map[string]string             // by release
 }
 
 // NewSnapshot arranges facts for deciding. Until is left to the caller.
 func NewSnapshot(f Facts) *Snapshot {
 	s := &Snapshot{Revision: f.Revision, lines: map[lineKey][]*line{}, packages: map[string]Served{}, versions: map[string]string{}}
-	builds := make(map[string]*catalog.Build, len(f.Builds))
-	for i := range f.Builds {
-		builds[f.Builds[i].ID] = &f.Builds[i]
-	}
-	to := map[string][]*catalog.Package{}
-	for i := range f.Packages {
-		p := &f.Packages[i]
-		to[p.To] = append(to[p.To], p)
-	}
 	for _, r := range f.Rollouts {
-		build := builds[r.Build]
+		build := f.Builds[r.Build]
 		if build == nil || r.State == Planned {
 			continue
 		}
 		s.versions[r.Build] = build.Incremental
 		l := &line{rollout: r, build: build, order: newOrder(r.Release), notes: notes(&r, f.Notes[r.Release]), from: map[string]source{}}
-		for _, p := range to[r.Build] {
+		for _, p := range f.To[r.Build] {
 			s.serve(p, r.State)
 			if p.Kind == catalog.Full {
 				l.full = p
-			} else if b := builds[p.From]; b != nil {
+			} else if b := f.Builds[p.From]; b != nil {
 				l.from[b.Incremental] = source{b, p}
 			}
 		}

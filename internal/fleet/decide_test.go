@@ -29,10 +29,12 @@ func makePackage(n byte, from string, to catalog.Build) catalog.Package {
 
 // world is two releases for umi: 26.11.20 complete, 26.11.27 in its stages.
 type world struct {
-	facts   fleet.Facts
-	checkin wire.CheckIn
-	ticket  *wire.Ticket
-	now     time.Time
+	facts    fleet.Facts
+	builds   []catalog.Build
+	packages []catalog.Package
+	checkin  wire.CheckIn
+	ticket   *wire.Ticket
+	now      time.Time
 }
 
 var (
@@ -49,21 +51,33 @@ func newWorld() *world {
 				{ID: 1, Release: "26.11.20", Device: "umi", Channel: "weekly", Build: old.ID, Stages: stages, Stage: 1, State: fleet.Complete},
 				{ID: 2, Release: "26.11.27", Device: "umi", Channel: "weekly", Build: fresh.ID, Stages: stages, Stage: 1, State: fleet.Running},
 			},
-			Builds:   []catalog.Build{before, old, fresh},
-			Packages: []catalog.Package{makePackage(1, "", old), makePackage(2, "", fresh), makePackage(3, old.ID, fresh), makePackage(4, before.ID, old)},
-			Notes:    map[string]string{"26.11.27": "What is new."},
+			Notes: map[string]string{"26.11.27": "What is new."},
 		},
 		checkin: wire.CheckIn{Device: "umi", Incremental: "26.11.20", VBMetaDigest: "d26.11.20", Timestamp: 2000, PatchLevel: "2026-11-05", RollbackIndex: 5,
 			Channel: "weekly", Bucket: 4321},
-		now: now,
+		builds:   []catalog.Build{before, old, fresh},
+		packages: []catalog.Package{makePackage(1, "", old), makePackage(2, "", fresh), makePackage(3, old.ID, fresh), makePackage(4, before.ID, old)},
+		now:      now,
 	}
 }
 
+func (w *world) snapshot() *fleet.Snapshot {
+	f := w.facts
+	f.Builds, f.To = map[string]*catalog.Build{}, map[string][]*catalog.Package{}
+	for i := range w.builds {
+		f.Builds[w.builds[i].ID] = &w.builds[i]
+	}
+	for i := range w.packages {
+		f.To[w.packages[i].To] = append(f.To[w.packages[i].To], &w.packages[i])
+	}
+	return fleet.NewSnapshot(f)
+}
+
 func (w *world) rollout() *fleet.Rollout { return &w.facts.Rollouts[1] }
-func (w *world) build() *catalog.Build   { return &w.facts.Builds[2] }
+func (w *world) build() *catalog.Build   { return &w.builds[2] }
 
 func (w *world) decide() fleet.Decision {
-	s := fleet.NewSnapshot(w.facts)
+	s := w.snapshot()
 	s.Until = now.Add(5 * time.Second)
 	return fleet.Decide(&w.checkin, w.ticket, s, w.now)
 }
@@ -201,7 +215,7 @@ func TestDecide(t *testing.T) {
 		}, "", 1},
 		{"a bucket that is none", func(w *world) { w.checkin.Bucket = wire.Buckets }, "bucket", 0},
 		{"no full package", func(w *world) {
-			w.facts.Packages = w.facts.Packages[2:]
+			w.packages = w.packages[2:]
 			w.checkin.Modified = true
 		}, "no full package", 0},
 		{"the lease is out", func(w *world) { w.now = now.Add(5 * time.Second) }, "not heard", 0},
@@ -239,7 +253,7 @@ func TestOfferCarriesItsFacts(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	w := newWorld()
 	w.rollout().Stages, w.rollout().Stage = []fleet.Stage{{Handsets: 7}, {Percent: 100}}, 0
-	s := fleet.NewSnapshot(w.facts)
+	s := w.snapshot()
 	s.Until = now.Add(time.Second)
 	if d := fleet.Decide(&w.checkin, nil, s, now); !d.Offer() || !d.NeedsPlace {
 		t.Errorf("the first is answered %+v", d)
@@ -267,7 +281,7 @@ func TestPlaces(t *testing.T) {
 func TestListed(t *testing.T) {
 	w := newWorld()
 	listed := func() string {
-		r, b, p := fleet.NewSnapshot(w.facts).Listed("umi", "weekly")
+		r, b, p := w.snapshot().Listed("umi", "weekly")
 		if r == nil {
 			return ""
 		}
@@ -307,7 +321,7 @@ func TestListed(t *testing.T) {
 func TestServed(t *testing.T) {
 	w := newWorld()
 	state := func(n byte) fleet.State {
-		p, _ := fleet.NewSnapshot(w.facts).Package(hex(n))
+		p, _ := w.snapshot().Package(hex(n))
 		return p.State
 	}
 	if state(3) != fleet.Complete || state(9) != "" {

@@ -103,7 +103,7 @@ func ResumeRegion(tx *db.Tx, id int64, region, actor, reason string) (Rollout, e
 }
 
 func regionChanged(tx *db.Tx, id int64, action, region, actor, reason string, f *Figure) (Rollout, error) {
-	if err := bump(tx); err != nil {
+	if err := bump(tx, id); err != nil {
 		return Rollout{}, err
 	}
 	r, err := ByID(tx, id)

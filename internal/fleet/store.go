@@ -79,7 +79,7 @@ func Start(tx *db.Tx, p Plan, actor, reason string) (Rollout, error) {
 	if n == 0 {
 		return Rollout{}, said.New("verb", "twice", "Release", p.Release, "Device", p.Device, "Channel", p.Channel)
 	}
-	if err := bump(tx); err != nil {
+	if err := bump(tx, r.ID); err != nil {
 		return Rollout{}, err
 	}
 	return r, record(tx, &r, "rollout.start", actor, reason)
@@ -115,7 +115,7 @@ func Set(tx *db.Tx, id int64, c Change, actor string) (Rollout, error) {
 		id, string(r.State), r.Stage, r.Reason, actor, string(forgiven), r.StageSince, r.ChangedAt, writeFigure(r.Figure)); err != nil {
 		return Rollout{}, err
 	}
-	if err := bump(tx); err != nil {
+	if err := bump(tx, r.ID); err != nil {
 		return Rollout{}, err
 	}
 	return r, record(tx, &r, "rollout."+string(r.State), actor, c.Reason)
@@ -199,44 +199,14 @@ func Revision(tx *db.Tx) (n int64, err error) {
 	return n, err
 }
 
-func bump(tx *db.Tx) error {
-	_, err := tx.Exec("UPDATE fleet_revision SET revision = revision + 1 WHERE id = 1")
+// bump says that a rollout has changed.
+func bump(tx *db.Tx, rollout int64) error {
+	var revision int64
+	if err := tx.QueryRow("UPDATE fleet_revision SET revision = revision + 1 WHERE id = 1 RETURNING revision").Scan(&revision); err != nil {
+		return err
+	}
+	_, err := tx.Exec("UPDATE rollouts SET revision = $2 WHERE id = $1", rollout, revision)
 	return err
-}
-
-// Load reads what offers are decided from. The caller sets Until.
-func Load(tx *db.Tx) (*Snapshot, error) {
-	var f Facts
-	var err error
-	if f.Revision, err = Revision(tx); err != nil {
-		return nil, err
-	}
-	if f.Rollouts, err = All(tx); err != nil {
-		return nil, err
-	}
-	if f.Builds, err = catalog.Builds(tx, ""); err != nil {
-		return nil, err
-	}
-	if f.Packages, err = catalog.Packages(tx); err != nil {
-		return nil, err
-	}
-	f.Notes = map[string]string{}
-	rows, err := tx.Query("SELECT name, notes FROM releases")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name, notes string
-		if err := rows.Scan(&name, &notes); err != nil {
-			return nil, err
-		}
-		f.Notes[name] = notes
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return NewSnapshot(f), nil
 }
 
 func record(tx *db.Tx, r *Rollout, action, actor, reason string) error {

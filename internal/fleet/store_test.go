@@ -22,10 +22,10 @@ func fill(t *testing.T, d *db.DB) (r fleet.Rollout) {
 	t.Helper()
 	w := newWorld()
 	write(t, d, func(tx *db.Tx) (err error) {
-		for _, b := range w.facts.Builds {
+		for _, b := range w.builds {
 			err = errors.Join(err, catalog.PutBuild(tx, b))
 		}
-		for _, p := range w.facts.Packages {
+		for _, p := range w.packages {
 			err = errors.Join(err, catalog.PutPackage(tx, p))
 		}
 		err = errors.Join(err, catalog.PutRelease(tx, catalog.Release{Name: "26.11.27", Commit: "c0ffee", Notes: "What is new.", Builds: map[string]string{"umi": fresh.ID}}))
@@ -526,5 +526,44 @@ func TestNodesReportTheSameOutcome(t *testing.T) {
 			}
 			return err
 		})
+	})
+}
+
+// TestLoaderReadsWhatChanged: a snapshot from a loader that has been used is the
+// same as a fresh one, after every kind of change.
+func TestLoaderReadsWhatChanged(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		d.SetClock(func() time.Time { return now })
+		r := fill(t, d)
+		var used fleet.Loader
+		same := func(what string) {
+			t.Helper()
+			write(t, d, func(tx *db.Tx) error {
+				got, err := used.Load(tx)
+				want, err2 := fleet.Load(tx)
+				if err == nil && err2 == nil && !reflect.DeepEqual(got, want) {
+					t.Errorf("%s: a loader that was used reads another snapshot", what)
+				}
+				return errors.Join(err, err2)
+			})
+		}
+		same("at first")
+		for what, fn := range map[string]func(tx *db.Tx) error{
+			"held": func(tx *db.Tx) error { _, err := fleet.Hold(tx, r.ID, "ana", "looking"); return err },
+			"stopped somewhere": func(tx *db.Tx) error {
+				_, err := fleet.HaltRegion(tx, r.ID, fleet.RegionChange{Region: "IN", Reason: "x"}, "ana")
+				return err
+			},
+			"a package came": func(tx *db.Tx) error { return catalog.PutPackage(tx, makePackage(9, before.ID, fresh)) },
+			"another rollout": func(tx *db.Tx) error {
+				_, err := fleet.Start(tx, fleet.Plan{Release: "26.11.27", Device: "umi", Channel: wire.Stable, Build: old.ID}, "ana", "go")
+				return err
+			},
+		} {
+			write(t, d, fn)
+			same(what)
+		}
+		write(t, d, func(tx *db.Tx) error { _, err := fleet.Pull(tx, r.ID, "ana", "eats photos"); return err })
+		same("pulled")
 	})
 }

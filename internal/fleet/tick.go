@@ -49,7 +49,7 @@ func Tick(tx *db.Tx) ([]Rollout, error) {
 				return nil, err
 			}
 			r.Good = percent
-			if err := bump(tx); err != nil {
+			if err := bump(tx, r.ID); err != nil {
 				return nil, err
 			}
 		}

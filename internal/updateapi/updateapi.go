@@ -82,6 +82,7 @@ type Server struct {
 
 	snapshot   atomic.Pointer[fleet.Snapshot]
 	enrolments atomic.Pointer[enrolments] // never older than snapshot
+	loader     fleet.Loader
 
 	mu      sync.Mutex
 	pending []fleet.Report
@@ -294,7 +295,7 @@ func (s *Server) Refresh(ctx context.Context) error {
 			next = have.Renewed(until)
 			return nil
 		}
-		if next, err = fleet.Load(tx); err == nil {
+		if next, err = s.loader.Load(tx); err == nil {
 			next.Until = until
 		}
 		return err

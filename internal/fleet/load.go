@@ -1,0 +1,126 @@
+package fleet
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+)
+
+// Loader reads snapshots. What it has read once it keeps: builds and packages do
+// not change, and of the rollouts it reads those that did. It holds what rollouts
+// offer, not all that the catalogue has.
+type Loader struct {
+	mu       sync.Mutex
+	revision int64 // up to which rollouts were read
+	packages int64 // that the catalogue had
+	rollouts map[int64]Rollout
+	builds   map[string]*catalog.Build
+	to       map[string][]*catalog.Package // by the build that they lead to
+	notes    map[string]string             // by release
+}
+
+// Load reads a snapshot for the first time. The caller sets Until.
+func Load(tx *db.Tx) (*Snapshot, error) { return new(Loader).Load(tx) }
+
+// Load reads what changed since the last call, and makes a snapshot of all. The
+// caller sets Until.
+func (l *Loader) Load(tx *db.Tx) (*Snapshot, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rollouts == nil {
+		l.revision, l.rollouts, l.builds, l.to, l.notes = -1, map[int64]Rollout{}, map[string]*catalog.Build{}, map[string][]*catalog.Package{}, map[string]string{}
+	}
+	revision, err := Revision(tx)
+	if err != nil {
+		return nil, err
+	}
+	changed, err := list(tx, "SELECT "+columns+" FROM rollouts WHERE revision > $1", l.revision)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.catalogue(tx, changed); err != nil {
+		return nil, err
+	}
+	for _, r := range changed {
+		l.rollouts[r.ID] = r
+	}
+	l.revision = revision
+	return NewSnapshot(Facts{Revision: revision, Rollouts: slices.Collect(maps.Values(l.rollouts)), Builds: l.builds, To: l.to, Notes: l.notes}), nil
+}
+
+// catalogue reads the builds and packages of rollouts that are new. A package
+// may be made later than the rollout of its build: then those of all are read.
+func (l *Loader) catalogue(tx *db.Tx, changed []Rollout) error {
+	var n int64
+	if err := tx.QueryRow("SELECT COUNT(*) FROM packages").Scan(&n); err != nil {
+		return err
+	}
+	want := map[string]bool{}
+	for _, r := range changed {
+		if _, have := l.to[r.Build]; !have && r.State != Planned { // as a source it may be known already
+			want[r.Build] = true
+		}
+	}
+	if n != l.packages {
+		for build := range l.to {
+			want[build] = true
+		}
+	}
+	for build := range want {
+		if err := l.read(tx, build); err != nil {
+			return err
+		}
+	}
+	l.packages = n
+	for _, r := range changed {
+		if _, have := l.notes[r.Release]; have || r.State == Planned {
+			continue
+		}
+		var notes string
+		if err := tx.QueryRow("SELECT notes FROM releases WHERE name = $1", r.Release).Scan(&notes); err != nil && !errors.Is(err, db.ErrNoRows) {
+			return err
+		}
+		l.notes[r.Release] = notes
+	}
+	return nil
+}
+
+// read reads one build, the packages to it and the builds that they start from.
+func (l *Loader) read(tx *db.Tx, id string) error {
+	packages, err := catalog.PackagesTo(tx, id)
+	if err != nil {
+		return err
+	}
+	l.to[id] = nil
+	for i := range packages {
+		l.to[id] = append(l.to[id], &packages[i])
+	}
+	for _, build := range append([]string{id}, sources(packages)...) {
+		if l.builds[build] != nil {
+			continue
+		}
+		b, err := catalog.BuildByID(tx, build)
+		if errors.Is(err, catalog.ErrNotFound) { // a package from another's build
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b.Images = nil // a phone is told nothing of them
+		l.builds[build] = &b
+	}
+	return nil
+}
+
+func sources(packages []catalog.Package) (builds []string) {
+	for _, p := range packages {
+		if p.From != "" {
+			builds = append(builds, p.From)
+		}
+	}
+	return builds
+}
