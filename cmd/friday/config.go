@@ -25,6 +25,8 @@ type config struct {
 	// UploadsURL is another address that reaches the same server, from which files
 	// of posts are served; empty: BaseURL.
 	UploadsURL string `yaml:"uploads_url"`
+	// PackagesURL is where a CDN has what lies under /packages/ here; empty: none.
+	PackagesURL string `yaml:"packages_url"`
 	// Listen is the address of site and update API, HOST:PORT.
 	Listen string `yaml:"listen"`
 	// Metrics is the address of /metrics, /healthz and /readyz; empty: none.
@@ -53,6 +55,10 @@ listen: 127.0.0.1:8017
 # Another host name that leads to this server, such as https://files.example.org,
 # from which pictures and attachments of posts are served; "" for base_url.
 uploads_url: ""
+
+# A CDN that fetches from base_url what lies under /packages/ here, and says so by
+# CDN-Loop (RFC 8586): handsets are sent there, such as https://cdn.example.org.
+packages_url: ""
 
 # Prometheus metrics, /healthz and /readyz, on an address of their own; "" for none.
 metrics: 127.0.0.1:9017
@@ -138,6 +144,11 @@ func (c *config) check(doc *strict.Document) {
 			doc.Add("uploads_url", "", "uploads_url is %q, expected another host than base_url's, without a path", c.UploadsURL)
 		}
 		c.UploadsURL = strings.TrimRight(c.UploadsURL, "/")
+	}
+	if c.PackagesURL != "" {
+		if err := checkURL(c.PackagesURL); err != nil {
+			doc.Add("packages_url", "", "packages_url is %v", err)
+		}
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		doc.Add("listen", "", "listen is %q, expected HOST:PORT", c.Listen)

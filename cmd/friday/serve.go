@@ -162,7 +162,7 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 		name = snapshot.OS.Name
 	}
 	api, err := updateapi.New(updateapi.Options{
-		DB: s.db, Blobs: s.blobs, Tickets: tickets, TrustedProxies: s.proxies, Log: log, BaseURL: s.BaseURL, Metrics: registry, OnBooted: tr.Booted,
+		DB: s.db, Blobs: s.blobs, Tickets: tickets, TrustedProxies: s.proxies, Log: log, BaseURL: s.BaseURL, PackagesURL: s.PackagesURL, Metrics: registry, OnBooted: tr.Booted,
 	})
 	if err != nil {
 		return nil, nil, err

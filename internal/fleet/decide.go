@@ -340,3 +340,21 @@ func (s *Snapshot) Listed(device, channel string) (r *Rollout, b *catalog.Build,
 	}
 	return nil, nil, nil
 }
+
+// Leading is the package for a device that leads from a build to another, both
+// by their incrementals; from is empty for the full one. Of several channels any
+// serves: what a package leads to is in its name.
+func (s *Snapshot) Leading(device, from, to string) (Served, bool) {
+	for _, channel := range wire.Channels() {
+		for _, l := range s.lines[lineKey{device, channel}] {
+			p := l.full
+			if from != "" {
+				p = l.from[from].pkg
+			}
+			if l.build.Incremental == to && p != nil {
+				return s.Package(p.Digest.String())
+			}
+		}
+	}
+	return Served{}, false
+}

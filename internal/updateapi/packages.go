@@ -24,15 +24,28 @@ func (s *Server) servePackage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	served, ok := snapshot.Package(r.PathValue("digest"))
-	switch {
-	case !ok || served.Package.File != r.PathValue("file"):
+	if !ok || served.Package.File != r.PathValue("file") {
 		s.packageFailed(w, http.StatusNotFound, "cannot serve package: there is none by this name")
 		return
+	}
+	s.sendPackage(w, r, served)
+}
+
+// sendPackage sends a package's bytes, or whoever asks to where they are.
+func (s *Server) sendPackage(w http.ResponseWriter, r *http.Request, served fleet.Served) {
+	switch {
 	case served.State == fleet.Pulled:
 		s.packageFailed(w, http.StatusGone, "cannot serve package: its release was pulled")
 		return
 	case served.State == fleet.Halted:
 		s.packageFailed(w, http.StatusServiceUnavailable, "cannot serve package: its rollout is halted")
+		return
+	}
+	if s.o.PackagesURL != "" && r.Header.Get("CDN-Loop") == "" { // RFC 8586: the CDN itself gets the bytes
+		// The redirect is for now: a package that is pulled has to be gone from here.
+		s.metrics.packages.WithLabelValues("redirected").Inc()
+		w.Header().Set("Cache-Control", "no-store")
+		http.Redirect(w, r, s.o.PackagesURL+packagePath(&served.Package), http.StatusFound)
 		return
 	}
 	b, err := s.o.Blobs.Open(served.Package.Digest)
@@ -94,16 +107,14 @@ const maxLineage = 4 << 10
 // delete their download: it is sent when there is no such release, never because
 // this node does not know.
 func (s *Server) lineage(w http.ResponseWriter, r *http.Request) {
-	snapshot, ok := s.fresh()
+	build, full, ok := s.listed(w, r.PathValue("device"), s.o.LineageChannel)
 	if !ok {
-		s.metrics.lineage.WithLabelValues("lease_out").Inc()
-		fail(w, http.StatusServiceUnavailable, "cannot list builds: this server has not heard of the rollouts for a while")
 		return
 	}
 	list := []lineageBuild{}
-	if rollout, build, full := snapshot.Listed(r.PathValue("device"), s.o.LineageChannel); rollout != nil {
+	if full != nil {
 		list = append(list, lineageBuild{
-			Datetime: build.Timestamp, Type: rollout.Channel, Version: build.Version,
+			Datetime: build.Timestamp, Type: s.o.LineageChannel, Version: build.Version,
 			Files: []lineageFile{{
 				Filename: full.File, SHA256: full.Digest.String(), Size: full.Size, URL: s.o.BaseURL + packagePath(full),
 				PatchLevel: build.PatchLevel, SDKLevel: build.SDK, PropertyFiles: full.PropertyFiles,

@@ -54,8 +54,12 @@ type Options struct {
 	Blobs   *blob.Store
 	Tickets *keys.Ticket
 	BaseURL string // "https://os.example.org": LineageOS needs absolute addresses
-	Log     *slog.Logger
-	Metrics prometheus.Registerer
+	// PackagesURL is where a CDN has the packages under their paths; requests for
+	// one that is offered are redirected there, but for those of the CDN itself,
+	// which has to send CDN-Loop (RFC 8586). Empty: they are served from here.
+	PackagesURL string
+	Log         *slog.Logger
+	Metrics     prometheus.Registerer
 	// OnBooted is told once, inside a transaction, that a claimed handset runs a
 	// build. When it fails it is told again.
 	OnBooted func(tx *db.Tx, claim int64, build string) error
@@ -160,7 +164,7 @@ func New(o Options) (*Server, error) {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("cannot make update API: base URL is %q, expected an absolute one such as \"https://os.example.org\"", o.BaseURL)
 	}
-	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/")
+	o.BaseURL, o.PackagesURL = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.PackagesURL, "/")
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -198,6 +202,9 @@ func (s *Server) routes() map[string]http.HandlerFunc {
 		"POST " + wire.PathOutcome:                     s.outcome,
 		"POST " + wire.PathClaim:                       s.claim,
 		"GET " + wire.PathLineageV2:                    s.lineage,
+		"GET " + wire.PathLineageV1:                    s.lineageV1,
+		"GET " + wire.PathGrapheneOS + "{name}":        s.grapheneOS,
+		"GET " + wire.PathUpdateEngine:                 s.rawUpdate,
 		"GET " + wire.PathPackages + "{digest}/{file}": s.servePackage,
 		"GET " + PathOpenAPI:                           serveOpenAPI,
 	}
@@ -205,13 +212,17 @@ func (s *Server) routes() map[string]http.HandlerFunc {
 
 // Patterns are the addresses that the server answers, for the mux of a process
 // that serves more than this.
-func Patterns() []string { return []string{"/api/", wire.PathPackages} }
+func Patterns() []string { return []string{"/api/", wire.PathPackages, wire.PathGrapheneOS} }
 
 // ServeHTTP answers handsets.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	// A recorder in a test has no deadlines; every real connection has.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.patience))
+	if r.URL.Path == wire.PathCheckIn && r.Method == http.MethodPost { // nearly all that comes
+		s.checkIn(w, r)
+		return
+	}
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.notFound(w, r)
 		return

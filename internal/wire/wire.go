@@ -24,6 +24,12 @@ const (
 	// PathLineageV2 is the LineageOS Updater's address since version 23.2, with
 	// "{device}" where the codename goes.
 	PathLineageV2 = "/api/v2/devices/{device}/builds"
+	// PathLineageV1 is its address before that; "{incr}" is the build it runs.
+	PathLineageV1 = "/api/v1/{device}/{type}/{incr}"
+	// PathGrapheneOS is followed by what GrapheneOS's Updater asks for.
+	PathGrapheneOS = "/grapheneos/"
+	// PathUpdateEngine says what update_engine needs to be told.
+	PathUpdateEngine = "/api/update_engine/v1/{device}/{channel}"
 )
 
 // Limits of what a server reads of one request, in bytes.

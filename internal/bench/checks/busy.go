@@ -89,6 +89,9 @@ func (b *busy) change(d *db.DB, rollouts []fleet.Rollout) error {
 			r = rollouts[(i/2-lag)%len(rollouts)]
 			b.halted.Delete(lineOf(r.Device, r.Channel, r.Release))
 		}
+		if _, is := b.halted.Load(lineOf(r.Device, r.Channel, r.Release)); is && halt { // there are few
+			continue
+		}
 		if err := d.Write(b.ctx, func(tx *db.Tx) error {
 			if halt {
 				_, err := fleet.Halt(tx, r.ID, "bench", "busy")
