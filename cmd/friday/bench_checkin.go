@@ -16,7 +16,7 @@ func newBenchCheckIn() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "checkin",
 		Short: "How fast update checks are answered",
-		Long: `Fills a store with a history of releases, starts an update server as a process of its own, and beside it a bare handler that reads the request, looks into a map and writes the answer. Over loopback, in turns of a second, clients ask both; they share the machine with the server. A tenth of the handsets is behind, the others run what is newest.
+		Long: `Fills a store with a history of releases, starts an update server as a process of its own, and beside it a bare handler that reads the request, looks into a map and writes the answer. Over loopback, in short turns, clients ask both; they share the machine with the server. A tenth of the handsets is behind, the others run what is newest.
 
 The history is a table with the columns date, seen, codename, phone, branch, method, version, android, size, md5 and file, separated by tabs, gzipped if its name says so. What is dirty in it is counted. With --busy, rollouts are halted and let go on ten times a second meanwhile, and 5,000 outcomes a second come in.`,
 		Example: "  friday bench checkin --json\n  friday bench checkin --busy --duration 20s",

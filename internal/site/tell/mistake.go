@@ -1,6 +1,7 @@
 package tell
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/fridayos/friday/internal/feedback"
@@ -144,6 +145,11 @@ func Step(t *text.Text, s train.Transition) string {
 	state, percent, _ := strings.Cut(rest, " ")
 	if region, ok := strings.CutPrefix(percent, "in "); ok {
 		percent = strings.TrimSpace(t.T("said.fleet.where", "Region", region))
+	}
+	if n, ok := strings.CutSuffix(percent, " handsets"); ok {
+		if n, err := strconv.Atoi(n); err == nil {
+			percent = t.N("stop.handsets", n)
+		}
 	}
 	return strings.TrimSpace(channel + " · " + Rollout(t, fleet.State(state)).Text + " " + percent)
 }

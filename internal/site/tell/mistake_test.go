@@ -66,7 +66,7 @@ func TestReasonsAreSaid(t *testing.T) {
 	if got, words := Said(zh, "Boot loops on two handsets."), "Boot loops on two handsets."; got != words {
 		t.Errorf("a human's words are said %q", got)
 	}
-	for to, want := range map[string]string{"weekly running 5%": "weekly · 推送中 5%", "beta halted": "beta · " + zh.T("rollout.halted"), "held": zh.T("device-state.held")} {
+	for to, want := range map[string]string{"weekly running 5%": "weekly · 推送中 5%", "weekly running 20 handsets": "weekly · 推送中 20 台手机", "beta halted": "beta · " + zh.T("rollout.halted"), "held": zh.T("device-state.held")} {
 		if got := Step(zh, train.Transition{Device: "umi", To: to}); got != want {
 			t.Errorf("a step to %q is %q, expected %q", to, got, want)
 		}
