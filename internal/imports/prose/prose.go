@@ -16,7 +16,8 @@ type Rules struct {
 	// Link gives what an address leads to here and what to call it; empty: the
 	// address stays.
 	Link func(address string) (to, name string)
-	// Reference gives what REPO#12, or #12 with an empty repo, leads to here.
+	// Reference gives what REPO#12, or #12 and GH-12 with an empty repo, leads to
+	// here.
 	Reference func(repo string, number int64) (to, name string)
 	// Quotes turns BBCode quotes into Markdown's. The address of what is quoted
 	// comes from Quoted.
@@ -196,7 +197,7 @@ func closing(s, ticks string) int {
 var pieces = regexp.MustCompile(`(!?\[[^\[\]]*\]\()([^()\s<>]+)((?:\s+"[^"]*")?\))` +
 	`|<(https?://[^<>\s]+)>` +
 	`|(https?://[^\s<>"'()\[\]]+(?:\([^\s<>"'()\[\]]*\)[^\s<>"'()\[\]]*)*)` +
-	`|((?:[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100})?)#([0-9]{1,9})` +
+	`|((?:[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100})?)(?:#|\bGH-)([0-9]{1,9})` +
 	`|(<img\s[^<>]*>)` +
 	`|(</?(?:details|summary)(?:\s[^<>]*)?>|<br\s*/?>)`)
 
@@ -272,7 +273,7 @@ func (w *writer) bare(before, a string) {
 	w.out.WriteString(rest)
 }
 
-// reference writes #12 or owner/repo#12, if it is one: neither part of a word nor
+// reference writes #12, GH-12 or owner/repo#12, if it is one: neither part of a word nor
 // of an address.
 func (w *writer) reference(s string, from, to int, repo, digits string) {
 	whole := s[from:to]

@@ -29,6 +29,7 @@ func TestRewrite(t *testing.T) {
 	}{
 		{"nothing", "Plain *text*, 12 of it.", "Plain *text*, 12 of it.", 0},
 		{"reference", "See #12, (#13) and #14.", "See [rom#12](/old/12), ([rom#13](/old/13)) and [rom#14](/old/14).", 3},
+		{"the other way", "GH-12, not XGH-13 or a/b-GH-14x", "[rom#12](/old/12), not XGH-13 or a/b-GH-14x", 1},
 		{"elsewhere", "As a/b#3 says", "As [a/b#3](https://x/a/b/3) says", 1},
 		{"no reference", `a#1 #x #0 #12a \#5 https://other/#7 &#39; #`, `a#1 #x #0 #12a \#5 https://other/#7 &#39; #`, 0},
 		{"heading", "# 12\n## #13", "# 12\n## [rom#13](/old/13)", 1},
