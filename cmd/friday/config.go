@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/fridayos/friday/internal/osrepo/strict"
+	"github.com/fridayos/friday/internal/outward"
 )
 
 // config is DIR/friday.yaml: what one installation is, as opposed to what its
@@ -41,8 +42,12 @@ type config struct {
 	Mail mailConfig `yaml:"mail"`
 	// SignIn are services that members may sign in by (OpenID Connect).
 	SignIn []signInConfig `yaml:"sign_in"`
+	// Outward says what webhooks and push services may be called beside the public
+	// internet over https.
+	Outward outwardConfig `yaml:"outward"`
 
 	proxies []netip.Prefix
+	outward outward.Policy
 }
 
 // configText is what friday init writes; %q is where people reach the server.
@@ -88,6 +93,13 @@ database: ""
 #     issuer: https://id.example.org
 #     client_id: friday
 #     client_secret_file: example.secret
+
+# Webhooks and push services are called on the public internet alone, over https,
+# at the usual ports. What may be called beside that:
+# outward:
+#   inside: [10.1.2.0/24]   # networks of your own
+#   ports: [443, 8443]      # instead of 80 and 443
+#   plain_http: true        # http:// too
 `
 
 func defaultConfig() config {
@@ -166,6 +178,7 @@ func (c *config) check(doc *strict.Document) {
 	}
 	doc.NotEmpty("repository", c.Repository)
 	c.checkMembers(doc)
+	c.checkOutward(doc)
 	if err := checkDatabase(c.Database); c.Database != "" && err != nil {
 		doc.Add("database", "", "database is %v", err)
 	}

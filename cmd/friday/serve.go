@@ -48,8 +48,9 @@ func newServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the site and the update API",
-		Long: "Serves the forum, the train console and the update API. It opens no release key: " +
-			"'friday worker' builds and signs. --with-worker starts one as a process of its own. " +
+		Long: "Serves the forum, the train console and the update API, and tells members and webhooks what happens: " +
+			"by mail, push and HTTP, as friday.yaml allows. Run as many as you like on one PostgreSQL: nobody is told twice. " +
+			"It opens no release key: 'friday worker' builds and signs. --with-worker starts one as a process of its own. " +
 			"SIGTERM lets running requests finish.",
 		Example: "  friday serve --dir .friday --with-worker\n  friday serve --db postgres://friday@db/friday",
 		Args:    cobra.NoArgs,
@@ -85,7 +86,7 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	threads.Crashes = crash.Prints
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "friday", Name: "duplicates_threads", Help: "Threads that may be suggested as duplicates; it grows after the start."},
 		func() float64 { return float64(threads.Len()) }))
-	api, handler, err := s.handlers(ctx, log, registry, threads)
+	api, handler, tells, err := s.handlers(ctx, log, registry, threads)
 	if err != nil {
 		return err
 	}
@@ -122,6 +123,7 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 		return threads.Run(ctx, func(err error) { log.Warn("suggestions of duplicates may be old", "error", err) })
 	})
 	group.Go(func() error { s.crashWords(ctx, log); s.sweepReports(ctx, log); return nil })
+	group.Go(func() error { return tells.run(ctx) })
 	if metrics != nil {
 		group.Go(func() error { return serveUntil(asked, metrics, s.metrics(ctx, api, registry), log) })
 	}
@@ -144,15 +146,16 @@ func listen(address, what, advice string) (net.Listener, error) {
 	return l, nil
 }
 
-// handlers puts site and update API behind one address.
-func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry *prometheus.Registry, threads *alike.Finder) (*updateapi.Server, http.Handler, error) {
+// handlers puts site and update API behind one address, and opens what tells of
+// what happens there.
+func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry *prometheus.Registry, threads *alike.Finder) (*updateapi.Server, http.Handler, *reach, error) {
 	tickets, err := keys.OpenTicket(filepath.Join(s.dir, "ticket.key"))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	repo, err := s.repository()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	tr := s.train(repo, log)
 	name := "" // the site has one of its own
@@ -165,23 +168,28 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 		DB: s.db, Blobs: s.blobs, Tickets: tickets, TrustedProxies: s.proxies, Log: log, BaseURL: s.BaseURL, PackagesURL: s.PackagesURL, Metrics: registry, OnBooted: tr.Booted,
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if s.files, err = s.uploads(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	services, err := s.services()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	tells, err := s.reach(tickets, tr, name, log)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	pages, err := site.New(site.Options{DB: s.db, Train: tr, Reports: s.reports, Name: name, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log, Alike: threads.Like,
-		Uploads: s.files, UploadsURL: s.UploadsURL, Mail: s.Mail != (mailConfig{}), Services: services, Keepers: keepers()})
+		Uploads: s.files, UploadsURL: s.UploadsURL, Mail: s.Mail != (mailConfig{}), Services: services, Keepers: keepers(),
+		Tickets: tickets, PushKey: tells.teller.Push.Public, Outward: s.outward})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	programs, err := forumapi.New(forumapi.Options{DB: s.db, Train: tr, Uploads: s.files, BaseURL: s.BaseURL, TrustedProxies: s.proxies, Log: log})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	return api, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, forumapi.Prefix+"/") {
@@ -195,7 +203,7 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 			}
 		}
 		pages.ServeHTTP(w, r)
-	}), nil
+	}), tells, nil
 }
 
 // crashWords makes crashes findable that were published before they were searched.

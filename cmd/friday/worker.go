@@ -48,13 +48,6 @@ func newWorker() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			name := "Friday"
-			if snapshot, err := tr.TakeDevices(cmd.Context(), "HEAD"); err == nil && snapshot.OS.Name != "" { // else letters have the general name
-				name = snapshot.OS.Name
-			}
-			if err := s.memberWork(workers, name); err != nil {
-				return err
-			}
 			log.Info("working")
 			err = jobs.Run(cmd.Context(), s.db, workers, jobs.RunOptions{Log: log})
 			if err != nil && cmd.Context().Err() == nil {

@@ -207,6 +207,11 @@ func Erase(tx *db.Tx, memberID int64) error {
 	return err
 }
 
+// OfMember returns the reports that a member sent, the oldest first.
+func OfMember(tx *db.Tx, memberID int64) ([]Report, error) {
+	return db.All(tx, scan, "SELECT "+columns+" FROM crash_reports WHERE member_id = $1 ORDER BY id", memberID)
+}
+
 // Over returns reports whose time is over, some hundred at most. Their texts are
 // to be removed, and then Forget is to be told.
 func Over(tx *db.Tx) ([]Report, error) {

@@ -6,8 +6,8 @@
 // mark), so what it does must bear repeating. See ARCHITECTURE.md for who puts
 // in what.
 //
-// The tables river_* are River's (riverqueue.com); job_progress and job_workers
-// are ours.
+// The tables river_* are River's (riverqueue.com); job_progress, job_workers
+// and job_periods are ours.
 package jobs
 
 import (
@@ -43,6 +43,12 @@ type Options struct {
 	Priority    int // 1 (first) to 4
 }
 
+// whileItLives: one of its kind and arguments that waits or runs is enough.
+var whileItLives = river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+	rivertype.JobStateRunning, rivertype.JobStateScheduled,
+}}
+
 // Permanent marks an error after which a job is not tried again.
 func Permanent(err error) error { return river.JobCancel(err) }
 
@@ -60,10 +66,7 @@ func Insert(ctx context.Context, tx *db.Tx, args river.JobArgs, o Options) (id i
 	}
 	opts := &river.InsertOpts{ScheduledAt: o.ScheduledAt, MaxAttempts: o.MaxAttempts, Priority: o.Priority}
 	if o.Unique {
-		opts.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
-			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
-			rivertype.JobStateRunning, rivertype.JobStateScheduled,
-		}}
+		opts.UniqueOpts = whileItLives
 	}
 	result, err := q.insert(ctx, args, opts)
 	if err != nil {

@@ -356,6 +356,39 @@ func TestEvery(t *testing.T) {
 	})
 }
 
+type tockArgs struct{}
+
+func (tockArgs) Kind() string { return "test_tock" }
+
+// Processes that do different kinds of jobs each see to their own, whichever of
+// them leads River; and two that do one kind put it in as often as one.
+func TestEveryOfEach(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ticks, tocks := make(chan struct{}, 100), make(chan struct{}, 100)
+		for range 2 {
+			var w jobs.Workers
+			jobs.Add(&w, func(context.Context, tickArgs) error { ticks <- struct{}{}; return nil })
+			jobs.Every(&w, time.Hour, tickArgs{})
+			start(t, d, &w, jobs.RunOptions{})
+		}
+		var w jobs.Workers
+		jobs.Add(&w, func(context.Context, tockArgs) error { tocks <- struct{}{}; return nil })
+		jobs.Every(&w, time.Second, tockArgs{})
+		start(t, d, &w, jobs.RunOptions{})
+		for range 3 {
+			select {
+			case <-tocks:
+			case <-time.After(20 * time.Second):
+				t.Fatal("the process that does not lead does nothing")
+			}
+		}
+		<-ticks
+		if len(ticks) != 0 {
+			t.Errorf("an hourly job ran %d times more within seconds", len(ticks))
+		}
+	})
+}
+
 func TestRunRefuses(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		if err := jobs.Run(t.Context(), d, &jobs.Workers{}, jobs.RunOptions{}); err == nil {

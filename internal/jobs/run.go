@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -21,10 +22,10 @@ import (
 
 // Workers are the kinds of jobs a process can do. The zero value is ready for Add.
 type Workers struct {
-	bundle   *river.Workers
-	kinds    int
-	periodic []*river.PeriodicJob
-	err      error
+	bundle  *river.Workers
+	kinds   int
+	periods []period
+	err     error
 }
 
 // Add says how jobs with arguments T are done; DefaultTimeout applies.
@@ -43,18 +44,6 @@ func AddTimeout[T river.JobArgs](w *Workers, timeout time.Duration, fn func(ctx 
 
 // periodicTag marks the jobs of Every.
 const periodicTag = "periodic"
-
-// Every puts in a job each interval, and at start, unless the one before still
-// waits or runs. Of several worker processes one does it.
-func Every(w *Workers, interval time.Duration, args river.JobArgs) {
-	w.periodic = append(w.periodic, river.NewPeriodicJob(river.PeriodicInterval(interval),
-		func() (river.JobArgs, *river.InsertOpts) {
-			return args, &river.InsertOpts{Tags: []string{periodicTag}, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
-				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
-				rivertype.JobStateRunning, rivertype.JobStateScheduled,
-			}}}
-		}, &river.PeriodicJobOpts{RunOnStart: true}))
-}
 
 type worker[T river.JobArgs] struct {
 	river.WorkerDefaults[T]
@@ -136,16 +125,17 @@ func (h warnings) WithGroup(g string) slog.Handler {
 func run[T any](ctx context.Context, d *db.DB, driver riverdriver.Driver[T], w *Workers, o RunOptions) error {
 	p := &process{d: d, id: processID(), o: o, stopping: ctx}
 	client, err := river.NewClient(driver, &river.Config{
-		ID:                  p.id,
-		Logger:              slog.New(warnings{o.Log.Handler(), ctx}),
-		Workers:             w.bundle,
-		PeriodicJobs:        w.periodic,
-		Queues:              map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.MaxWorkers}},
-		Middleware:          []rivertype.Middleware{river.WorkerMiddlewareFunc(p.work)},
-		MaxAttempts:         DefaultMaxAttempts,
-		JobTimeout:          DefaultTimeout,
-		SoftStopTimeout:     o.Drain,
-		FetchOnlyKnownKinds: true, // others stay for a worker that is newer
+		ID:          p.id,
+		Logger:      slog.New(warnings{o.Log.Handler(), ctx}),
+		Workers:     w.bundle,
+		Queues:      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.MaxWorkers}},
+		Middleware:  []rivertype.Middleware{river.WorkerMiddlewareFunc(p.work)},
+		MaxAttempts: DefaultMaxAttempts,
+		JobTimeout:  DefaultTimeout,
+		// Leases find who died (lease.go); River's own rescue discards kinds that its leader does not do.
+		RescueStuckJobsAfter: 10 * 365 * 24 * time.Hour,
+		SoftStopTimeout:      o.Drain,
+		FetchOnlyKnownKinds:  true, // others stay for a worker that is newer
 	})
 	if err != nil {
 		return fmt.Errorf("cannot run jobs: %w", err)
@@ -158,6 +148,12 @@ func run[T any](ctx context.Context, d *db.DB, driver riverdriver.Driver[T], w *
 	ended := make(chan struct{})
 	go func() { defer close(ended); p.live(alive, rescuer(driver)) }()
 	defer func() { end(); <-ended; p.leave() }()
+	var keeping sync.WaitGroup
+	due, stop := context.WithCancel(ctx)
+	for _, one := range w.periods {
+		keeping.Go(func() { p.keep(due, one) })
+	}
+	defer func() { stop(); keeping.Wait() }()
 
 	if err := client.Start(ctx); err != nil {
 		if ctx.Err() != nil {

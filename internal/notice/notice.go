@@ -35,12 +35,13 @@ type Notice struct {
 	Word     string // a feedback.State, a feedback.EventKind, or what System tells
 	At       time.Time
 	ReadAt   time.Time // zero: not yet
+	Place    string    // path on the site where it leads; empty: to the post, the thread, or nowhere
 }
 
-const columns = "id, member_id, kind, thread_id, post_id, actor_id, device, release, word, at, read_at"
+const columns = "id, member_id, kind, thread_id, post_id, actor_id, device, release, word, at, read_at, place"
 
 func scan(s db.Scanner) (n Notice, err error) {
-	err = s.Scan(&n.ID, &n.MemberID, (*string)(&n.Kind), &n.ThreadID, &n.PostID, &n.ActorID, &n.Device, &n.Release, &n.Word, &n.At, &n.ReadAt)
+	err = s.Scan(&n.ID, &n.MemberID, (*string)(&n.Kind), &n.ThreadID, &n.PostID, &n.ActorID, &n.Device, &n.Release, &n.Word, &n.At, &n.ReadAt, &n.Place)
 	return n, err
 }
 
@@ -48,10 +49,19 @@ func scan(s db.Scanner) (n Notice, err error) {
 // than the notice with the id before (0: all), at most limit (30 unless given,
 // 200 at most).
 func List(tx *db.Tx, memberID, before int64, limit int) ([]Notice, error) {
+	return list(tx, "site AND ", memberID, before, limit)
+}
+
+// All is List of whatever is kept of what a member was told, by whichever way.
+func All(tx *db.Tx, memberID, before int64, limit int) ([]Notice, error) {
+	return list(tx, "", memberID, before, limit)
+}
+
+func list(tx *db.Tx, which string, memberID, before int64, limit int) ([]Notice, error) {
 	if limit <= 0 {
 		limit = 30
 	}
-	all, err := db.All(tx, scan, "SELECT "+columns+` FROM notices WHERE member_id = $1 AND site AND (CAST($2 AS BIGINT) = 0 OR id < $2)
+	all, err := db.All(tx, scan, "SELECT "+columns+" FROM notices WHERE "+which+`member_id = $1 AND (CAST($2 AS BIGINT) = 0 OR id < $2)
 		ORDER BY id DESC LIMIT $3`, memberID, before, min(limit, 200))
 	if err != nil {
 		return nil, fmt.Errorf("cannot list notices: %w", err)
@@ -62,6 +72,15 @@ func List(tx *db.Tx, memberID, before int64, limit int) ([]Notice, error) {
 // Unread counts a member's unread notices, up to 100.
 func Unread(tx *db.Tx, memberID int64) (n int, err error) {
 	err = tx.QueryRow(`SELECT COUNT(*) FROM (SELECT 1 FROM notices WHERE member_id = $1 AND site AND read_at = 0 LIMIT 100) x`, memberID).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("cannot count notices: %w", err)
+	}
+	return n, nil
+}
+
+// UnreadIn counts a member's unread notices of one thread, up to 100.
+func UnreadIn(tx *db.Tx, memberID, threadID int64) (n int, err error) {
+	err = tx.QueryRow(`SELECT COUNT(*) FROM (SELECT 1 FROM notices WHERE member_id = $1 AND thread_id = $2 AND read_at = 0 LIMIT 100) x`, memberID, threadID).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("cannot count notices: %w", err)
 	}
@@ -197,10 +216,17 @@ func spread(tx *db.Tx, e feedback.Event) error {
 	return nil
 }
 
-// Tell writes a notice of kind System to a member: what is a word of whoever
-// tells ("webhook-disabled"), subject says of what, and no two are told of one.
-func Tell(tx *db.Tx, memberID int64, what, subject string) error {
-	return put(tx, Notice{MemberID: memberID, Kind: System, Word: what, Release: subject, At: tx.Now()}, 0, what+" "+subject)
+// Word is what Tell tells.
+type Word struct {
+	What    string // a word of whoever tells: "webhook-disabled"; the messages notice.system.WHAT say it
+	Subject string // of what: a name that stands in the message
+	Place   string // path on the site where it leads; empty: nowhere
+	Key     string // nobody is told twice of one What with one Key
+}
+
+// Tell writes a notice of kind System to a member.
+func Tell(tx *db.Tx, memberID int64, w Word) error {
+	return put(tx, Notice{MemberID: memberID, Kind: System, Word: w.What, Release: w.Subject, Place: w.Place, At: tx.Now()}, 0, w.What+" "+w.Key)
 }
 
 func put(tx *db.Tx, n Notice, event int64, about string) error {
@@ -217,11 +243,11 @@ func put(tx *db.Tx, n Notice, event int64, about string) error {
 		due = tx.Now().Add(gather(n.Kind))
 	}
 	// What mentions is more than a reply: the one notice of the post says so, unless it was read.
-	_, err = tx.Exec(`INSERT INTO notices (id, member_id, about, event_id, kind, thread_id, post_id, actor_id, device, release, word, at, site, read_at, mail_due, letter, push)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16)
+	_, err = tx.Exec(`INSERT INTO notices (id, member_id, about, event_id, kind, thread_id, post_id, actor_id, device, release, word, at, site, read_at, mail_due, letter, push, place)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17)
 		ON CONFLICT (member_id, about) DO UPDATE SET kind = excluded.kind, word = excluded.word, mail_due = excluded.mail_due, site = excluded.site, push = excluded.push
 		WHERE notices.kind = 'reply' AND excluded.kind = 'mention' AND notices.read_at = 0 AND notices.letter = 0`,
-		db.NewID(), n.MemberID, about, event, string(n.Kind), n.ThreadID, n.PostID, n.ActorID, n.Device, n.Release, n.Word, n.At, w[Site], read, due, w[Push])
+		db.NewID(), n.MemberID, about, event, string(n.Kind), n.ThreadID, n.PostID, n.ActorID, n.Device, n.Release, n.Word, n.At, w[Site], read, due, w[Push], n.Place)
 	if err != nil {
 		return fmt.Errorf("cannot write a notice: %w", err)
 	}

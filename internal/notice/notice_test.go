@@ -2,28 +2,15 @@ package notice
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/tls"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"math/big"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	netmail "net/mail"
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -31,7 +18,6 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/db/dbtest"
@@ -40,6 +26,7 @@ import (
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/mail"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/notice/noticetest"
 	"github.com/fridayos/friday/internal/outward"
 )
 
@@ -214,10 +201,8 @@ func TestNotices(t *testing.T) {
 			t.Errorf("of a hidden thread ben is told %q", kinds(after))
 		}
 		b.write(func(tx *db.Tx) error {
-			if err := Tell(tx, b.kim.ID, WebhookDisabled, "hooks.example.org"); err != nil {
-				return err
-			}
-			return Tell(tx, b.kim.ID, WebhookDisabled, "hooks.example.org")
+			w := Word{What: "webhook-disabled", Subject: "hooks.example.org", Place: "/hooks/7", Key: "7 on Friday"}
+			return errors.Join(Tell(tx, b.kim.ID, w), Tell(tx, b.kim.ID, w))
 		})
 		if got := kinds(b.list(b.kim)); !strings.HasPrefix(got, "system ") || strings.Count(got, "system") != 1 {
 			t.Errorf("kim is told %q", got)
@@ -286,7 +271,21 @@ func (b *bench) teller(sender *mail.Sender) *Teller {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &Teller{DB: b.d, Mail: sender, Tickets: tickets, BaseURL: "https://os.example.org", Name: "Friday"}
+	return &Teller{DB: b.d, Mail: sender, Tickets: tickets, BaseURL: "https://os.example.org", Name: "Friday", Line: line, Letter: func(l Letter) (mail.Message, error) {
+		words := "Hello " + l.To + "\n"
+		for _, e := range l.Entries {
+			words += line(l.Lang, e) + " " + e.Where + "\n"
+		}
+		if l.Week != nil {
+			words += fmt.Sprintf("week %s, mine %v, asks %v, polls %v, held %v, for %v\n", l.Week.Release, l.Week.Mine, l.Week.Asks, l.Week.Polls, l.Week.Held, l.Week.Names)
+		}
+		return mail.Message{Subject: fmt.Sprint(len(l.Entries), " things"), Text: words}, nil
+	}}
+}
+
+// line says bluntly what package tell says in words.
+func line(lang string, e Entry) string {
+	return strings.TrimSpace(fmt.Sprintf("%s: %s %s %q %s %s", lang, e.Word, e.Actor, e.Title, e.Release, e.DeviceName))
 }
 
 // send makes the letters that are due and sends them.
@@ -329,7 +328,7 @@ func TestLetters(t *testing.T) {
 			t.Fatalf("%d letters, expected one for both posts", len(box.letters))
 		}
 		m := box.letters[0]
-		if m.Header.Get("To") != "<ana@example.org>" || !strings.Contains(box.bodies[0], "Camera crashes") || !strings.Contains(box.bodies[0], "Battery drains") || !strings.Contains(m.Header.Get("Subject"), "1 more") {
+		if m.Header.Get("To") != "<ana@example.org>" || !strings.Contains(box.bodies[0], "Camera crashes") || !strings.Contains(box.bodies[0], "Battery drains") || m.Header.Get("Subject") != "2 things" {
 			t.Errorf("the letter is %v\n%s", m.Header, box.bodies[0])
 		}
 		// RFC 8058: one POST, no cookie, no question.
@@ -339,13 +338,19 @@ func TestLetters(t *testing.T) {
 		}
 		signed := strings.TrimPrefix(stop, "https://os.example.org/notices/stop?s=")
 		for _, wrong := range []string{"", signed[1:], signed + "A", teller.Tickets.Sign([]byte(fmt.Sprint(b.ben.ID)))} {
-			if err := d.Write(t.Context(), func(tx *db.Tx) error { return Stop(tx, teller.Tickets, wrong) }); err == nil {
-				t.Errorf("%q stops letters", wrong)
+			if s, err := ReadStop(teller.Tickets, wrong); err == nil {
+				t.Errorf("%q stops letters: %+v", wrong, s)
 			}
 		}
 		b.reply(b.ben, one.ID, "And more.")
 		b.sweep() // what waits is stopped too
-		b.write(func(tx *db.Tx) error { return Stop(tx, teller.Tickets, signed) })
+		stopping, err := ReadStop(teller.Tickets, signed)
+		if err != nil || stopping != (Stopping{Member: b.ana.ID}) {
+			t.Fatalf("the address says %+v, %v", stopping, err)
+		}
+		b.write(func(tx *db.Tx) error {
+			return errors.Join(Stop(tx, stopping), Stop(tx, stopping), Stop(tx, Stopping{Member: 7}))
+		})
 		b.reply(b.ben, two.ID, "And more.")
 		b.now = b.now.Add(2 * time.Hour)
 		b.send(teller)
@@ -362,7 +367,7 @@ func TestLetters(t *testing.T) {
 		if len(box.letters) != 1 {
 			t.Error("what was read is mailed")
 		}
-		// The digest: one letter with the release for all that it fixes, and what is asked.
+		// One letter with the release for all that it fixes, and what is asked.
 		build := feedback.Build{ID: "b2", Device: "umi", Version: "26.11.27", Timestamp: 200}
 		four := b.file(b.ben, "Sound is off")
 		b.write(func(tx *db.Tx) error {
@@ -385,7 +390,7 @@ func TestLetters(t *testing.T) {
 		for i, m := range box.letters {
 			if m.Header.Get("To") == "<ben@example.org>" {
 				digests++
-				for _, want := range []string{"26.11.27 fixes \"Clock is late\"", "26.11.27 fixes \"Sound is off\"", "Does it work now?"} {
+				for _, want := range []string{": released  \"Clock is late\" 26.11.27", ": released  \"Sound is off\" 26.11.27", ": asked  \"Clock is late\" 26.11.27 umi"} {
 					if !strings.Contains(box.bodies[i], want) {
 						t.Errorf("ben's letter lacks %q:\n%s", want, box.bodies[i])
 					}
@@ -426,108 +431,27 @@ func sqlite(t *testing.T) *db.DB {
 	return d
 }
 
-// decrypt reads a push as RFC 8291 and RFC 8188 say, with the browser's keys.
-func decrypt(t *testing.T, body []byte, key *ecdh.PrivateKey, auth []byte) []byte {
-	t.Helper()
-	salt, size, n := body[:16], binary.BigEndian.Uint32(body[16:20]), int(body[20])
-	server, sealed := body[21:21+n], body[21+n:]
-	if int(size) < len(sealed) {
-		t.Fatalf("the record has %d bytes, its header says %d", len(sealed), size)
-	}
-	point, err := ecdh.P256().NewPublicKey(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shared, err := key.ECDH(point)
-	if err != nil {
-		t.Fatal(err)
-	}
-	derive := func(secret, salt []byte, info string, n int) []byte {
-		out, err := hkdf.Key(sha256.New, secret, salt, info, n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-	ikm := derive(shared, auth, "WebPush: info\x00"+string(key.PublicKey().Bytes())+string(server), 32)
-	block, err := aes.NewCipher(derive(ikm, salt, "Content-Encoding: aes128gcm\x00", 16))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gcm, err := cipher.NewGCM(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plain, err := gcm.Open(nil, derive(ikm, salt, "Content-Encoding: nonce\x00", 12), sealed, nil)
-	if err != nil {
-		t.Fatalf("it cannot be decrypted: %v", err)
-	}
-	plain = []byte(strings.TrimRight(string(plain), "\x00"))
-	if len(plain) == 0 || plain[len(plain)-1] != 2 {
-		t.Fatal("the record is not the last")
-	}
-	return plain[:len(plain)-1]
-}
-
-// TestDecryptKnows: the decryption above opens the example of RFC 8291, appendix A.
-func TestDecryptKnows(t *testing.T) {
-	raw := func(s string) []byte {
-		b, err := base64.RawURLEncoding.DecodeString(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	key, err := ecdh.P256().NewPrivateKey(raw("q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	body := raw("DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN")
-	if got := decrypt(t, body, key, raw("BTBZMqHH6r4Tts7J_aSIgg")); string(got) != "When I grow up, I want to be a watermelon" {
-		t.Errorf("it says %q", got)
-	}
-}
-
 func TestPush(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		b := newBench(t, d)
+		service := noticetest.Start(t)
+		policy := service.Policy()
 		key, err := ecdh.P256().GenerateKey(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		auth := make([]byte, 16)
-		rand.Read(auth)
-		var bodies [][]byte
-		var header http.Header
-		status := 201
-		service := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, err := io.ReadAll(r.Body)
-			if err != nil {
-				t.Error(err)
-			}
-			bodies, header = append(bodies, body), r.Header.Clone()
-			w.WriteHeader(status)
-		}))
-		defer service.Close()
-		at := netip.MustParseAddrPort(service.Listener.Addr().String())
-		policy := outward.Policy{Ports: []uint16{at.Port()}, Inside: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, TLS: &tls.Config{RootCAs: service.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}}
-		path := filepath.Join(t.TempDir(), "push.key")
-		made, err := OpenPushKey(path)
-		if err != nil {
+		teller := b.teller(nil)
+		teller.Push, teller.Policy = NewPushKey(key), policy
+		var browser Browser
+		if err := json.Unmarshal([]byte(service.Subscription()), &browser); err != nil {
 			t.Fatal(err)
 		}
-		teller := b.teller(nil)
-		if teller.Push, err = OpenPushKey(path); err != nil || teller.Push.Public != made.Public {
-			t.Fatalf("the key is another the second time: %v", err)
-		}
-		teller.Policy = policy
-		var browser Browser
-		browser.Endpoint = service.URL + "/push/secret"
-		browser.Keys.P256dh, browser.Keys.Auth = base64.RawURLEncoding.EncodeToString(key.PublicKey().Bytes()), base64.RawURLEncoding.EncodeToString(auth)
 		if err := d.Write(t.Context(), func(tx *db.Tx) error { return Subscribe(tx, outward.Policy{}, b.kim.ID, browser) }); !errors.Is(err, ErrBrowser) {
 			t.Errorf("an endpoint on this machine is taken: %v", err)
 		}
-		b.write(func(tx *db.Tx) error { return Subscribe(tx, policy, b.kim.ID, browser) })
+		b.write(func(tx *db.Tx) error {
+			return errors.Join(Subscribe(tx, policy, b.kim.ID, browser), member.SetLanguage(tx, b.kim.ID, "hi"))
+		})
 		for _, change := range []func(*Browser){
 			func(x *Browser) { x.Keys.P256dh = x.Keys.P256dh[4:] }, func(x *Browser) { x.Keys.Auth = "" }, func(x *Browser) { x.Endpoint = "" },
 			func(x *Browser) { x.Keys.P256dh = "B" + strings.Repeat("A", 86) },
@@ -560,51 +484,29 @@ func TestPush(t *testing.T) {
 		th := b.file(b.ana, "Camera crashes")
 		b.reply(b.ana, th.ID, "What do you think, @kim?")
 		pushAll()
-		if len(bodies) != 1 {
-			t.Fatalf("%d pushes, expected 1", len(bodies))
+		all := service.Got()
+		if len(all) != 1 {
+			t.Fatalf("%d pushes, expected 1", len(all))
 		}
 		var got pushed
-		if err := json.Unmarshal(decrypt(t, bodies[0], key, auth), &got); err != nil || got.Body != `ana mentioned you in "Camera crashes".` || !strings.HasPrefix(got.URL, "https://os.example.org/p/") {
+		if err := json.Unmarshal(all[0].Plain, &got); err != nil || got.Body != `hi: mention ana "Camera crashes"` || got.Lang != "hi" || !strings.HasPrefix(got.URL, "https://os.example.org/p/") {
 			t.Errorf("it says %+v, %v", got, err)
 		}
-		if strings.Contains(string(bodies[0]), "Camera") || header.Get("Content-Encoding") != "aes128gcm" || header.Get("TTL") == "" {
-			t.Errorf("the push is in the clear, or its header wrong: %v", header)
+		if h := all[0].Header; strings.Contains(string(all[0].Sealed), "Camera") || h.Get("Content-Encoding") != "aes128gcm" || h.Get("TTL") == "" || all[0].Key != teller.Push.Public {
+			t.Errorf("the push is in the clear, or its header wrong: %v", h)
 		}
-		checkVAPID(t, header.Get("Authorization"), teller.Push.Public, service.URL)
 		pushAll()
-		if len(bodies) != 1 {
+		if len(service.Got()) != 1 {
 			t.Error("a notice is pushed twice")
 		}
-		status = 410
+		service.Answer(410)
 		b.reply(b.ana, th.ID, "Still there, @kim?")
 		pushAll()
 		b.write(func(tx *db.Tx) error {
-			if n, err := Browsers(tx, b.kim.ID); err != nil || n != 0 {
-				t.Errorf("a browser that is gone is kept: %d, %v", n, err)
+			if n, err := Browsers(tx, b.kim.ID); err != nil || len(n) != 0 {
+				t.Errorf("a browser that is gone is kept: %v, %v", n, err)
 			}
 			return nil
 		})
 	})
-}
-
-// checkVAPID has another library check what the service must (RFC 8292).
-func checkVAPID(t *testing.T, header, public, origin string) {
-	t.Helper()
-	rest, ok := strings.CutPrefix(header, "vapid t=")
-	token, k, ok2 := strings.Cut(rest, ",")
-	if !ok || !ok2 || strings.TrimPrefix(strings.TrimSpace(k), "k=") != public {
-		t.Fatalf("Authorization is %q", header)
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := jwt.Parse(token, func(*jwt.Token) (any, error) { return publicKey(raw), nil }, jwt.WithValidMethods([]string{"ES256"}), jwt.WithAudience(origin), jwt.WithExpirationRequired())
-	if err != nil || !parsed.Valid {
-		t.Errorf("the VAPID token is refused: %v", err)
-	}
-}
-
-func publicKey(raw []byte) *ecdsa.PublicKey {
-	return &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(raw[1:33]), Y: new(big.Int).SetBytes(raw[33:])}
 }

@@ -4,15 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdh"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
-	"os"
+	"net/url"
 	"strings"
 	"time"
 
@@ -28,34 +26,9 @@ import (
 // their subscription to it: with another key they must subscribe again.
 type PushKey struct{ private, Public string } // base64url: a scalar and an uncompressed point of P-256
 
-// OpenPushKey reads the key at path, and makes it when it is missing.
-func OpenPushKey(path string) (*PushKey, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key, err := ecdh.P256().GenerateKey(rand.Reader)
-		if err != nil {
-			return nil, fmt.Errorf("cannot make push key: %w", err)
-		}
-		text = []byte(base64.RawURLEncoding.EncodeToString(key.Bytes()) + "\n")
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err == nil {
-			_, err = f.Write(text)
-			err = errors.Join(err, f.Sync(), f.Close())
-		}
-		if err != nil {
-			return nil, fmt.Errorf("cannot make push key: %w", err)
-		}
-	} else if err != nil {
-		return nil, fmt.Errorf("cannot open push key: %w", err)
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimSpace(string(text)))
-	if err == nil {
-		var key *ecdh.PrivateKey
-		if key, err = ecdh.P256().NewPrivateKey(raw); err == nil {
-			return &PushKey{strings.TrimSpace(string(text)), base64.RawURLEncoding.EncodeToString(key.PublicKey().Bytes())}, nil
-		}
-	}
-	return nil, fmt.Errorf("cannot read push key %s: %w; expected 32 bytes in base64url. Remove it for a new one; browsers must then subscribe again", path, err)
+// NewPushKey takes a key as package keys keeps it.
+func NewPushKey(key *ecdh.PrivateKey) *PushKey {
+	return &PushKey{base64.RawURLEncoding.EncodeToString(key.Bytes()), base64.RawURLEncoding.EncodeToString(key.PublicKey().Bytes())}
 }
 
 // Browser is what a browser gives to be pushed to (PushSubscription.toJSON()).
@@ -95,15 +68,37 @@ func Subscribe(tx *db.Tx, p outward.Policy, memberID int64, b Browser) error {
 	return err
 }
 
-// Unsubscribe forgets a member's browser; an empty endpoint: all of them.
-func Unsubscribe(tx *db.Tx, memberID int64, endpoint string) error {
-	_, err := tx.Exec("DELETE FROM push_browsers WHERE member_id = $1 AND (endpoint = $2 OR $2 = '')", memberID, endpoint)
-	return err
+// Unsubscribe forgets one of a member's browsers.
+func Unsubscribe(tx *db.Tx, memberID, id int64) error {
+	if _, err := tx.Exec("DELETE FROM push_browsers WHERE member_id = $1 AND id = $2", memberID, id); err != nil {
+		return fmt.Errorf("cannot unsubscribe: %w", err)
+	}
+	return nil
 }
 
-// Browsers counts a member's browsers that are pushed to.
-func Browsers(tx *db.Tx, memberID int64) (n int, err error) {
-	return n, tx.QueryRow("SELECT COUNT(*) FROM push_browsers WHERE member_id = $1", memberID).Scan(&n)
+// Subscribed is a browser that is pushed to, without its address: who has that
+// can push.
+type Subscribed struct {
+	ID        int64
+	Service   string // host of its push service
+	CreatedAt time.Time
+}
+
+// Browsers lists a member's browsers that are pushed to, the newest first.
+func Browsers(tx *db.Tx, memberID int64) ([]Subscribed, error) {
+	all, err := db.All(tx, func(s db.Scanner) (b Subscribed, err error) {
+		var endpoint string
+		if err = s.Scan(&b.ID, &endpoint, &b.CreatedAt); err == nil {
+			if u, err := url.Parse(endpoint); err == nil {
+				b.Service = u.Hostname()
+			}
+		}
+		return b, err
+	}, "SELECT id, endpoint, created_at FROM push_browsers WHERE member_id = $1 ORDER BY created_at DESC, id DESC", memberID)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list browsers: %w", err)
+	}
+	return all, nil
 }
 
 // PushArgs is the job of one notice to one browser.
@@ -140,6 +135,7 @@ func (t *Teller) dispatchPushes(tx *db.Tx) error {
 type pushed struct {
 	Title string `json:"title"`
 	Body  string `json:"body"`
+	Lang  string `json:"lang"`
 	URL   string `json:"url"`
 	Tag   string `json:"tag"` // the same notice shown twice is one
 }
@@ -172,15 +168,23 @@ func (t *Teller) push(ctx context.Context, args PushArgs) error {
 		if err != nil {
 			return err
 		}
-		entries, err := t.entries(tx, who, []Notice{n})
+		notices, err := due(tx, who, []Notice{n})
+		if err != nil {
+			return err
+		}
+		entries, err := Entries(tx, t.BaseURL, who, notices)
 		if err != nil || len(entries) == 0 {
 			return err
 		}
-		e := entries[0]
-		if len(e.text) > maxPush {
-			e.text = strings.ToValidUTF8(e.text[:maxPush], "") + "…"
+		lang, err := member.Language(tx, who.ID)
+		if err != nil {
+			return err
 		}
-		text, err = json.Marshal(pushed{t.Name, e.text, e.where, fmt.Sprint(n.ID)})
+		line := t.Line(lang, entries[0])
+		if len(line) > maxPush {
+			line = strings.ToValidUTF8(line[:maxPush], "") + "…"
+		}
+		text, err = json.Marshal(pushed{t.Name, line, lang, entries[0].Where, fmt.Sprint(n.ID)})
 		return err
 	})
 	if err != nil || text == nil || t.Push == nil {

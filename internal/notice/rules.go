@@ -19,10 +19,11 @@ const (
 	Reply   Kind = "reply"   // a new post in what you watch
 	State   Kind = "state"   // something else became of what you watch
 	System  Kind = "system"  // what concerns your account or your duties
+	Digest  Kind = "digest"  // the week: what was shipped, and what of it is yours
 )
 
 // Kinds lists all kinds in the order in which letters and pages show them.
-func Kinds() []Kind { return []Kind{Ask, Fix, Mention, Reply, State, System} }
+func Kinds() []Kind { return []Kind{Ask, Fix, Mention, Reply, State, System, Digest} }
 
 // Channel is a way to tell.
 type Channel string
@@ -41,21 +42,24 @@ func Channels() []Channel { return []Channel{Site, Mail, Push} }
 type Wishes map[Kind]map[Channel]bool
 
 // Usual is what a member is told who never chose: all on the site and by mail,
-// and pushed what is about them.
+// and pushed what is about them; the week by mail alone.
 func Usual() Wishes {
 	w := Wishes{}
 	for _, k := range Kinds() {
 		w[k] = map[Channel]bool{Site: true, Mail: true, Push: k == Ask || k == Fix || k == Mention}
 	}
+	w[Digest] = map[Channel]bool{Mail: true}
 	return w
 }
 
-// gather is how long a letter waits for what else there is to tell. The digest
-// of a release gathers what its rollouts bring within the hour.
+// gather is how long a letter waits for what else there is to tell: a release's
+// rollouts bring fixes and questions within the hour.
 func gather(k Kind) time.Duration {
 	switch k {
 	case Ask, Fix:
 		return time.Hour
+	case Digest: // it has gathered already
+		return 0
 	case Mention, System:
 		return 2 * time.Minute
 	}

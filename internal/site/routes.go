@@ -4,6 +4,8 @@ import (
 	"github.com/fridayos/friday/internal/site/account"
 	"github.com/fridayos/friday/internal/site/desk"
 	"github.com/fridayos/friday/internal/site/forum"
+	"github.com/fridayos/friday/internal/site/hooks"
+	"github.com/fridayos/friday/internal/site/notices"
 	"github.com/fridayos/friday/internal/site/office"
 	"github.com/fridayos/friday/internal/site/order"
 	"github.com/fridayos/friday/internal/site/page"
@@ -18,7 +20,8 @@ type route struct {
 }
 
 // bodies are the requests that may be larger than page.MaxBody, in bytes.
-var bodies = map[string]int64{"POST /report": report.MaxUpload + 1<<20}
+// A mail program may send the one word that stops letters as a form with files.
+var bodies = map[string]int64{"POST /report": report.MaxUpload + 1<<20, "POST /notices/stop": 4 << 10}
 
 // routes is every page and form. The test of the permission matrix walks it.
 var routes = []route{
@@ -27,7 +30,7 @@ var routes = []route{
 	{"GET /t/new", page.SignedIn, forum.New},
 	{"POST /t/new", page.SignedIn, forum.File},
 	{"GET /t/alike", page.SignedIn, forum.Alike},
-	{"GET /t/{thread}", page.Anyone, page.Kept(forum.Thread)},
+	{"GET /t/{thread}", page.Anyone, page.Kept(page.Seen(forum.Thread))},
 	{"GET /t/{thread}/way", page.Anyone, page.Kept(forum.Way)},
 	{"GET /p/{post}", page.Anyone, forum.Post},
 	{"GET /imported/{service}/{rest...}", page.Anyone, forum.Imported},
@@ -143,6 +146,25 @@ var routes = []route{
 	{"POST /me/record/{decision}/appeal", page.SignedIn, desk.Appeal},
 	{"GET /u/{id}/{name}", page.Anyone, desk.File},
 	{"POST /language", page.Anyone, page.ChooseLanguage},
+	{"GET /notices", page.SignedIn, notices.List},
+	{"POST /notices/read", page.SignedIn, notices.Read},
+	{"GET /notices/settings", page.SignedIn, notices.Settings},
+	{"POST /notices/settings", page.SignedIn, notices.Save},
+	{"POST /notices/push", page.SignedIn, notices.Subscribe},
+	{"POST /notices/push/remove", page.SignedIn, notices.Unsubscribe},
+	{"GET /notices/stop", page.Anyone, notices.AskStop},
+	{"POST /notices/stop", page.Anyone, notices.Stop}, // by its address alone (RFC 8058)
+	{"GET /sw.js", page.Anyone, notices.Worker},
+	{"GET /hooks", page.Admin, hooks.List},
+	{"POST /hooks", page.Admin, hooks.Add},
+	{"GET /hooks/{hook}", page.Admin, hooks.Show},
+	{"POST /hooks/{hook}/ping", page.Admin, hooks.Ping},
+	{"POST /hooks/{hook}/disable", page.Admin, hooks.Disable},
+	{"POST /hooks/{hook}/enable", page.Admin, hooks.Enable},
+	{"POST /hooks/{hook}/roll", page.Admin, hooks.Roll},
+	{"POST /hooks/{hook}/remove", page.Admin, hooks.Remove},
+	{"GET /hooks/{hook}/deliveries/{delivery}", page.Admin, hooks.Delivery},
+	{"POST /hooks/{hook}/deliveries/{delivery}/again", page.Admin, hooks.Again},
 }
 
 // takesFiles are the forms that may carry pictures and attachments.

@@ -9,6 +9,8 @@ import (
 	"github.com/fridayos/friday/internal/site/account"
 	"github.com/fridayos/friday/internal/site/desk"
 	"github.com/fridayos/friday/internal/site/forum"
+	"github.com/fridayos/friday/internal/site/hooks"
+	"github.com/fridayos/friday/internal/site/notices"
 	"github.com/fridayos/friday/internal/site/office"
 	"github.com/fridayos/friday/internal/site/order"
 	"github.com/fridayos/friday/internal/site/page"
@@ -26,7 +28,7 @@ type server struct {
 
 // New makes the pages' handler.
 func New(o Options) (http.Handler, error) {
-	core, err := page.New(o, forum.Files, account.Files, office.Files, order.Files, desk.Files, report.Files, testring.Files)
+	core, err := page.New(o, forum.Files, account.Files, office.Files, order.Files, desk.Files, report.Files, testring.Files, notices.Files, hooks.Files)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,8 @@ func Deliveries(tx *db.Tx, hookID, before int64, limit int) ([]Delivery, error) 
 	return all, nil
 }
 
-func deliveryByID(tx *db.Tx, id int64) (Delivery, error) {
+// DeliveryByID reads a delivery.
+func DeliveryByID(tx *db.Tx, id int64) (Delivery, error) {
 	d, err := scanDelivery(tx.QueryRow("SELECT "+deliveryColumns+" FROM webhook_deliveries WHERE id = $1", id))
 	if errors.Is(err, db.ErrNoRows) {
 		err = ErrNotFound
@@ -93,7 +94,7 @@ func put(tx *db.Tx, hookID, event int64, kind string, body []byte) (bool, error)
 
 // Redeliver tries a delivery again, now, whatever became of it.
 func Redeliver(tx *db.Tx, id int64) error {
-	d, err := deliveryByID(tx, id)
+	d, err := DeliveryByID(tx, id)
 	if err != nil {
 		return err
 	}
@@ -106,11 +107,12 @@ func Redeliver(tx *db.Tx, id int64) error {
 // pauses stand between the attempts at one delivery: the last is two days after the first.
 var pauses = []time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 27 * time.Hour}
 
+// DisableAfter: a hook that took nothing for so long is switched off.
+const DisableAfter = 72 * time.Hour
+
 const (
-	// disableAfter: a hook that took nothing for so long is switched off.
-	disableAfter = 72 * time.Hour
-	callTime     = 15 * time.Second
-	maxError     = 500 // bytes kept of what went wrong
+	callTime = 15 * time.Second
+	maxError = 500 // bytes kept of what went wrong
 )
 
 // answer is what an attempt came back with.
@@ -126,7 +128,7 @@ func (a answer) taken() bool { return a.status/100 == 2 && a.err == "" }
 // verdict is what follows from an attempt.
 type verdict struct {
 	next    time.Time // zero: no further attempt
-	disable string    // why; empty: not
+	disable Why       // empty: not
 }
 
 // decide says what follows from the n-th attempt (1: the first) at a delivery
@@ -136,9 +138,9 @@ func decide(a answer, n int, failingSince, now time.Time) verdict {
 	case a.taken():
 		return verdict{}
 	case a.gone:
-		return verdict{disable: "it answered 410 Gone"}
-	case !failingSince.IsZero() && now.Sub(failingSince) >= disableAfter:
-		return verdict{disable: fmt.Sprintf("it has taken nothing for %d hours; the last answer: %s", int(disableAfter.Hours()), a.err)}
+		return verdict{disable: Gone}
+	case !failingSince.IsZero() && now.Sub(failingSince) >= DisableAfter:
+		return verdict{disable: Failing}
 	case n > len(pauses):
 		return verdict{}
 	}
@@ -166,7 +168,7 @@ func (s *Sender) deliver(ctx context.Context, args DeliverArgs) error {
 	var d Delivery
 	var h Hook
 	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		if d, err = deliveryByID(tx, args.Delivery); err == nil {
+		if d, err = DeliveryByID(tx, args.Delivery); err == nil {
 			h, err = ByID(tx, d.HookID)
 		}
 		return err
@@ -228,10 +230,10 @@ func (s *Sender) note(tx *db.Tx, d Delivery, a answer, took time.Duration, off b
 		return fmt.Errorf("cannot note delivery %d: %w", d.ID, err)
 	}
 	if v.disable != "" && h.DisabledAt.IsZero() {
-		if err := disable(tx, h.ID, v.disable); err != nil {
+		if err := disable(tx, h.ID, v.disable, a.err); err != nil {
 			return err
 		}
-		h.DisabledAt, h.DisabledWhy = tx.Now(), v.disable
+		h.DisabledAt, h.Why, h.WhyDetail = tx.Now(), v.disable, a.err
 		if s.Disabled != nil {
 			return s.Disabled(tx, h)
 		}

@@ -46,11 +46,22 @@ type Hook struct {
 	CreatedAt    time.Time
 	FailingSince time.Time // zero: the last delivery was taken
 	DisabledAt   time.Time // zero: in use
-	DisabledWhy  string
+	Why          Why
+	WhyDetail    string // of ByHand: the name; of Failing: the last answer
 
 	secret, oldSecret string
 	oldUntil          time.Time
 }
+
+// Why says why a hook was switched off.
+type Why string
+
+// Reasons.
+const (
+	ByHand  Why = "by"      // somebody did
+	Gone    Why = "gone"    // it answered 410 Gone
+	Failing Why = "failing" // it took nothing for DisableAfter
+)
 
 // Limits of what an administrator writes.
 const (
@@ -130,9 +141,11 @@ func (h Hook) Host() string {
 const hookColumns = "id, url, secret, old_secret, old_until, kinds, device, note, created_by, created_at, failing_since, disabled_at, disabled_why"
 
 func scanHook(s db.Scanner) (h Hook, err error) {
-	var kinds string
-	err = s.Scan(&h.ID, &h.URL, &h.secret, &h.oldSecret, &h.oldUntil, &kinds, &h.Device, &h.Note, &h.CreatedBy, &h.CreatedAt, &h.FailingSince, &h.DisabledAt, &h.DisabledWhy)
+	var kinds, why string
+	err = s.Scan(&h.ID, &h.URL, &h.secret, &h.oldSecret, &h.oldUntil, &kinds, &h.Device, &h.Note, &h.CreatedBy, &h.CreatedAt, &h.FailingSince, &h.DisabledAt, &why)
 	h.Kinds = strings.Fields(kinds)
+	word, detail, _ := strings.Cut(why, " ")
+	h.Why, h.WhyDetail = Why(word), detail
 	return h, err
 }
 
@@ -190,17 +203,35 @@ func Disable(tx *db.Tx, actor member.Member, id int64) error {
 	if err != nil {
 		return err
 	}
-	if err := disable(tx, id, "switched off by "+actor.Name); err != nil {
+	if err := disable(tx, id, ByHand, actor.Name); err != nil {
 		return err
 	}
 	return record(tx, actor, "webhook.disable", h)
 }
 
-func disable(tx *db.Tx, id int64, why string) error {
-	if _, err := tx.Exec("UPDATE webhooks SET disabled_at = $2, disabled_why = $3 WHERE id = $1", id, tx.Now(), why); err != nil {
+func disable(tx *db.Tx, id int64, why Why, detail string) error {
+	if _, err := tx.Exec("UPDATE webhooks SET disabled_at = $2, disabled_why = $3 WHERE id = $1", id, tx.Now(), strings.TrimSpace(string(why)+" "+detail)); err != nil {
 		return fmt.Errorf("cannot disable webhook %d: %w", id, err)
 	}
 	return nil
+}
+
+// OfMember lists the hooks that a member made.
+func OfMember(tx *db.Tx, memberID int64) ([]Hook, error) {
+	all, err := List(tx)
+	return slices.DeleteFunc(all, func(h Hook) bool { return h.CreatedBy != memberID }), err
+}
+
+// Forget removes the hooks of a member who leaves: nobody is left who knows where
+// they lead, and why.
+func Forget(tx *db.Tx, memberID int64) error {
+	all, err := OfMember(tx, memberID)
+	for _, h := range all {
+		if err == nil {
+			err = Remove(tx, member.Member{Name: member.Former}, h.ID)
+		}
+	}
+	return err
 }
 
 // oldSecretLife is how long the secret before a change signs too.

@@ -290,7 +290,7 @@ func TestRetryAndDisable(t *testing.T) {
 				b.now = b.now.Add(time.Hour)
 			}
 		}
-		if len(disabled) != 1 || !strings.Contains(disabled[0].DisabledWhy, "72 hours") {
+		if len(disabled) != 1 || disabled[0].Why != Failing || !strings.HasPrefix(disabled[0].WhyDetail, "503 ") {
 			t.Fatalf("after days of failure it was disabled %d times", len(disabled))
 		}
 		n = r.calls()
@@ -305,10 +305,24 @@ func TestRetryAndDisable(t *testing.T) {
 		b.write(func(tx *db.Tx) error { return Redeliver(tx, b.deliveries2(tx, h.ID)[0].ID) })
 		b.drain(s, h.ID)
 		b.write(func(tx *db.Tx) (err error) { h, err = ByID(tx, h.ID); return err })
-		if h.DisabledAt.IsZero() || len(disabled) != 2 {
+		if h.DisabledAt.IsZero() || h.Why != Gone || len(disabled) != 2 {
 			t.Errorf("a hook that answers 410 Gone is %+v", h)
 		}
-		b.write(func(tx *db.Tx) error { return Remove(tx, b.ada, h.ID) })
+		b.write(func(tx *db.Tx) error {
+			all, err := OfMember(tx, b.ada.ID)
+			if len(all) != 1 || all[0].URL != r.URL {
+				t.Errorf("ada has %+v", all)
+			}
+			return errors.Join(err, Forget(tx, 7))
+		})
+		b.write(func(tx *db.Tx) error { return Forget(tx, b.ada.ID) })
+		b.write(func(tx *db.Tx) error {
+			all, err := List(tx)
+			if len(all) != 0 {
+				t.Errorf("who left has hooks: %+v", all)
+			}
+			return err
+		})
 		if err := s.deliver(t.Context(), DeliverArgs{log[0].ID, 9}); err != nil {
 			t.Errorf("a delivery of a removed hook: %v", err)
 		}
@@ -418,12 +432,12 @@ func TestDecide(t *testing.T) {
 		disable bool
 	}{
 		{"taken", answer{status: 200}, 1, time.Time{}, 0, false},
-		{"taken after long failure", answer{status: 200}, 3, now.Add(-disableAfter), 0, false},
+		{"taken after long failure", answer{status: 200}, 3, now.Add(-DisableAfter), 0, false},
 		{"first failure", no, 1, time.Time{}, 10 * time.Second, false},
 		{"last but one", no, len(pauses), now.Add(-time.Hour), pauses[len(pauses)-1], false},
 		{"last", no, len(pauses) + 1, now.Add(-time.Hour), 0, false},
-		{"too long", no, 2, now.Add(-disableAfter), 0, true},
-		{"not quite too long", no, 2, now.Add(-disableAfter + time.Second), time.Minute, false},
+		{"too long", no, 2, now.Add(-DisableAfter), 0, true},
+		{"not quite too long", no, 2, now.Add(-DisableAfter + time.Second), time.Minute, false},
 		{"gone", answer{status: 410, err: "410", gone: true}, 1, time.Time{}, 0, true},
 		{"asked to wait", answer{status: 429, err: "429", retryAfter: time.Hour}, 1, time.Time{}, time.Hour, false},
 		{"asked to wait for years", answer{status: 429, err: "429", retryAfter: 1e6 * time.Hour}, 1, time.Time{}, 24 * time.Hour, false},

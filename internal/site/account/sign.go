@@ -56,6 +56,9 @@ func enter(c *page.Call, m member.Member, to, done string) error {
 		if token, err = member.Rotate(tx, c.Viewer.Token, m.ID, c.R.UserAgent()); err != nil {
 			return err
 		}
+		if err := member.SetLanguage(tx, m.ID, c.Text.Lang); err != nil {
+			return err
+		}
 		return member.Locate(tx, token, c.Address())
 	})
 	if err != nil {

@@ -26,6 +26,7 @@ type Call struct {
 	R      *http.Request
 	Viewer Viewer
 	Asks   []Ask
+	Unread int        // notices to the viewer, up to 100
 	Text   *text.Text // in the reader's language
 
 	drafts  []upload.Draft    // files of the form
@@ -45,6 +46,7 @@ type Page struct {
 	Site, Notice, Lang, Dir, Here string
 	Viewer                        Viewer
 	Asks                          []Ask
+	Unread                        int
 }
 
 // Ask is a question to the viewer.
@@ -76,7 +78,12 @@ func (c *Call) begin(r Route) error {
 		}
 	}
 	if c.Viewer.Session.Stale {
-		if err := c.Write(func(tx *db.Tx) error { return member.Touch(tx, c.Viewer.Session, c.Address()) }); err != nil {
+		if err := c.Write(func(tx *db.Tx) error {
+			if err := member.SetLanguage(tx, c.Viewer.ID, c.Text.Lang); err != nil { // letters follow what is read
+				return err
+			}
+			return member.Touch(tx, c.Viewer.Session, c.Address())
+		}); err != nil {
 			return err
 		}
 	}
@@ -101,7 +108,7 @@ func (c *Call) begin(r Route) error {
 // ownAffair says whether an address is about one's own account: what a member who
 // is suspended may still do.
 func ownAffair(path string) bool {
-	return path == "/signout" || path == "/me" || strings.HasPrefix(path, "/me/")
+	return path == "/signout" || path == "/me" || strings.HasPrefix(path, "/me/") || strings.HasPrefix(path, "/notices/")
 }
 
 // checkText refuses what no database can hold as text; browsers send none. There
@@ -185,7 +192,7 @@ func (c *Call) Piece(name, piece string, body any) error {
 
 // Render is Show with a status of one's own.
 func (c *Call) Render(status int, name string, p Page) error {
-	p.Site, p.Viewer, p.Asks = c.Site.Name, c.Viewer, c.Asks
+	p.Site, p.Viewer, p.Asks, p.Unread = c.Site.Name, c.Viewer, c.Asks, c.Unread
 	p.Began = c.Now().Unix()
 	p.Lang, p.Dir, p.Here = c.Text.Lang, c.Text.Dir, c.R.URL.RequestURI()
 	if c.R.Method == http.MethodPost { // back to the page that the form stood on

@@ -3,6 +3,8 @@ package page
 import (
 	"net/http"
 
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/site/text"
 )
 
@@ -26,5 +28,10 @@ func ChooseLanguage(c *Call) error {
 		return ErrNotFound
 	}
 	http.SetCookie(c.W, &http.Cookie{Name: languageCookie, Value: t.Lang, Path: "/", HttpOnly: true, Secure: c.Site.secure, SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600})
+	if c.Viewer.ID != 0 {
+		if err := c.Write(func(tx *db.Tx) error { return member.SetLanguage(tx, c.Viewer.ID, t.Lang) }); err != nil {
+			return err
+		}
+	}
 	return c.Redirect(SafeNext(c.R.PostForm.Get("next")), "")
 }

@@ -21,10 +21,12 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback/duplicate"
+	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/member/holding"
 	"github.com/fridayos/friday/internal/member/oidc"
 	"github.com/fridayos/friday/internal/member/passkey"
+	"github.com/fridayos/friday/internal/outward"
 	"github.com/fridayos/friday/internal/site/markdown"
 	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/site/text"
@@ -50,6 +52,9 @@ type Options struct {
 	Mail           bool              // mail is set up: members may give addresses
 	Services       *oidc.Services    // that members may sign in by; nil: none
 	Keepers        []holding.Keeper  // what other rooms keep about members
+	Tickets        *keys.Ticket      // signed the addresses that stop letters; nil: there are none
+	PushKey        string            // by which push services know the server, base64url; empty: nothing is pushed
+	Outward        outward.Policy    // which addresses of webhooks and push services may be called
 
 	// Alike finds threads that a new one may repeat; nil: none are suggested.
 	Alike func(duplicate.Query) []duplicate.Candidate

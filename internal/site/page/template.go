@@ -156,6 +156,7 @@ func icon(name string) template.HTML {
 		"week":    `<path d="M3 15h4l4-8h10M5 15a2 2 0 1 1-4 0 2 2 0 0 1 4 0zm18-8a2 2 0 1 1-4 0 2 2 0 0 1 4 0z"/>`,
 		"threads": `<path d="M4 5h16v11H10l-4 4v-4H4z"/>`,
 		"new":     `<path d="M12 5v14M5 12h14"/>`,
+		"bell":    `<path d="M6 17V11a6 6 0 0 1 12 0v6l2 2H4zM10 21h4"/>`,
 		"devices": `<path d="M7 2h10v20H7zM11 18h2"/>`,
 		"train":   `<path d="M6 3h12v13H6zM6 10h12M8 20l2-4M16 20l-2-4M9 13h.01M15 13h.01"/>`,
 	}

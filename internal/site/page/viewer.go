@@ -10,6 +10,7 @@ import (
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/member/trust"
 	"github.com/fridayos/friday/internal/moderation"
+	"github.com/fridayos/friday/internal/notice"
 	"github.com/fridayos/friday/internal/reputation"
 )
 
@@ -37,6 +38,9 @@ func (v Viewer) May(n Need) bool {
 	}
 	return v.ID != 0 && v.Is(member.Admin)
 }
+
+// Administers says whether the viewer may what administrators may.
+func (v Viewer) Administers() bool { return v.May(Admin) }
 
 // InForum is the viewer as the forum knows them.
 func (v Viewer) InForum() feedback.Viewer {
@@ -104,6 +108,9 @@ func (c *Call) identify(tx *db.Tx) error {
 		if c.Viewer.Level, err = reputation.LevelOf(tx, m); err != nil {
 			return err
 		}
+	}
+	if c.Unread, err = notice.Unread(tx, m.ID); err != nil {
+		return err
 	}
 	asks, err := feedback.OpenAsks(tx, Viewer{Member: m}.InForum())
 	if err != nil || len(asks) == 0 {
