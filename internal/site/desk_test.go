@@ -197,7 +197,9 @@ func TestSuspendedReadAndAppeal(t *testing.T) {
 			moderation.Actor{ID: w.ids["kim"], Name: "kim"}, 0, moderation.Ruling{Action: moderation.Keep, Measure: moderation.Suspend, Reason: "Too loud.", Until: w.now.Add(48 * time.Hour)})
 		return err
 	})
-	own := func(pattern string) bool { return strings.HasPrefix(pattern, "POST /me") || strings.HasPrefix(pattern, "POST /notices") || pattern == "POST /signout" }
+	own := func(pattern string) bool {
+		return strings.HasPrefix(pattern, "POST /me") || strings.HasPrefix(pattern, "POST /notices") || pattern == "POST /signout"
+	}
 	try := func(refused bool) {
 		t.Helper()
 		for _, r := range routes {
