@@ -55,7 +55,7 @@ func (c *config) checkOutward(doc *strict.Document) {
 // How often it is looked whether something is to be told.
 const (
 	sweepEvery  = 2 * time.Second
-	digestEvery = time.Minute
+	digestEvery = 15 * time.Second
 )
 
 // reach tells members and other servers what happens: sweeps that read the

@@ -156,6 +156,13 @@ func (s *Server) Last(t *testing.T, want int) Letter {
 	return s.letters[want-1]
 }
 
+// All are the letters that it took, in order.
+func (s *Server) All() []Letter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Letter(nil), s.letters...)
+}
+
 // Count is how many letters it took.
 func (s *Server) Count() int {
 	s.mu.Lock()

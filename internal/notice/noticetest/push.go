@@ -16,6 +16,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -106,6 +107,11 @@ func (s *Service) Subscription() string {
 		panic(err) // strings alone
 	}
 	return string(text)
+}
+
+// Certificate is what a caller must believe, as PEM.
+func (s *Service) Certificate() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.server.Certificate().Raw}))
 }
 
 // Policy lets the service be called.

@@ -24,6 +24,9 @@ type section struct {
 
 type link struct{ Text, Where string }
 
+// Label is the text without the colon before an address.
+func (l link) Label() string { return strings.TrimRight(l.Text, ":：") }
+
 // plain is the sheet as text.
 func (s *sheet) plain() string {
 	var b strings.Builder
