@@ -137,6 +137,8 @@ var routes = []route{
 	{"GET", "/me/asks", token.Read, false, (*call).asks},
 	{"GET", "/threads.atom", "", false, (*call).threadsFeed},
 	{"GET", "/threads/{thread}/posts.atom", "", false, (*call).threadFeed},
+	{"GET", "/threads/{thread}/polls.atom", "", false, (*call).pollsFeed},
+	{"GET", "/devices.atom", "", false, (*call).devicesFeed},
 	{"GET", "/releases.atom", "", false, (*call).releasesFeed},
 	{"GET", "/devices/{codename}/releases.atom", "", false, (*call).deviceFeed},
 	{"GET", "/export/{list}", "", false, (*call).export},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/poll"
 	"github.com/fridayos/friday/internal/judge"
 )
 
@@ -68,6 +69,18 @@ func TestFeeds(t *testing.T) {
 	}
 	w.readFeed("/releases.atom")
 	w.readFeed("/devices/umi/releases.atom")
+	if f := w.readFeed("/devices.atom"); f.Title != "Devices" {
+		t.Errorf("the devices are read as %+v", f)
+	}
+	w.write(func(tx *db.Tx) error {
+		_, err := poll.New(tx, feedback.Viewer{Member: w.members["ana"].ID}, poll.NewPoll{ThreadID: 1, Question: nasty, Choices: []string{"One", "<Two>"}, Release: "26.11.27"})
+		return err
+	})
+	if f := w.readFeed("/threads/1/polls.atom"); len(f.Entries) != 1 || f.Entries[0].Title != nasty || f.Entries[0].Summary != "One\n<Two>" || f.Entries[0].Author != "ana" || !strings.HasPrefix(f.Entries[0].Link, base+"/t/1/polls#poll") {
+		t.Errorf("the polls are read as %+v", f)
+	}
+	w.call("GET", "/threads/2/polls.atom", "kim", nil).want(w, 404)
+	w.call("GET", "/threads/x/polls.atom", "", nil).want(w, 404)
 	w.call("GET", "/threads/2/posts.atom", "kim", nil).want(w, 404) // a feed shows what a stranger sees
 	w.call("GET", "/devices/nobody/releases.atom", "", nil).want(w, 404)
 	w.call("GET", "/threads.atom?kind=bugs", "", nil).want(w, 400)

@@ -183,7 +183,7 @@ func Member(c *page.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Show("member", page.Page{Title: v.Name, Body: v})
+	return c.Show("member", page.Page{Title: v.Name, Feed: page.ThreadsFeed("author", v.Name), Body: v})
 }
 
 // agentWords makes a browser's name of itself readable.

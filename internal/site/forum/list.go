@@ -25,18 +25,12 @@ type threadsView struct {
 
 const perPage = 30
 
-// feedLink is where the same list is an Atom feed.
-func feedLink(q url.Values) string {
-	same := url.Values{}
-	for _, name := range []string{"kind", "state", "device", "part", "q"} {
-		if v := q.Get(name); v != "" && len(v) <= 1000 {
-			same.Set(name, strings.ToValidUTF8(v, " "))
-		}
+// feedLink is where the same list is an Atom feed: chosen by what counts here.
+func feedLink(f feedback.Filter, words string) string {
+	if len(words) > 1000 {
+		words = ""
 	}
-	if len(same) == 0 {
-		return "" // that of all threads
-	}
-	return "/api/forum/v1/threads.atom?" + same.Encode()
+	return page.ThreadsFeed("kind", string(f.Kind), "state", string(f.State), "device", f.Device, "part", f.Part, "q", words)
 }
 
 // Threads is the list of threads, filtered.
@@ -101,7 +95,7 @@ func Threads(c *page.Call) error {
 	for _, s := range feedback.AllStates() {
 		v.States = append(v.States, page.Choice{Value: string(s), Word: tell.StateName(c.Text, s), On: s == f.State})
 	}
-	return c.Show("threads", page.Page{Title: c.Text.T("threads.title"), Nav: "threads", Feed: feedLink(q), Body: v})
+	return c.Show("threads", page.Page{Title: c.Text.T("threads.title"), Nav: "threads", Feed: feedLink(f, question), Body: v})
 }
 
 // problems says what a question could not mean.

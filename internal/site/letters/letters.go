@@ -128,7 +128,7 @@ func (w *Writer) week(t *text.Text, e *notice.Week, p *sheet) (subject string) {
 		p.Lead += " " + t.T("letter.week.for", "Devices", devices)
 	}
 	for _, h := range e.Held {
-		p.Lead += " " + t.T("letter.week.held", "Device", h.Name, "Reason", h.Reason)
+		p.Lead += " " + t.T("letter.week.held", "Device", h.Name, "Reason", tell.Said(t, h.Reason))
 	}
 	add := func(heading, note string, lines []link) {
 		if len(lines) > 0 {

@@ -99,7 +99,7 @@ func Console(c *page.Call) error {
 			v.Log[i].Actor = c.Text.T("train.itself")
 		}
 	}
-	return c.Show("train", page.Page{Title: c.Text.T("train.title"), Nav: "train", Script: false, Body: v})
+	return c.Show("train", page.Page{Title: c.Text.T("train.title"), Nav: "train", Script: false, Feed: "/api/forum/v1/releases.atom", Body: v})
 }
 
 // maxReason is in characters, as the forms have it.

@@ -83,7 +83,7 @@ func Devices(c *page.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Show("devices", page.Page{Title: c.Text.T("devices.title"), Nav: "devices", Body: v})
+	return c.Show("devices", page.Page{Title: c.Text.T("devices.title"), Nav: "devices", Feed: "/api/forum/v1/devices.atom", Body: v})
 }
 
 type fact struct {
@@ -343,5 +343,5 @@ func Release(c *page.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Show("release", page.Page{Title: v.Name, Nav: "releases", Body: v})
+	return c.Show("release", page.Page{Title: v.Name, Nav: "releases", Feed: page.ThreadsFeed("release", v.Name), Body: v})
 }

@@ -40,7 +40,11 @@ func Polls(c *page.Call) error { return showPolls(c, 200, nil) }
 
 func showPolls(c *page.Call, status int, wrong *feedback.InputError) error {
 	var v pollsView
+	feed := ""
 	err := read(c, func(tx *db.Tx, t feedback.Thread) error {
+		if feed = ""; !t.Hidden && !t.Private { // feeds are a stranger's
+			feed = "/api/forum/v1/threads/" + number(t.ID) + "/polls.atom"
+		}
 		v = pollsView{ID: t.ID, Path: page.ThreadPath(t.ID, t.Title), Title: t.Title}
 		polls, err := poll.Of(tx, c.Viewer.InForum(), t.ID)
 		if err != nil {
@@ -73,7 +77,7 @@ func showPolls(c *page.Call, status int, wrong *feedback.InputError) error {
 		v.Field, v.Error = wrong.Field, c.InputText(wrong)
 		v.Question, v.Words, v.Release, v.Length, v.Many = f.Get("question"), f.Get("choices"), f.Get("release"), f.Get("days"), f.Get("many") == "yes"
 	}
-	return c.Render(status, "polls", page.Page{Title: c.Text.T("polls.title", "Title", v.Title), Nav: "threads", Body: v})
+	return c.Render(status, "polls", page.Page{Title: c.Text.T("polls.title", "Title", v.Title), Nav: "threads", Feed: feed, Body: v})
 }
 
 func pollsPath(t feedback.Thread) string { return "/t/" + number(t.ID) + "/polls" }
