@@ -85,6 +85,14 @@ var browserPages = []struct{ name, as, path string }{
 	{"confirm", "", "/me/mail/confirm?code=x"},
 	{"signin", "", "/signin"},
 	{"register", "", "/register"},
+	{"notices", "ana", "/notices"},
+	{"notices-none", "kim", "/notices"},
+	{"notice-settings", "ana", "/notices/settings"},
+	{"notice-stop", "", "{stop}"},
+	{"notice-stop-damaged", "", "/notices/stop?s=x"},
+	{"hooks", "ada", "/hooks"},
+	{"hook", "ada", "{hook}"},
+	{"hook-delivery", "ada", "{delivery}"},
 	{"not-found", "", "/t/999"},
 }
 
@@ -171,7 +179,8 @@ func TestBrowserPages(t *testing.T) {
 	first := w.firstPost(w.longThread(60, 0))
 	report := w.log("ana", sampleLog("com.android.camera2", "Open.run"), "1")
 	w.log("ben", sampleLog("com.android.camera2", "Open.run"), "")
-	names := strings.NewReplacer("{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
+	hook, delivery, stop := w.reached()
+	names := strings.NewReplacer("{hook}", hook, "{delivery}", delivery, "{stop}", stop, "{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
 	w.ringed()
 	w.moderated() // last: it suspends members
 	srv := httptest.NewServer(w.handler)

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/db/dbtest"
@@ -367,4 +368,54 @@ func TestHooksOfAdministrators(t *testing.T) {
 			}
 		}
 	})
+}
+
+// reached gives a whole world what telling needs, and things that were told: it
+// returns the addresses of a hook, of a delivery that failed, and of a letter's end.
+func (w *world) reached() (hook, delivery, stop string) {
+	w.t.Helper()
+	tickets, err := keys.OpenTicket(filepath.Join(w.t.TempDir(), "ticket.key"))
+	w.must(err)
+	key, err := keys.OpenPush(filepath.Join(w.t.TempDir(), "push.key"))
+	w.must(err)
+	teller := &notice.Teller{DB: w.d, Tickets: tickets, Push: notice.NewPushKey(key)}
+	core := w.handler.(*server).core
+	core.Tickets, core.PushKey, core.Mail = tickets, teller.Push.Public, true
+	w.told()
+	w.write(func(tx *db.Tx) error {
+		h, _, err := webhook.Add(tx, outward.Policy{}, member.Member{ID: w.ids["ada"], Name: "ada"}, webhook.NewHook{URL: "https://hooks.example.org/friday", Kinds: []string{"thread.filed", "thread.released"}, Device: "umi", Note: "The team's chat"})
+		if err != nil {
+			return err
+		}
+		hook = fmt.Sprintf("/hooks/%d", h.ID)
+		off, _, err := webhook.Add(tx, outward.Policy{}, member.Member{ID: w.ids["ada"], Name: "ada"}, webhook.NewHook{URL: "https://other.example.org/"})
+		if err != nil {
+			return err
+		}
+		if err := webhook.Disable(tx, member.Member{ID: w.ids["ada"], Name: "ada"}, off.ID); err != nil {
+			return err
+		}
+		for range 4 {
+			if err := webhook.Ping(tx, h.ID); err != nil {
+				return err
+			}
+		}
+		all, err := webhook.Deliveries(tx, h.ID, 0, 0)
+		if err != nil {
+			return err
+		}
+		delivery = fmt.Sprintf("%s/deliveries/%d", hook, all[1].ID)
+		for i, state := range [][]any{
+			{1, 204, "", 120_000, w.now, 0, w.now}, {2, 500, "500 Internal Server Error said so", 80_000, w.now, w.now.Add(5 * time.Minute), 0}, {9, 0, "no answer within 15 s", 15_000_000, w.now, 0, 0},
+		} {
+			if _, err := tx.Exec("UPDATE webhook_deliveries SET attempts = $2, status = $3, error = $4, took = $5, tried_at = $6, next_at = $7, done_at = $8 WHERE id = $1", append([]any{all[i].ID}, state...)...); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec("INSERT INTO push_browsers (id, member_id, endpoint, p256dh, auth, created_at) VALUES (1, $1, 'https://push.example.org/x', '', '', $2)", w.ids["ana"], w.now); err != nil {
+			return err
+		}
+		return notice.Tell(tx, w.ids["ana"], notice.Word{What: "webhook-disabled", Subject: "hooks.example.org", Place: hook, Key: "1"})
+	})
+	return hook, delivery, strings.TrimPrefix(teller.StopURL(notice.Stopping{Member: w.ids["ana"], Digest: true}), "http://127.0.0.1")
 }
