@@ -328,7 +328,7 @@ func TestEverythingOnce(t *testing.T) {
 				t.Errorf("%s.json is empty", list)
 			}
 		}
-		for _, path := range []string{"/threads.atom", "/threads.atom?part=Camera&device=umi", "/threads/1/posts.atom", "/releases.atom", "/devices/umi/releases.atom"} {
+		for _, path := range []string{"/threads.atom", "/threads.atom?part=Camera&device=umi", "/threads/1/posts.atom", "/threads/1/polls.atom", "/devices.atom", "/releases.atom", "/devices/umi/releases.atom"} {
 			w.call("GET", path, "", nil).want(w, 200)
 		}
 		w.more(posts.Posts)

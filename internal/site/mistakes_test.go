@@ -156,7 +156,7 @@ var english = regexp.MustCompile(`(?i)\b(the|a|an|is|are|it|of|to|in|on|and|not|
 func (w *world) written() (all []string) {
 	w.write(func(tx *db.Tx) error {
 		for _, from := range []string{"title FROM threads", "reason FROM thread_facts", "question FROM polls", "words FROM poll_choices", "reason FROM mod_decisions",
-			"words FROM mod_appeals", "answer FROM mod_appeals", "note FROM mod_flags", "body FROM posts", "reason FROM train_log WHERE actor <> 'train'", "reason FROM train_devices", "reason FROM rollouts"} {
+			"words FROM mod_appeals", "answer FROM mod_appeals", "note FROM mod_flags", "body FROM posts", "reason FROM train_log WHERE actor <> 'train'", "reason FROM train_devices", "reason FROM rollouts", "note FROM webhooks"} {
 			some, err := db.All(tx, func(s db.Scanner) (words string, err error) { return words, s.Scan(&words) }, "SELECT "+from)
 			if err != nil {
 				return err
@@ -293,7 +293,8 @@ func TestNoEnglishForOthers(t *testing.T) {
 	}
 	report := w.log("ana", sampleLog("com.android.camera2", "Open.run"), "1")
 	w.log("ben", sampleLog("com.android.camera2", "Open.run"), "")
-	names := strings.NewReplacer("{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
+	hook, delivery, stop := w.reached()
+	names := strings.NewReplacer("{hook}", hook, "{delivery}", delivery, "{stop}", stop, "{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
 	w.moderated()
 	written = w.written()
 	for _, lang := range []string{"zh", "hi"} {
