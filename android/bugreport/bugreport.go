@@ -83,6 +83,7 @@ type reading struct {
 	scrub   *scrub.Scrubber
 	out     *scrub.Writer
 	leftOut int
+	inZip   int // zips within zips that are being read
 }
 
 func newReading(o Options) *reading {

@@ -2,6 +2,7 @@ package bugreport
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
@@ -53,6 +54,11 @@ func (x *reading) zip(r io.ReaderAt, size int64) error {
 	if main != nil {
 		wanted = append([]*zip.File{main}, wanted...)
 	}
+	if len(wanted) == 0 { // no bugreport as Android packs it: whichever of its files are logs
+		if wanted = logsIn(z); len(wanted) > 0 {
+			x.leftOut -= len(wanted)
+		}
+	}
 	if len(wanted) == 0 {
 		return errors.New("its zip holds no bugreport: expected bugreport-….txt, FS/data/tombstones or FS/data/anr")
 	}
@@ -67,6 +73,25 @@ func (x *reading) zip(r io.ReaderAt, size int64) error {
 		}
 	}
 	return nil
+}
+
+// logsIn returns the files of a zip that are logs or hold some.
+func logsIn(z *zip.Reader) (logs []*zip.File) {
+	l := looking{left: looksText}
+	for _, f := range z.File {
+		if f.FileInfo().IsDir() || len(logs) == maxWanted {
+			continue
+		}
+		e, err := f.Open()
+		if err != nil {
+			continue
+		}
+		if l.stream(e, 1) {
+			logs = append(logs, f)
+		}
+		e.Close()
+	}
+	return logs
 }
 
 // mainEntry finds the report itself: main_entry.txt names it; before Android 7
@@ -129,10 +154,39 @@ func (x *reading) entry(f *zip.File, main bool) error {
 		return x.tombstone(r)
 	case strings.HasSuffix(f.Name, ".gz"):
 		return x.gzip(r)
+	case !main && !wantedEntry(f.Name):
+		return x.inner(r)
 	case !main && f.UncompressedSize64 == 0:
 		return nil
 	}
 	return x.text(r)
+}
+
+// inner reads a file of a zip by its content: text, gzip, or one more zip.
+func (x *reading) inner(r io.Reader) error {
+	b := bufio.NewReaderSize(r, 64<<10)
+	head, err := b.Peek(4096)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	switch {
+	case isZip(head):
+		whole, err := io.ReadAll(io.LimitReader(b, looksZip+1))
+		if err != nil {
+			return err
+		}
+		if len(whole) > looksZip || x.inZip == looksDeep {
+			return fmt.Errorf("%w: a zip within a zip of at most %d MiB", ErrTooLarge, looksZip>>20)
+		}
+		x.inZip++
+		defer func() { x.inZip-- }()
+		return x.zip(bytes.NewReader(whole), int64(len(whole)))
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return x.gzip(b)
+	case tombstone(head):
+		return x.tombstone(b)
+	}
+	return x.text(b)
 }
 
 func readAll(f *zip.File, most int64) ([]byte, error) {
