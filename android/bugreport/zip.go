@@ -62,15 +62,22 @@ func (x *reading) zip(r io.ReaderAt, size int64) error {
 	if len(wanted) == 0 {
 		return errors.New("its zip holds no bugreport: expected bugreport-….txt, FS/data/tombstones or FS/data/anr")
 	}
+	var first error
+	read := 0
 	for _, f := range wanted {
 		err := x.entry(f, f == main)
 		if err != nil && f != main && !errors.Is(err, ErrTooLarge) {
 			x.leftOut++ // the rest is worth reading without it
+			first = cmp.Or(first, fmt.Errorf("%s: %w", shown(f.Name), err))
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", shown(f.Name), err)
 		}
+		read++
+	}
+	if read == 0 {
+		return first
 	}
 	return nil
 }

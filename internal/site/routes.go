@@ -171,4 +171,5 @@ var routes = []route{
 var takesFiles = map[string]bool{
 	"POST /t/new":            true,
 	"POST /t/{thread}/reply": true,
+	"POST /p/{post}/edit":    true,
 }

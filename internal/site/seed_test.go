@@ -37,10 +37,12 @@ type world struct {
 	now     time.Time
 	handler http.Handler
 	files   *upload.Store
-	reports *blob.Store
-	places  *strings.Replacer
-	tokens  map[string]string // by member's name
-	ids     map[string]int64
+	// fileBlobs is where files lie.
+	fileBlobs *blob.Store
+	reports   *blob.Store
+	places    *strings.Replacer
+	tokens    map[string]string // by member's name
+	ids       map[string]int64
 }
 
 const password = "a sentence is good"
@@ -55,7 +57,7 @@ func newWorld(t testing.TB, d *db.DB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.files = upload.NewStore(files)
+	w.files, w.fileBlobs = upload.NewStore(files), files
 	if w.reports, err = blob.Open(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}

@@ -124,7 +124,7 @@ func File(c *page.Call) error {
 		return err
 	}
 	if held {
-		return c.Redirect("/me/record", "held")
+		return c.Answered("/me/record", "held", t.ID)
 	}
-	return c.Redirect(page.ThreadPath(t.ID, t.Title), "filed")
+	return c.Answered(page.ThreadPath(t.ID, t.Title), "filed", t.ID)
 }

@@ -16,6 +16,8 @@ import (
 
 type editView struct {
 	ID                       int64
+	Mine                     bool // files may be added
+	BadFile                  string
 	Path, Title, Text, Error string
 }
 
@@ -42,7 +44,7 @@ func showEdit(c *page.Call, status int, wrong *feedback.InputError) error {
 		if !c.Viewer.InForum().MayEdit(t, p) {
 			return page.ErrForbidden
 		}
-		v = editView{ID: p.ID, Path: "/p/" + number(p.ID), Title: t.Title, Text: p.Body}
+		v = editView{ID: p.ID, Mine: p.AuthorID == c.Viewer.ID, Path: "/p/" + number(p.ID), Title: t.Title, Text: p.Body}
 		return nil
 	})
 	if err != nil {
@@ -50,6 +52,9 @@ func showEdit(c *page.Call, status int, wrong *feedback.InputError) error {
 	}
 	if wrong != nil {
 		v.Text, v.Error = c.R.PostForm.Get("body"), c.InputText(wrong)
+		if wrong.Field == "file" {
+			v.Error, v.BadFile = "", v.Error
+		}
 	}
 	return c.Render(status, "edit", page.Page{Title: c.Text.T("edit.title"), Nav: "threads", Body: v})
 }
@@ -59,7 +64,7 @@ func DoEdit(c *page.Call) error {
 	if !c.Site.Limits.Post(c.Viewer.ID) {
 		return page.ErrTooOften
 	}
-	to := ""
+	to, thread := "", int64(0)
 	err := c.Write(func(tx *db.Tx) error {
 		p, t, err := post(c, tx)
 		if err != nil {
@@ -73,13 +78,20 @@ func DoEdit(c *page.Call) error {
 				return err
 			}
 		}
-		to = "/p/" + number(p.ID)
+		to, thread = "/p/"+number(p.ID), t.ID
 		body := c.R.PostForm.Get("body")
 		past, err := c.WeighEdit(tx, body)
 		if err != nil {
 			return err
 		}
-		if _, err = revision.Edit(tx, c.Viewer.InForum(), p.ID, body); err != nil || p.AuthorID != c.Viewer.ID {
+		if p.AuthorID != c.Viewer.ID { // nobody puts files into another's words
+			if c.HasFiles() {
+				return page.ErrForbidden
+			}
+			_, err = revision.Edit(tx, c.Viewer.InForum(), p.ID, body)
+			return err
+		}
+		if _, err = revision.Edit(tx, c.Viewer.InForum(), p.ID, body); err != nil {
 			return err
 		}
 		held, err := c.Published(tx, page.WrittenIn(t, p, body), past)
@@ -94,7 +106,7 @@ func DoEdit(c *page.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Redirect(to, "")
+	return c.Answered(to, "", thread)
 }
 
 type historyView struct {

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
@@ -30,6 +31,8 @@ type Call struct {
 	Text   *text.Text // in the reader's language
 
 	drafts  []upload.Draft    // files of the form
+	logs    []crash.Taken     // those of them that are logs, scrubbed
+	sent    []int64           // the same, kept as drafts of the viewer's
 	fileErr *upload.Refused   // the first of them that cannot be taken
 	keep    func(body []byte) // takes a page that is the same for all; nil: it is not
 }

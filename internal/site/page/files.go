@@ -84,19 +84,15 @@ func (c *Call) readPart(part *multipart.Part, room *int64, limits upload.Limits)
 		return ErrNotFound
 	case c.fileErr != nil: // the form comes back anyway
 		return nil
-	case len(c.drafts) == limits.Files:
+	case len(c.drafts)+len(c.logs) == limits.Files:
 		c.fileErr = &upload.Refused{Reason: upload.TooMany, Name: upload.SafeName(params["filename"], upload.Text), Limit: int64(limits.Files)}
 		return nil
 	}
-	d, err := c.Site.Uploads.Take(c.R.Context(), params["filename"], part, limits)
-	var refused *upload.Refused
-	if errors.As(err, &refused) {
-		c.fileErr = refused
-		return nil
-	}
-	c.drafts = append(c.drafts, d)
-	return err
+	return c.takeFile(c.R.Context(), params["filename"], part, limits)
 }
+
+// HasFiles says whether the form brought any.
+func (c *Call) HasFiles() bool { return len(c.drafts)+len(c.logs) > 0 || c.fileErr != nil }
 
 // attach gives the files of the form to what was just written. Files that were
 // refused make it fail with the mistake to show beside the form.
@@ -104,8 +100,8 @@ func (c *Call) attach(tx *db.Tx, to upload.Ref) error {
 	if c.fileErr != nil {
 		return c.refusedFile(c.fileErr)
 	}
-	if len(c.drafts) == 0 {
-		return nil
+	if err := c.keepLogs(tx); err != nil || len(c.drafts) == 0 {
+		return err
 	}
 	_, err := c.Site.Uploads.Put(tx, c.Viewer.ID, to, c.drafts, reputation.FileLimits(c.Viewer.Level))
 	var refused *upload.Refused

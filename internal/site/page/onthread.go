@@ -16,11 +16,13 @@ func (c *Call) OnThread(done string, fn func(tx *db.Tx, t feedback.Thread) (to s
 		return ErrTooOften
 	}
 	var to string
+	var thread int64
 	err = c.Write(func(tx *db.Tx) error {
 		t, err := feedback.ByID(tx, c.Viewer.InForum(), id)
 		if err != nil {
 			return err
 		}
+		thread = t.ID
 		if to, err = fn(tx, t); to == "" {
 			to = ThreadPath(t.ID, t.Title)
 		}
@@ -29,5 +31,5 @@ func (c *Call) OnThread(done string, fn func(tx *db.Tx, t feedback.Thread) (to s
 	if err != nil {
 		return err
 	}
-	return c.Redirect(to, done)
+	return c.Answered(to, done, thread)
 }

@@ -21,7 +21,6 @@ import (
 	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
-	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -117,15 +116,8 @@ func Take(c *page.Call) error {
 	case err != nil:
 		return err
 	}
-	taken.Report.MemberID = c.Viewer.ID
 	var kept crash.Report
-	err = c.Write(func(tx *db.Tx) (err error) {
-		if taken.Report.Enrolled, err = claims(tx, c.Viewer.ID, taken.Report.Device); err != nil {
-			return err
-		}
-		kept, err = crash.Put(tx, taken.Report, taken.Crashes)
-		return err
-	})
+	err = c.Write(func(tx *db.Tx) (err error) { kept, err = page.KeepLog(tx, c.Viewer.ID, taken); return err })
 	if err != nil {
 		err = errors.Join(err, taken.Drop(c.Site.Reports))
 	}
@@ -140,20 +132,6 @@ func Take(c *page.Call) error {
 		to += fmt.Sprintf("?thread=%d", thread)
 	}
 	return c.Redirect(to, "")
-}
-
-// claims tells whether a member has claimed a handset of a device.
-func claims(tx *db.Tx, memberID int64, device string) (bool, error) {
-	all, err := member.ClaimsOf(tx, memberID)
-	if err != nil {
-		return false, err
-	}
-	for _, one := range all {
-		if one.Device == device && one.EndedAt.IsZero() {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 var (
@@ -193,7 +171,7 @@ func receive(r *http.Request) (f *os.File, size, thread int64, err error) {
 			if f != nil {
 				return f, size, thread, errNoForm
 			}
-			if f, err = nameless(); err != nil {
+			if f, err = page.Nameless(); err != nil {
 				return nil, 0, 0, err
 			}
 			if size, err = io.Copy(f, part); err != nil {
@@ -201,18 +179,4 @@ func receive(r *http.Request) (f *os.File, size, thread int64, err error) {
 			}
 		}
 	}
-}
-
-// nameless makes a temporary file that is gone when it is closed, or when the
-// process dies.
-func nameless() (*os.File, error) {
-	f, err := os.CreateTemp("", "friday-log-")
-	if err != nil {
-		return nil, fmt.Errorf("cannot take log: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("cannot take log: %w", err)
-	}
-	return f, nil
 }

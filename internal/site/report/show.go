@@ -26,12 +26,13 @@ type showView struct {
 	Draft, Mine, Private    bool
 	MayRead                 bool // the text
 	Thread                  int64
+	More                    string // drafts that come after this one
 	ThreadTitle, ThreadPath string
 	Facts                   []fact
 	Crashes                 []page.Crash
 	Removed                 []removedView
 	Preview                 string
-	More                    bool // of the text than stands here
+	Cut                     bool // there is more of the text than stands here
 	Size                    string
 	KeepUntil               time.Time
 	NewPath                 string
@@ -77,11 +78,16 @@ func Show(c *page.Call) error {
 		return err
 	}
 	fill(c, &v, r)
+	var more []string
+	for _, id := range page.More(c.R.URL.Query().Get("more")) {
+		more = append(more, strconv.FormatInt(id, 10))
+	}
+	v.More = strings.Join(more, ".")
 	if v.MayRead {
 		if v.Preview, err = preview(c, r); err != nil {
 			return err
 		}
-		v.More = r.Text.Size > int64(len(v.Preview))
+		v.Cut = r.Text.Size > int64(len(v.Preview))
 	}
 	return c.Show("report", page.Page{Title: c.Text.T("report.title"), Nav: "threads", Body: v})
 }
@@ -224,6 +230,9 @@ func Publish(c *page.Call) error {
 	}
 	if err != nil {
 		return err
+	}
+	if more := page.More(c.R.PostForm.Get("more")); len(more) > 0 {
+		return c.Redirect(page.ReportPath(more[0], t.ID, more[1:]), "attached")
 	}
 	return c.Redirect(page.ThreadPath(t.ID, t.Title), "attached")
 }
