@@ -373,10 +373,13 @@ func (f Filter) after(c *conditions, table, id string) string {
 
 // fields are the conditions of what the thread itself says.
 func (f Filter) fields(c *conditions) (terms []string) {
-	for _, is := range []struct{ column, value string }{{"kind", string(f.Kind)}, {"part", f.Part}, {"lang", f.Lang}, {"build", f.Build}} {
+	for _, is := range []struct{ column, value string }{{"kind", string(f.Kind)}, {"part", f.Part}, {"build", f.Build}} {
 		if is.value != "" {
 			terms = append(terms, `t.`+is.column+` = `+c.arg(is.value))
 		}
+	}
+	if f.Lang != "" { // es finds es-MX too
+		terms = append(terms, `(t.lang = `+c.arg(f.Lang)+` OR t.lang LIKE `+c.arg(f.Lang+"-%")+`)`)
 	}
 	if f.Author != 0 {
 		terms = append(terms, `t.author_id = `+c.arg(f.Author))

@@ -42,6 +42,7 @@ type Member struct {
 	Devices   []string // that a Maintainer maintains, sorted
 	Parts     []string // of the system, that a Maintainer maintains, sorted: Camera, Phone
 	CreatedAt time.Time
+	Language  string // that the member reads in, as HTML's lang has it; empty: not chosen
 }
 
 // Is tells whether the member has a role; an admin has each.
@@ -123,10 +124,22 @@ func SetPassword(tx *db.Tx, id int64, password Hash) error {
 	return err
 }
 
-const selectMember = "SELECT id, name, created_at FROM members "
+// SetLanguage keeps the language that a member reads in; empty: none is chosen.
+func SetLanguage(tx *db.Tx, id int64, lang string) error {
+	if len(lang) > 35 { // the longest tag that RFC 5646 expects
+		return fmt.Errorf("cannot keep the language of member %d: %.40q is no language tag", id, lang)
+	}
+	n, err := tx.Exec("UPDATE members SET language = $2 WHERE id = $1", id, lang)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("cannot keep the language of member %d: %w", id, ErrNotFound)
+	}
+	return err
+}
+
+const selectMember = "SELECT id, name, created_at, language FROM members "
 
 func scanMember(s db.Scanner) (m Member, err error) {
-	return m, s.Scan(&m.ID, &m.Name, &m.CreatedAt)
+	return m, s.Scan(&m.ID, &m.Name, &m.CreatedAt, &m.Language)
 }
 
 // ByID reads a member.

@@ -1,6 +1,7 @@
 package forum
 
 import (
+	"cmp"
 	"html/template"
 	"slices"
 	"strings"
@@ -100,7 +101,7 @@ func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat pa
 		if err != nil {
 			return nil, err
 		}
-		e := entryView{ID: post.ID, By: name, From: from, At: post.At, HTML: html, Cut: !whole, Hidden: post.Hidden, Lang: tongue.Guess(post.Body),
+		e := entryView{ID: post.ID, By: name, From: from, At: post.At, HTML: html, Cut: !whole, Hidden: post.Hidden, Lang: written(t, post.Body),
 			Files: below, Mine: post.AuthorID == c.Viewer.ID}
 		e.Edited, e.Accepted = !post.EditedAt.IsZero(), t.AcceptedID == post.ID
 		e.MayEdit, e.MayQuote = viewer.MayEdit(t, post), c.Viewer.ID != 0 && !post.Hidden && (!t.Locked || viewer.Moderates)
@@ -155,6 +156,11 @@ func filesOf(tx *db.Tx, posts []feedback.Post) (map[int64][]upload.File, error) 
 		}
 	}
 	return by, err
+}
+
+// written is the language of a post: as it looks, else its thread's.
+func written(t feedback.Thread, body string) string {
+	return cmp.Or(tongue.Guess(body), page.Language(t))
 }
 
 // stepEntries are the steps of a thread's way, one for several phones that took

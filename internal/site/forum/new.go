@@ -7,12 +7,13 @@ import (
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/site/page"
+	"github.com/fridayos/friday/internal/site/tongue"
 )
 
 type newView struct {
 	Private                          bool
 	Title, Build, Text, Field, Error string
-	Kinds, Parts, Devices            []page.Choice
+	Kinds, Parts, Devices, Langs     []page.Choice
 	Alike                            []page.ThreadRow // that it may repeat: asked before it is filed
 	Report                           int64            // a log that was sent for this thread; 0: none
 	CanSend                          bool             // logs are taken
@@ -48,6 +49,9 @@ func New(c *page.Call) error {
 
 func showNew(c *page.Call, status int, n feedback.NewThread, sent int64, refused *feedback.InputError, same []page.ThreadRow) error {
 	v := newView{Private: n.Private, Title: n.Title, Build: n.Build, Text: n.Body, Kinds: kindChoices(c, n.Kind), Parts: partChoices(c, n.Part), Alike: same, Report: sent, CanSend: c.Site.Reports != nil}
+	for _, l := range tongue.Languages() {
+		v.Langs = append(v.Langs, page.Choice{Value: l.Tag, Word: l.Name, On: l.Tag == n.Lang})
+	}
 	if refused != nil {
 		v.Field, v.Error = refused.Field, c.InputText(refused)
 	}
@@ -67,7 +71,7 @@ func File(c *page.Call) error {
 	f := c.R.PostForm
 	n := feedback.NewThread{Kind: feedback.Kind(f.Get("kind")), Title: f.Get("title"), Body: f.Get("body"), AuthorID: c.Viewer.ID,
 		Part: f.Get("part"), Build: f.Get("build"), Devices: f["device"],
-		Private: f.Get("private") == "yes"}
+		Private: f.Get("private") == "yes", Lang: f.Get("lang")}
 	if !n.Kind.Tracked() && n.Part == "" {
 		n.Devices = nil
 	}
@@ -104,7 +108,11 @@ func File(c *page.Call) error {
 				return err
 			}
 		}
-		if t, err = feedback.New(tx, n); err != nil {
+		filed := n
+		if filed.Lang == "" { // as it looks; the form's choice goes before
+			filed.Lang = tongue.Guess(n.Title + "\n" + n.Body)
+		}
+		if t, err = feedback.New(tx, filed); err != nil {
 			return err
 		}
 		first, err := feedback.PageAt(tx, c.Viewer.InForum(), t.ID, 1)

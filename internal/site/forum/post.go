@@ -9,7 +9,6 @@ import (
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/site/markdown"
 	"github.com/fridayos/friday/internal/site/page"
-	"github.com/fridayos/friday/internal/site/tongue"
 )
 
 // postPath is where a post stands in its thread.
@@ -66,7 +65,7 @@ func WholePost(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		v = postView{ID: p.ID, Path: postPath(page.ThreadPath(t.ID, t.Title), number, p.ID), Title: t.Title, At: p.At, Lang: tongue.Guess(p.Body)}
+		v = postView{ID: p.ID, Path: postPath(page.ThreadPath(t.ID, t.Title), number, p.ID), Title: t.Title, At: p.At, Lang: written(t, p.Body)}
 		body = p.Body
 		files, err := filesOf(tx, []feedback.Post{p})
 		if err != nil {

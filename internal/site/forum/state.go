@@ -13,7 +13,6 @@ import (
 	"github.com/fridayos/friday/internal/feedback/poll"
 	"github.com/fridayos/friday/internal/feedback/text"
 	"github.com/fridayos/friday/internal/site/page"
-	"github.com/fridayos/friday/internal/site/tongue"
 )
 
 // threadState is what a thread is beside its posts and its way, and what the
@@ -106,15 +105,6 @@ func (s *threadState) readInstalled(c *page.Call, tx *db.Tx, t feedback.Thread, 
 		}
 	}
 	return nil
-}
-
-// language is what a thread is written in: as its author or a moderator said,
-// else as its title looks.
-func language(t feedback.Thread) string {
-	if t.Lang != "" {
-		return t.Lang
-	}
-	return tongue.Guess(t.Title)
 }
 
 // buildOf finds a build by its version, of the device or, where that is any, of

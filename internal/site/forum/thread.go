@@ -54,7 +54,7 @@ func showThread(c *page.Call, draft string, refused *feedback.InputError) error 
 			return err
 		}
 		v.ID, v.Path, v.Title, v.Kind, v.KindWord = t.ID, page.ThreadPath(t.ID, t.Title), t.Title, string(t.Kind), tell.Kind(c.Text, t.Kind)
-		v.Lang, v.Part, v.PartWord = language(t), t.Part, tell.Part(c.Text, t.Part)
+		v.Lang, v.Part, v.PartWord = page.Language(t), t.Part, tell.Part(c.Text, t.Part)
 		v.Build, v.CreatedAt, v.Hidden, v.Tracked, v.Votes = t.Build, t.CreatedAt, t.Hidden, t.Kind.Tracked(), t.Votes
 		private = t.Private
 		if d, ok := t.Days(); ok {

@@ -80,6 +80,9 @@ func (c *Call) begin(r Route) error {
 			return err
 		}
 	}
+	if t := c.Site.Book.In(c.Viewer.Language); t != nil && c.Viewer.ID != 0 {
+		c.Text = t
+	}
 	if c.Viewer.Session.Stale {
 		if err := c.Write(func(tx *db.Tx) error {
 			if err := member.SetLanguage(tx, c.Viewer.ID, c.Text.Lang); err != nil { // letters follow what is read

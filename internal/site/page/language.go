@@ -11,8 +11,8 @@ import (
 // languageCookie holds the language that a reader chose.
 const languageCookie = "friday-language"
 
-// Language is the one that a request is answered in: what the reader chose, else
-// what their browser asks for.
+// Language is the one that a request is answered in: what the reader chose in this
+// browser, else what it asks for. A member's account says better: see begin.
 func (s *Site) Language(r *http.Request) *text.Text {
 	chosen := ""
 	if k, err := r.Cookie(languageCookie); err == nil {
@@ -26,6 +26,11 @@ func ChooseLanguage(c *Call) error {
 	t := c.Site.Book.In(c.R.PostForm.Get("lang"))
 	if t == nil {
 		return ErrNotFound
+	}
+	if c.Viewer.ID != 0 && c.Viewer.Language != t.Lang {
+		if err := c.Write(func(tx *db.Tx) error { return member.SetLanguage(tx, c.Viewer.ID, t.Lang) }); err != nil {
+			return err
+		}
 	}
 	http.SetCookie(c.W, &http.Cookie{Name: languageCookie, Value: t.Lang, Path: "/", HttpOnly: true, Secure: c.Site.secure, SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600})
 	if c.Viewer.ID != 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/fridayos/friday/internal/search"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/tell"
+	"github.com/fridayos/friday/internal/site/tongue"
 )
 
 // Choice is one choice of a form.
@@ -34,12 +35,22 @@ type State struct {
 type ThreadRow struct {
 	ID                       int64
 	Path, Title, Lang, About string
+	Foreign                  string // what its language is called, if it is not the reader's
 	Votes, Replies, More     int
 	Hidden                   bool
 	States                   []State
 	LastAt                   time.Time
 	Found                    []search.Part // where a search found it, beside its title
 	FoundAt                  string        // the post's address
+}
+
+// Language is what a thread is written in: as its author or a moderator said, else
+// as its title looks.
+func Language(t feedback.Thread) string {
+	if t.Lang != "" {
+		return t.Lang
+	}
+	return tongue.Guess(t.Title)
 }
 
 // About is a thread's kind, and the part of the system that it belongs to.
@@ -56,7 +67,10 @@ func (c *Call) Rows(threads []feedback.Thread) []ThreadRow {
 	var all []ThreadRow
 	for _, t := range threads {
 		r := ThreadRow{ID: t.ID, Path: ThreadPath(t.ID, t.Title), Title: t.Title, About: c.About(t),
-			Votes: t.Votes, Replies: t.Posts - 1, Hidden: t.Hidden, LastAt: t.LastAt}
+			Votes: t.Votes, Replies: t.Posts - 1, Hidden: t.Hidden, LastAt: t.LastAt, Lang: Language(t)}
+		if r.Lang != "" && tongue.Base(r.Lang) != tongue.Base(c.Text.Lang) {
+			r.Foreign = tongue.Name(r.Lang)
+		}
 		for i, d := range t.Devices {
 			if i == 3 {
 				r.More = len(t.Devices) - 3

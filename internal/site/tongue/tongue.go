@@ -56,7 +56,38 @@ func Guess(text string) string {
 			return lang
 		}
 	}
+	if lang := byLetters(text, letters); lang != "" {
+		return lang
+	}
 	return byWords(text)
+}
+
+// told are letters and endings that tell languages of one script apart, the
+// surest first.
+var told = []struct {
+	table *unicode.RangeTable
+	marks string
+	lang  string
+}{
+	{unicode.Cyrillic, "їєґЇЄҐ", "uk"}, {unicode.Cyrillic, "ыэъёЫЭЪЁ", "ru"},
+	{unicode.Arabic, "ٹڈڑںے", "ur"}, {unicode.Arabic, "پچژگ", "fa"}, {unicode.Arabic, "ةىأإؤئ", "ar"},
+}
+
+func byLetters(text string, letters int) string {
+	by := map[*unicode.RangeTable]int{}
+	for _, r := range text {
+		for _, table := range []*unicode.RangeTable{unicode.Cyrillic, unicode.Arabic} {
+			if r > 0x24f && unicode.Is(table, r) {
+				by[table]++
+			}
+		}
+	}
+	for _, t := range told {
+		if by[t.table]*3 > letters && strings.ContainsAny(text, t.marks) {
+			return t.lang
+		}
+	}
+	return ""
 }
 
 func byWords(text string) string {

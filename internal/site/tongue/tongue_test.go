@@ -19,6 +19,12 @@ func TestGuess(t *testing.T) {
 		"카메라가 꺼집니다":                                                     "ko",
 		"Die Kamera stürzt ab, wenn ich beim Zoom auf fünf gehe":        "de",
 		"L'appareil photo se ferme dans les jeux et ne revient pas":     "fr",
+		"Камера закрывается, когда я увеличиваю изображение, и больше не открывается, это ошибка": "ru",
+		"Камера закривається, коли я збільшую зображення":                                         "uk",
+		"Камера се затваря": "",
+		"تتوقف الكاميرا عن العمل عند التكبير في المرة الأولى":  "ar",
+		"کیمرہ زوم کرنے پر بند ہو جاتا ہے، کوئی حل بتائے":      "ur",
+		"دوربین هنگام بزرگ‌نمایی بسته می‌شود، گزارش پیوست است": "fa",
 		"":                           "",
 		"26.11.27":                   "",
 		strings.Repeat("x", 100_000): "",
@@ -40,4 +46,19 @@ func FuzzGuess(f *testing.F) {
 			t.Errorf("%q", g)
 		}
 	})
+}
+
+func TestNames(t *testing.T) {
+	for tag, want := range map[string]string{"zh": "中文", "zh-Hant-TW": "中文", "es-MX": "Español", "tlh": "tlh", "": ""} {
+		if got := Name(tag); got != want {
+			t.Errorf("%q is called %q, expected %q", tag, got, want)
+		}
+	}
+	last := ""
+	for _, l := range Languages() {
+		if l.Tag <= last || l.Name == "" {
+			t.Errorf("%q after %q is called %q", l.Tag, last, l.Name)
+		}
+		last = l.Tag
+	}
 }
