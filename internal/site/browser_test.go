@@ -55,6 +55,8 @@ var browserPages = []struct{ name, as, path string }{
 	{"send", "ana", "/report"},
 	{"report", "ana", "{report}"},
 	{"crash", "", "{crash}"},
+	{"days", "", "/days"},
+	{"days-phone", "", "/days?device=umi"},
 	{"devices", "", "/d"},
 	{"device", "", "/d/umi"},
 	{"releases", "", "/r"},

@@ -74,6 +74,7 @@ var matrix = map[string]struct {
 	"POST /report/{report}/publish":     {"/report/1/publish", members},
 	"POST /report/{report}/withdraw":    {"/report/1/withdraw", members},
 	"GET /crash/{fingerprint}":          {"/crash/0123456789abcdef", all},
+	"GET /days":                         {"/days", all},
 	"GET /d":                            {"/d", all},
 	"GET /d/{codename}":                 {"/d/umi", all},
 	"GET /r":                            {"/r", all},

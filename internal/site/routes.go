@@ -72,6 +72,7 @@ var routes = []route{
 	{"POST /report/{report}/publish", page.SignedIn, report.Publish},
 	{"POST /report/{report}/withdraw", page.SignedIn, report.Withdraw},
 	{"GET /crash/{fingerprint}", page.Anyone, report.Cluster},
+	{"GET /days", page.Anyone, page.Kept(forum.Days)},
 	{"GET /d", page.Anyone, page.Kept(office.Devices)},
 	{"GET /d/{codename}", page.Anyone, page.Kept(office.Device)},
 	{"GET /r", page.Anyone, page.Kept(office.Releases)},

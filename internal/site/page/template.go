@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fridayos/friday/internal/site/curve"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/site/text"
@@ -127,6 +128,7 @@ func (s *Site) funcs(t *text.Text) template.FuncMap {
 		"moment":  zoned(t.Moment),
 		"iso":     func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
 		"drawing": line.SVG,
+		"stairs":  curve.SVG,
 		"marked":  func(m line.Mark) string { return tell.Mark(t, m) },
 		"t":       t.T,
 		"n":       t.N,

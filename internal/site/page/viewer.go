@@ -42,6 +42,10 @@ func (v Viewer) May(n Need) bool {
 // Administers says whether the viewer may what administrators may.
 func (v Viewer) Administers() bool { return v.May(Admin) }
 
+// Speaks says whether the viewer is a maintainer of anything: what waits for one
+// concerns them.
+func (v Viewer) Speaks() bool { return v.May(Maintainer) }
+
 // InForum is the viewer as the forum knows them.
 func (v Viewer) InForum() feedback.Viewer {
 	return feedback.Viewer{Member: v.ID, Moderates: v.May(Moderator)}
