@@ -66,6 +66,22 @@ func Publish(tx *db.Tx, threadID, actor int64) error {
 	return flip(tx, threadID, actor, false, "private", [2]EventKind{EventOpened, EventOpened}, func(t Thread) bool { return t.Private })
 }
 
+// Seen keeps, in their order, those of the threads that a viewer may see.
+func Seen(tx *db.Tx, v Viewer, ids []int64) ([]int64, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	may, err := db.All(tx, scanID, `SELECT t.id FROM threads t WHERE t.id IN (`+join(ids)+`) AND `+v.clause("$1"), v.Member)
+	if err != nil {
+		return nil, fmt.Errorf("cannot look which threads are to be seen: %w", err)
+	}
+	known := map[int64]bool{}
+	for _, id := range may {
+		known[id] = true
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return !known[id] }), nil
+}
+
 // Public returns those of the threads that anyone may know of, in their order.
 func Public(tx *db.Tx, ids []int64) ([]int64, error) {
 	if len(ids) == 0 {

@@ -25,7 +25,9 @@ func Home(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		v.Week = c.Week(st)
+		if v.Week, err = c.Week(tx, st); err != nil {
+			return err
+		}
 		hot, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Open: true, Order: feedback.Hot, Limit: 6})
 		if err != nil {
 			return err

@@ -63,7 +63,10 @@ func Console(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		week := c.Week(st)
+		week, err := c.Week(tx, st)
+		if err != nil {
+			return err
+		}
 		v.Week, v.Next = week.Line, st.Week
 		v.Sentence = c.Text.T("train.sentence", "Headline", week.Headline, "Release", st.Week, "Sentence", week.Sentence)
 		v.CanCut = c.Viewer.May(page.Admin) && page.Find(st.Releases, st.Week) == nil

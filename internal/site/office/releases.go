@@ -3,6 +3,7 @@ package office
 import (
 	"html/template"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -215,8 +216,12 @@ func Releases(c *page.Call) error {
 		v.Paging = c.Pages("/r", page.Needed(len(st.Releases), rowsOnPage))
 		for _, r := range page.On(v.Paging, st.Releases, rowsOnPage) {
 			row := releaseRow{Name: r.Name, Reason: tell.Said(c.Text, r.Reason), CutAt: r.CutAt}
-			if len(r.Fixes) > 0 {
-				row.Fixes = c.Text.N("releases.fixes", len(r.Fixes))
+			fixes, err := feedback.Seen(tx, c.Viewer.InForum(), r.Fixes)
+			if err != nil {
+				return err
+			}
+			if len(fixes) > 0 {
+				row.Fixes = c.Text.N("releases.fixes", len(fixes))
 			}
 			row.More = max(0, len(r.Devices)-devicesInRow)
 			for _, d := range r.Devices[:len(r.Devices)-row.More] {
@@ -285,6 +290,10 @@ func tracks(c *page.Call, r *train.ReleaseStatus, cat page.Catalogue) []trackVie
 	return all
 }
 
+// madeNotes are those that the train makes where nobody wrote any: the fixes, which
+// the page lists anyway.
+var madeNotes = regexp.MustCompile(`\AFixed:( #\d+)+\z`)
+
 // Release is one release.
 func Release(c *page.Call) error {
 	name := c.R.PathValue("release")
@@ -303,8 +312,11 @@ func Release(c *page.Call) error {
 		}
 		w := tell.Train(c.Text, r.State)
 		v = releaseView{Name: r.Name, Commit: r.Commit[:min(12, len(r.Commit))], Reason: tell.Said(c.Text, r.Reason), CutAt: r.CutAt, State: page.State{Mark: w.Mark, Word: w.Text}}
+		if r.Fixes, err = feedback.Seen(tx, c.Viewer.InForum(), r.Fixes); err != nil { // a fix is on its way in private until it is out
+			return err
+		}
 		var notes []template.HTML
-		if strings.TrimSpace(r.Notes) != "" {
+		if strings.TrimSpace(r.Notes) != "" && !madeNotes.MatchString(r.Notes) {
 			notes = c.Site.Markdown.Parts(r.Notes, notesBudget)
 		}
 		var packages []catalog.Package

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/train"
@@ -32,7 +34,7 @@ type LastRelease struct {
 }
 
 // Week is what home and console say of this week.
-func (c *Call) Week(st train.Status) Week {
+func (c *Call) Week(tx *db.Tx, st train.Status) (Week, error) {
 	v := Week{Name: st.Week, Now: c.Now(), Departure: st.Departure.In(c.Site.Zone)}
 	this := Find(st.Releases, st.Week)
 	v.Cut = this != nil
@@ -42,11 +44,12 @@ func (c *Call) Week(st train.Status) Week {
 	v.Countdown = c.countdown(v.Departure.Sub(v.Now))
 	for i := range st.Releases {
 		if r := &st.Releases[i]; r.State == train.Shipping || r.State == train.Settled || r.State == train.Pulled {
-			v.Last = c.lastRelease(r)
-			break
+			fixes, err := feedback.Seen(tx, c.Viewer.InForum(), r.Fixes)
+			v.Last = c.lastRelease(r, len(fixes))
+			return v, err
 		}
 	}
-	return v
+	return v, nil
 }
 
 // Find returns a release by its name, nil if it is not there.
@@ -81,8 +84,10 @@ func (c *Call) countdown(d time.Duration) []Unit {
 		{two(s / 60 % 60), "minutes", word("minutes")}, {two(s % 60), "seconds", word("seconds")}}
 }
 
-func (c *Call) lastRelease(r *train.ReleaseStatus) *LastRelease {
-	v := &LastRelease{Name: r.Name, Words: tell.Train(c.Text, r.State).Text, Fixes: strconv.Itoa(len(r.Fixes))}
+// lastRelease tells of a release; fixes are those of its threads that the viewer may
+// know of.
+func (c *Call) lastRelease(r *train.ReleaseStatus, fixes int) *LastRelease {
+	v := &LastRelease{Name: r.Name, Words: tell.Train(c.Text, r.State).Text, Fixes: strconv.Itoa(fixes)}
 	for _, d := range r.Devices {
 		if len(d.Rollouts) > 0 {
 			v.Devices = append(v.Devices, d.Device)

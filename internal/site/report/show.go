@@ -59,7 +59,7 @@ func Show(c *page.Call) error {
 		}
 		if r.ThreadID == 0 { // it may have been sent for a thread
 			if id, err := threadOf(c.R.URL.Query().Get("thread")); err == nil && id != 0 {
-				if t, err = feedback.ByID(tx, c.Viewer.InForum(), id); err != nil {
+				if t, err = meant(c, tx, id); err != nil {
 					return err
 				}
 			}
@@ -114,6 +114,20 @@ func visible(c *page.Call, tx *db.Tx) (crash.Report, feedback.Thread, error) {
 	}
 	t, err := feedback.ByID(tx, c.Viewer.InForum(), r.ThreadID)
 	return r, t, err
+}
+
+// meant reads the thread that a log is for: one that the viewer may see, or their own
+// that waits for a moderator.
+func meant(c *page.Call, tx *db.Tx, id int64) (feedback.Thread, error) {
+	t, err := feedback.ByID(tx, c.Viewer.InForum(), id)
+	if !errors.Is(err, feedback.ErrNotFound) || c.Viewer.ID == 0 {
+		return t, err
+	}
+	own, all := feedback.ByID(tx, feedback.Everything(), id)
+	if all != nil || own.AuthorID != c.Viewer.ID || own.Private {
+		return t, err
+	}
+	return own, nil
 }
 
 // mayRead says whether the viewer, who may know of a report, may read its text.
@@ -220,7 +234,7 @@ func Publish(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		if t, err = feedback.ByID(tx, c.Viewer.InForum(), thread); err != nil {
+		if t, err = meant(c, tx, thread); err != nil {
 			return err
 		}
 		return c.Attach(tx, r.ID, t.ID, c.R.PostForm.Get("private") != "")
@@ -233,6 +247,9 @@ func Publish(c *page.Call) error {
 	}
 	if more := page.More(c.R.PostForm.Get("more")); len(more) > 0 {
 		return c.Redirect(page.ReportPath(more[0], t.ID, more[1:]), "attached")
+	}
+	if t.Hidden && !c.Viewer.May(page.Moderator) {
+		return c.Redirect("/me/record", "held")
 	}
 	return c.Redirect(page.ThreadPath(t.ID, t.Title), "attached")
 }
