@@ -79,6 +79,7 @@ var matrix = map[string]struct {
 	"GET /d/{codename}":                 {"/d/umi", all},
 	"GET /r":                            {"/r", all},
 	"GET /r/{release}":                  {"/r/26.11.27", all},
+	"POST /r/{release}/polls":           {"/r/26.11.27/polls", "mo ada"},
 	"GET /train":                        {"/train", all},
 	"POST /train/cut":                   {"/train/cut", "ada"},
 	"POST /train/skip":                  {"/train/skip", "ada"},

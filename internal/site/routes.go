@@ -77,6 +77,7 @@ var routes = []route{
 	{"GET /d/{codename}", page.Anyone, page.Kept(office.Device)},
 	{"GET /r", page.Anyone, page.Kept(office.Releases)},
 	{"GET /r/{release}", page.Anyone, page.Kept(office.Release)},
+	{"POST /r/{release}/polls", page.Maintainer, office.AskWeekly},
 	{"GET /train", page.Anyone, page.Kept(office.Console)},
 	{"POST /train/cut", page.Admin, office.Cut},
 	{"POST /train/skip", page.Admin, office.Skip},

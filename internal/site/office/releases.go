@@ -248,6 +248,8 @@ type releaseView struct {
 	Tracks               []trackView
 	Fixes                []page.ThreadRow
 	Packages             []packageView
+	Polls                []releasePoll
+	CanAsk               bool // the week's questions
 }
 
 // trackView is one device of a release on its track.
@@ -346,6 +348,11 @@ func Release(c *page.Call) error {
 			}
 			v.Crashes = append(v.Crashes, signals...)
 		}
+		if v.Polls, err = releasePolls(c, tx, r.Name); err != nil {
+			return err
+		}
+		left := r.State == train.Shipping || r.State == train.Settled
+		v.CanAsk = len(v.Polls) == 0 && left && c.Viewer.May(page.Maintainer)
 		v.Packages, err = packageViews(c, tx, page.On(v.Paging, packages, packagesOnPage))
 		if err != nil {
 			return err
