@@ -42,7 +42,7 @@ var browserPages = []struct{ name, as, path string }{
 	{"way", "", "/t/8/way"},
 	{"post-whole", "", "/p/{first}/whole"},
 	{"post-edit", "ana", "/p/{first1}/edit"},
-	{"post-history", "", "/p/{second}/history"},
+	{"post-history", "", "/p/{edited}/history"},
 	{"polls", "li", "/t/6/polls"},
 	{"polls-guest", "", "/t/6/polls"},
 	{"tools", "kim", "/t/2/tools"},
@@ -182,7 +182,7 @@ func TestBrowserPages(t *testing.T) {
 	report := w.log("ana", sampleLog("com.android.camera2", "Open.run"), "1")
 	w.log("ben", sampleLog("com.android.camera2", "Open.run"), "")
 	hook, delivery, stop := w.reached()
-	names := strings.NewReplacer("{hook}", hook, "{delivery}", delivery, "{stop}", stop, "{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{private}", w.private("ana", "mo"))
+	names := strings.NewReplacer("{hook}", hook, "{delivery}", delivery, "{stop}", stop, "{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{edited}", w.edited(6), "{private}", w.private("ana", "mo"))
 	w.ringed()
 	w.moderated() // last: it suspends members
 	srv := httptest.NewServer(w.handler)

@@ -584,7 +584,7 @@ func (w *world) moderated() {
 		}
 	}
 	ok(w.sendFiles("ben", "/t/2/reply", url.Values{"body": {"Overnight it looks like this:\n\n![The battery's line falls from full to four fifths](battery.png)\n\nThe log is below."}},
-		sent{"battery.png", shot(w.t, 1080, 640)}, sent{"settings.png", shot(w.t, 300, 500)}, sent{"logcat overnight.log", []byte("11-22 10:00:00.000 I/PowerManager: suspend\n")}))
+		sent{"battery.png", shot(w.t, 1080, 640)}, sent{"settings.png", shot(w.t, 300, 500)}, sent{"overnight.csv", []byte("time,level\n22:00,80\n05:00,61\n")}))
 	ok(w.post("ben", "/flag/thread/3", url.Values{"reason": {"something"}, "note": {"This is the same as thread 2, and not very polite about it."}}))
 	ok(w.post("mo", "/flag/thread/3", url.Values{"reason": {"abuse"}}))
 	w.join("maria8812", "")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/revision"
 	"github.com/fridayos/friday/internal/fleet"
 )
 
@@ -21,6 +22,20 @@ func (w *world) private(by, named string) string {
 		return err
 	})
 	return strconv.FormatInt(id, 10)
+}
+
+// edited changes what a thread's author said first, and returns that post's number.
+func (w *world) edited(thread int64) string {
+	id := w.firstPost(thread)
+	w.write(func(tx *db.Tx) error {
+		t, body, err := feedback.Opening(tx, feedback.Everything(), thread)
+		n, _ := strconv.ParseInt(id, 10, 64)
+		if err == nil {
+			_, err = revision.Edit(tx, feedback.Viewer{Member: t.AuthorID}, n, strings.Replace(body, "no longer lags", "is quick again", 1)+"\n\nIt was the worst of all before.")
+		}
+		return err
+	})
+	return id
 }
 
 // post2 is the number of a thread's second post.

@@ -89,8 +89,9 @@ func (s *threadState) readInstalled(c *page.Call, tx *db.Tx, t feedback.Thread, 
 	if err != nil {
 		return err
 	}
+	asked := []feedback.State{feedback.InRelease, feedback.OnHandset, feedback.Confirmed, feedback.Closed} // once others confirmed it, those who had it are asked still
 	for _, d := range t.Devices {
-		if d.Build == "" || d.State != feedback.InRelease && d.State != feedback.OnHandset || !slices.Contains(has, d.Device) {
+		if d.Build == "" || !slices.Contains(asked, d.State) || !slices.Contains(has, d.Device) {
 			continue
 		}
 		b, err := catalog.BuildByID(tx, d.Build)
