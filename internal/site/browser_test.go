@@ -46,7 +46,7 @@ var browserPages = []struct{ name, as, path string }{
 	{"polls", "li", "/t/6/polls"},
 	{"polls-guest", "", "/t/6/polls"},
 	{"tools", "kim", "/t/2/tools"},
-	{"thread-question", "ana", "/t/5-how-do-i-go-back-to-last-week-s-build"},
+	{"thread-question", "ana", "{question}"},
 	{"thread-quote", "ben", "/t/1-camera-closes-at-5-zoom?quote={second}"},
 	{"thread-private", "mo", "/t/{private}"},
 	{"objections", "mo", "/objections"},
@@ -182,7 +182,7 @@ func TestBrowserPages(t *testing.T) {
 	report := w.log("ana", sampleLog("com.android.camera2", "Open.run"), "1")
 	w.log("ben", sampleLog("com.android.camera2", "Open.run"), "")
 	hook, delivery, stop := w.reached()
-	names := strings.NewReplacer("{hook}", hook, "{delivery}", delivery, "{stop}", stop, "{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{edited}", w.edited(6), "{private}", w.private("ana", "mo"))
+	names := strings.NewReplacer("{hook}", hook, "{delivery}", delivery, "{stop}", stop, "{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{edited}", w.edited(6), "{question}", w.question(), "{private}", w.private("ana", "mo"))
 	w.ringed()
 	w.moderated() // last: it suspends members
 	srv := httptest.NewServer(w.handler)

@@ -116,7 +116,7 @@ func TestLanguageOfThreads(t *testing.T) {
 func TestBrowserRightToLeft(t *testing.T) {
 	browser := startBrowser(t)
 	w := whole(t, openSQLite(t))
-	names := strings.NewReplacer("{first}", w.firstPost(w.longThread(60, 12)), "{first1}", w.firstPost(1), "{second}", w.post2(1), "{edited}", w.edited(6), "{private}", w.private("ana", "mo"))
+	names := strings.NewReplacer("{first}", w.firstPost(w.longThread(60, 12)), "{first1}", w.firstPost(1), "{second}", w.post2(1), "{edited}", w.edited(6), "{question}", w.question(), "{private}", w.private("ana", "mo"))
 	w.moderated()
 	srv := httptest.NewServer(w.handler)
 	defer srv.Close()

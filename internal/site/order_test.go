@@ -1,6 +1,7 @@
 package site
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -36,6 +37,26 @@ func (w *world) edited(thread int64) string {
 		return err
 	})
 	return id
+}
+
+// question is one with answers of which its author accepted one.
+func (w *world) question() (path string) {
+	w.write(func(tx *db.Tx) error {
+		t, err := feedback.New(tx, feedback.NewThread{Kind: feedback.Question, Title: "Where do screenshots go?", Body: "I cannot find them.", AuthorID: w.ids["ana"]})
+		if err != nil {
+			return err
+		}
+		p, err := feedback.Reply(tx, feedback.Viewer{Member: w.ids["ben"]}, t.ID, "Into Pictures, Screenshots.")
+		if err == nil {
+			_, err = feedback.Reply(tx, feedback.Viewer{Member: w.ids["li"]}, t.ID, "And the Gallery shows them.")
+		}
+		if err == nil {
+			err = feedback.Accept(tx, feedback.Viewer{Member: w.ids["ana"]}, t.ID, p.ID)
+		}
+		path = fmt.Sprintf("/t/%d-where-do-screenshots-go", t.ID)
+		return err
+	})
+	return path
 }
 
 // post2 is the number of a thread's second post.
