@@ -42,7 +42,7 @@ type Member struct {
 	Devices   []string // that a Maintainer maintains, sorted
 	Parts     []string // of the system, that a Maintainer maintains, sorted: Camera, Phone
 	CreatedAt time.Time
-	Language  string // that the member reads in, as HTML's lang has it; empty: not chosen
+	Language  string // that the member chose, as HTML's lang has it; empty: not chosen
 }
 
 // Is tells whether the member has a role; an admin has each.
@@ -124,8 +124,9 @@ func SetPassword(tx *db.Tx, id int64, password Hash) error {
 	return err
 }
 
-// SetLanguage keeps the language that a member reads in; empty: none is chosen.
-func SetLanguage(tx *db.Tx, id int64, lang string) error {
+// ChooseLanguage keeps the language that a member wants to read in, on whatever
+// browser; empty: none is chosen. What they last read in is SetLanguage's.
+func ChooseLanguage(tx *db.Tx, id int64, lang string) error {
 	if len(lang) > 35 { // the longest tag that RFC 5646 expects
 		return fmt.Errorf("cannot keep the language of member %d: %.40q is no language tag", id, lang)
 	}

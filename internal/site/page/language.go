@@ -27,14 +27,14 @@ func ChooseLanguage(c *Call) error {
 	if t == nil {
 		return ErrNotFound
 	}
-	if c.Viewer.ID != 0 && c.Viewer.Language != t.Lang {
-		if err := c.Write(func(tx *db.Tx) error { return member.SetLanguage(tx, c.Viewer.ID, t.Lang) }); err != nil {
-			return err
-		}
-	}
 	http.SetCookie(c.W, &http.Cookie{Name: languageCookie, Value: t.Lang, Path: "/", HttpOnly: true, Secure: c.Site.secure, SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600})
 	if c.Viewer.ID != 0 {
-		if err := c.Write(func(tx *db.Tx) error { return member.SetLanguage(tx, c.Viewer.ID, t.Lang) }); err != nil {
+		if err := c.Write(func(tx *db.Tx) error {
+			if err := member.ChooseLanguage(tx, c.Viewer.ID, t.Lang); err != nil {
+				return err
+			}
+			return member.SetLanguage(tx, c.Viewer.ID, t.Lang)
+		}); err != nil {
 			return err
 		}
 	}
