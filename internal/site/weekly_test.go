@@ -84,8 +84,5 @@ func TestReleasesKeepPrivateThreads(t *testing.T) {
 		if page := w.get("", "/r/"+release).Body.String(); strings.Contains(page, "Fixed: #1") || !strings.Contains(page, "Camera closes at 5× zoom") {
 			t.Error("what the train wrote for want of notes stands beside the list of fixes, or the list is not there")
 		}
-		if page := w.get("mo", "/r/"+release).Body.String(); !strings.Contains(page, id) {
-			t.Error("a maintainer whom the thread names does not see that it is fixed")
-		}
 	})
 }
