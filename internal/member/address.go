@@ -115,7 +115,7 @@ func Resettable(tx *db.Tx, login string) ([]Member, error) {
 	if address, err := mail.CheckAddress(login); err == nil {
 		key = mail.AddressKey(address)
 	}
-	return db.All(tx, scanMember, `SELECT m.id, m.name, m.created_at FROM members m JOIN member_mail a ON a.member_id = m.id
+	return db.All(tx, scanMember, `SELECT m.id, m.name, m.created_at, m.language FROM members m JOIN member_mail a ON a.member_id = m.id
 		WHERE a.address <> '' AND (m.name_key = $1 OR a.address_key = $2) ORDER BY m.id LIMIT 5`, NameKey(login), key)
 }
 
