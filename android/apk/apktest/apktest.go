@@ -88,17 +88,19 @@ func (w *writer) index(s string) uint32 {
 	return uint32(len(w.texts) - 1)
 }
 
-func (w *writer) attribute(name string, kind byte, data uint32) []byte {
-	return append(append(words(none, w.index(name), none), 8, 0, 0, kind), words(data)...)
+// attribute has the index of the text that was written, too, or none.
+func (w *writer) attribute(name string, written uint32, kind byte, data uint32) []byte {
+	return append(append(words(none, w.index(name), written), 8, 0, 0, kind), words(data)...)
 }
 
-func (w *writer) number(name string, n uint32) []byte { return w.attribute(name, 0x10, n) }
+func (w *writer) number(name string, n uint32) []byte { return w.attribute(name, none, 0x10, n) }
 
 func (w *writer) text(name, value string) []byte {
 	if value == "" {
 		return nil
 	}
-	return w.attribute(name, 3, w.index(value))
+	i := w.index(value)
+	return w.attribute(name, i, 3, i)
 }
 
 func (w *writer) start(name string, attributes ...[]byte) {
