@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/moderation"
+	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/upload"
 )
 
@@ -30,6 +32,9 @@ func (s *installation) tidy(ctx context.Context, files *upload.Store, log *slog.
 	for {
 		if err := s.db.Write(ctx, moderation.Forget); err != nil && ctx.Err() == nil {
 			log.Error("cannot forget where flags came from", "err", err)
+		}
+		if err := s.db.Write(ctx, func(tx *db.Tx) error { _, err := reputation.Award(tx); return err }); err != nil && ctx.Err() == nil {
+			log.Error("cannot award medals", "err", err)
 		}
 		did, err := files.Sweep(ctx, s.db)
 		switch {

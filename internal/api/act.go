@@ -234,14 +234,14 @@ func (c *call) mark() error {
 }
 
 // maintainsAll tells whether the member may speak for what a word on the thread
-// concerns: one of its devices, or all of them. For a thread that names no
-// device any maintainer does.
+// concerns: one of its devices, or all of them; a maintainer of the thread's part
+// may for each. For a thread that names no device any maintainer does.
 func (c *call) maintainsAll(t feedback.Thread, on string) bool {
 	if on != feedback.AnyDevice {
-		return c.viewer.Maintains(on)
+		return c.viewer.Decides(t.Part, on)
 	}
 	return !slices.ContainsFunc(t.Devices, func(d feedback.DeviceState) bool {
-		return d.Device != feedback.AnyDevice && !c.viewer.Maintains(d.Device)
+		return d.Device != feedback.AnyDevice && !c.viewer.Decides(t.Part, d.Device)
 	})
 }
 

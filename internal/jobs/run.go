@@ -81,6 +81,12 @@ func (o RunOptions) withDefaults() RunOptions {
 	return o
 }
 
+// How long a job that is over is kept: done or cancelled, and given up.
+const (
+	DoneKept   = 24 * time.Hour
+	FailedKept = 7 * 24 * time.Hour
+)
+
 // Run does jobs until ctx ends, then lets the running ones finish: what has not
 // after o.Drain is interrupted and waits for the next worker.
 func Run(ctx context.Context, d *db.DB, w *Workers, o RunOptions) error {
@@ -132,6 +138,12 @@ func run[T any](ctx context.Context, d *db.DB, driver riverdriver.Driver[T], w *
 		Middleware:  []rivertype.Middleware{river.WorkerMiddlewareFunc(p.work)},
 		MaxAttempts: DefaultMaxAttempts,
 		JobTimeout:  DefaultTimeout,
+
+		// A job's words may name people: a letter's, its receiver.
+		CompletedJobRetentionPeriod: DoneKept,
+		CancelledJobRetentionPeriod: DoneKept,
+		DiscardedJobRetentionPeriod: FailedKept,
+
 		// Leases find who died (lease.go); River's own rescue discards kinds that its leader does not do.
 		RescueStuckJobsAfter: 10 * 365 * 24 * time.Hour,
 		SoftStopTimeout:      o.Drain,

@@ -60,6 +60,12 @@ func (m Member) MaintainsPart(part string) bool {
 	return slices.Contains(m.Roles, Admin) || slices.Contains(m.Roles, Maintainer) && part != "" && slices.Contains(m.Parts, part)
 }
 
+// Decides tells whether the member may decide about what concerns a part of the
+// system on a device: who maintains either may.
+func (m Member) Decides(part, device string) bool {
+	return m.Maintains(device) || m.MaintainsPart(part)
+}
+
 // Moderates tells whether the member keeps order in the forum.
 func (m Member) Moderates() bool { return m.Is(Moderator) }
 

@@ -2,6 +2,7 @@ package member
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -110,6 +111,34 @@ func notTheLast(tx *db.Tx, m Member) error {
 func grant(tx *db.Tx, id int64, role Role, device string) error {
 	_, err := tx.Exec("INSERT INTO member_roles (member_id, role, device) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", id, role, strings.TrimSpace(device))
 	return err
+}
+
+// RolesOf reads the roles of several members, in the order of Roles; who has none
+// beyond being a member is not in it.
+func RolesOf(tx *db.Tx, members ...int64) (map[int64][]Role, error) {
+	if len(members) == 0 {
+		return nil, nil
+	}
+	var marks []string
+	var args []any
+	for i, id := range members {
+		marks, args = append(marks, fmt.Sprintf("$%d", i+1)), append(args, id)
+	}
+	type row struct {
+		id   int64
+		role Role
+	}
+	rows, err := db.All(tx, func(s db.Scanner) (r row, err error) { return r, s.Scan(&r.id, &r.role) },
+		"SELECT DISTINCT member_id, role FROM member_roles WHERE member_id IN ("+strings.Join(marks, ", ")+")", args...)
+	all := map[int64][]Role{}
+	for _, role := range Roles() {
+		for _, r := range rows {
+			if r.role == role {
+				all[r.id] = append(all[r.id], role)
+			}
+		}
+	}
+	return all, err
 }
 
 // RoleChanges lists the latest changes of a member's roles, the newest first.

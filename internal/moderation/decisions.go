@@ -286,11 +286,11 @@ func Erase(tx *db.Tx, memberID int64) error {
 	return err
 }
 
-// originAge is how long a flag's origin is kept where nobody decides.
-const originAge = 30 * 24 * time.Hour
+// OriginAge is how long a flag's origin is kept where nobody decides.
+const OriginAge = 30 * 24 * time.Hour
 
 // Forget empties the origins of old flags; once a day is often enough.
 func Forget(tx *db.Tx) error {
-	_, err := tx.Exec(`UPDATE mod_flags SET origin = '' WHERE origin <> '' AND at < $1`, tx.Now().Add(-originAge))
+	_, err := tx.Exec(`UPDATE mod_flags SET origin = '' WHERE origin <> '' AND at < $1`, tx.Now().Add(-OriginAge))
 	return err
 }

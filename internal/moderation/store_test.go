@@ -396,7 +396,7 @@ func TestEraseAndForget(t *testing.T) {
 		if f := flags(); f[0].FlaggerID != 0 || f[0].Note != "" || f[0].Origin != "" || f[1].Origin != "home" {
 			t.Errorf("after erasing one: %+v", f)
 		}
-		b.now = b.now.Add(originAge + time.Hour)
+		b.now = b.now.Add(OriginAge + time.Hour)
 		b.do(Forget)
 		if f := flags(); f[1].Origin != "" || f[1].FlaggerID != 12 {
 			t.Errorf("after forgetting: %+v", f)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
-	"github.com/fridayos/friday/internal/feedback/measure"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/member/trust"
 	"github.com/fridayos/friday/internal/moderation"
@@ -34,13 +33,11 @@ func LevelAfter(tx *db.Tx, m member.Member, past feedback.Past) (trust.Level, er
 	if m.Moderates() || m.Is(member.Maintainer) {
 		return trust.Trusted, nil
 	}
-	upheld, err := moderation.UpheldAgainst(tx, m.ID, tx.Now().Add(-trust.FlagTime))
+	c, err := countsAfter(tx, m, past)
 	if err != nil {
 		return trust.New, err
 	}
-	earned, err := measure.EarnedBy(tx, m.ID)
-	return trust.LevelOf(trust.Counts{ConfirmedFixes: earned.ConfirmedFixes, DuplicatesFound: earned.Duplicates, AnswersAccepted: earned.Answers,
-		Posts: past.Posts, Days: int(tx.Now().Sub(m.CreatedAt).Hours() / 24), FlagsUpheld: upheld}), err
+	return trust.LevelOf(c), nil
 }
 
 // FileLimits are what a member of a level may send. A screenshot has about 1 MB, a

@@ -18,6 +18,9 @@ import (
 	"github.com/chromedp/cdproto/network"
 	cdpruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/reputation"
 )
 
 // What a page may weigh and ask for, cold.
@@ -66,6 +69,9 @@ var browserPages = []struct{ name, as, path string }{
 	{"member", "", "/m/mo"},
 	{"member-roles", "ada", "/m/mo"},
 	{"me", "ana", "/me"},
+	{"trust", "ana", "/trust"},
+	{"trust-guest", "", "/trust"},
+	{"member-medals", "ana", "/m/ana"},
 	{"ring", "ana", "/ring"},
 	{"ring-guest", "", "/ring"},
 	{"ring-quiz", "li", "/ring/alpha"},
@@ -184,6 +190,7 @@ func TestBrowserPages(t *testing.T) {
 	hook, delivery, stop := w.reached()
 	names := strings.NewReplacer("{hook}", hook, "{delivery}", delivery, "{stop}", stop, "{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{edited}", w.edited(6), "{question}", w.question(), "{private}", w.private("ana", "mo"))
 	w.ringed()
+	w.write(func(tx *db.Tx) error { _, err := reputation.Award(tx); return err })
 	w.moderated() // last: it suspends members
 	srv := httptest.NewServer(w.handler)
 	defer srv.Close()

@@ -343,7 +343,7 @@ func TestRingByRule(t *testing.T) {
 	if body := w.get("mo", "/ring/desk").Body.String(); !strings.Contains(body, "/m/rea") || !strings.Contains(body, "accepted at once") {
 		t.Error("the desk does not show who was accepted by the rule")
 	}
-	if rec := w.post("rea", "/ring/beta/apply", url.Values{"device": {"umi"}}); rec.Code != 422 || !strings.Contains(rec.Body.String(), "applied for this already") {
+	if rec := w.post("rea", "/ring/beta/apply", url.Values{"device": {"umi"}}); rec.Code != 422 || !strings.Contains(rec.Body.String(), "applied already") {
 		t.Errorf("a second application: %d", rec.Code)
 	}
 	if rec := w.get("rea", "/ring/weekly"); rec.Code != 404 {

@@ -91,6 +91,8 @@ var routes = []route{
 	{"GET /ring/{channel}", page.SignedIn, testring.Apply},
 	{"POST /ring/{channel}", page.SignedIn, testring.Answer},
 	{"POST /ring/{channel}/apply", page.SignedIn, testring.File},
+	{"GET /privacy", page.Anyone, account.Privacy},
+	{"GET /trust", page.Anyone, account.Trust},
 	{"GET /me", page.SignedIn, account.Me},
 	{"POST /me/claim", page.SignedIn, account.Claim},
 	{"POST /me/claim/end", page.SignedIn, account.EndClaim},

@@ -206,7 +206,7 @@ func TestSweep(t *testing.T) {
 			t.Errorf("a draft whose bytes are gone: %v", err)
 		}
 		write(t, d, func(tx *db.Tx) error { return Remove(tx, files[0].ID, true) })
-		now = now.Add(removedAge + time.Hour)
+		now = now.Add(RemovedAge + time.Hour)
 		sweep(Swept{Orphans: 1}) // and the sweep notices the bytes
 		now = now.Add(garbageAge + time.Second)
 		sweep(Swept{Blobs: 1, Bytes: back.Blob.Size})

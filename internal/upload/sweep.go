@@ -10,8 +10,8 @@ import (
 
 // Ages at which things go.
 const (
-	orphanAge  = 24 * time.Hour      // a file that was attached to nothing
-	removedAge = 90 * 24 * time.Hour // one that was removed: long enough for an appeal
+	OrphanAge  = 24 * time.Hour      // a file that was attached to nothing
+	RemovedAge = 90 * 24 * time.Hour // one that was removed: long enough for an appeal
 	garbageAge = time.Hour           // bytes that nothing needs, after that was noticed
 	bytesAge   = time.Hour           // bytes younger than this may be of a form that is being sent
 )
@@ -31,7 +31,7 @@ func (s *Store) Sweep(ctx context.Context, d *db.DB) (did Swept, err error) {
 	var noticed map[blob.Digest]bool
 	err = d.Write(ctx, func(tx *db.Tx) error {
 		n, err := tx.Exec(`DELETE FROM uploads WHERE subject_kind = '' AND at < $1 OR removed_at > 0 AND removed_at < $2`,
-			tx.Now().Add(-orphanAge), tx.Now().Add(-removedAge))
+			tx.Now().Add(-OrphanAge), tx.Now().Add(-RemovedAge))
 		if did.Orphans = int(n); err != nil {
 			return err
 		}

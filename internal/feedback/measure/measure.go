@@ -49,6 +49,7 @@ type Earned struct {
 	ConfirmedFixes int // reports of theirs, or merged ones, whose fix was confirmed on at least one device
 	Duplicates     int // threads that were merged into the one that they had pointed to
 	Answers        int // of theirs that others accepted
+	Tried          int // fixes that they confirmed or refuted on their own handset
 }
 
 // EarnedBy counts what a member led to, hidden and private threads left out.
@@ -62,10 +63,48 @@ func EarnedBy(tx *db.Tx, memberID int64) (e Earned, err error) {
 				SELECT 1 FROM thread_merges m WHERE m.undone_at = 0 AND (m.source_id = h.thread_id AND m.target_id = h.other_id
 					OR m.source_id = h.other_id AND m.target_id = h.thread_id))),
 		(SELECT COUNT(*) FROM threads t JOIN posts p ON p.id = t.accepted_id
-			WHERE p.author_id = $1 AND t.author_id <> $1 AND NOT t.hidden AND NOT p.hidden)`, memberID).
-		Scan(&e.ConfirmedFixes, &e.Duplicates, &e.Answers)
+			WHERE p.author_id = $1 AND t.author_id <> $1 AND NOT t.hidden AND NOT p.hidden),
+		(SELECT COUNT(*) FROM asks WHERE member_id = $1 AND verdict IN ('works', 'broken'))`, memberID).
+		Scan(&e.ConfirmedFixes, &e.Duplicates, &e.Answers, &e.Tried)
 	if err != nil {
 		return e, fmt.Errorf("cannot count what a member's reports led to: %w", err)
 	}
 	return e, nil
+}
+
+// EarnedByAll is EarnedBy of every member who led to anything; it reads the whole
+// forum.
+func EarnedByAll(tx *db.Tx) (map[int64]Earned, error) {
+	all := map[int64]Earned{}
+	for _, q := range []struct {
+		sql string
+		set func(e *Earned, n int)
+	}{
+		{`SELECT a.author_id, COUNT(*) FROM threads a JOIN threads t ON t.id = CASE WHEN a.merged_into = 0 THEN a.id ELSE a.merged_into END
+			WHERE NOT a.hidden AND NOT a.private AND a.kind = 'bug' AND EXISTS (SELECT 1 FROM thread_devices d WHERE d.thread_id = t.id AND d.state = 'confirmed')
+			GROUP BY a.author_id`, func(e *Earned, n int) { e.ConfirmedFixes = n }},
+		{`SELECT h.member_id, COUNT(*) FROM thread_hints h JOIN threads t ON t.id = h.thread_id
+			WHERE t.author_id <> h.member_id AND NOT t.hidden AND NOT t.private AND EXISTS (
+				SELECT 1 FROM thread_merges m WHERE m.undone_at = 0 AND (m.source_id = h.thread_id AND m.target_id = h.other_id
+					OR m.source_id = h.other_id AND m.target_id = h.thread_id))
+			GROUP BY h.member_id`, func(e *Earned, n int) { e.Duplicates = n }},
+		{`SELECT p.author_id, COUNT(*) FROM threads t JOIN posts p ON p.id = t.accepted_id
+			WHERE t.author_id <> p.author_id AND NOT t.hidden AND NOT p.hidden GROUP BY p.author_id`, func(e *Earned, n int) { e.Answers = n }},
+		{`SELECT member_id, COUNT(*) FROM asks WHERE verdict IN ('works', 'broken') GROUP BY member_id`, func(e *Earned, n int) { e.Tried = n }},
+	} {
+		type row struct {
+			id int64
+			n  int
+		}
+		rows, err := db.All(tx, func(s db.Scanner) (r row, err error) { return r, s.Scan(&r.id, &r.n) }, q.sql)
+		if err != nil {
+			return nil, fmt.Errorf("cannot count what members' reports led to: %w", err)
+		}
+		for _, r := range rows {
+			e := all[r.id]
+			q.set(&e, r.n)
+			all[r.id] = e
+		}
+	}
+	return all, nil
 }

@@ -135,7 +135,7 @@ func Apply(tx *db.Tx, m member.Member, device, channel, why string, level trust.
 		return Place{}, err
 	}
 	if !passed {
-		return Place{}, member.NewInvalid("untaken quiz", "ring-quiz", "the quiz comes first, and was last passed more than a day ago")
+		return Place{}, member.NewInvalid("quiz", "ring-quiz", "the quiz comes first, and was last passed more than a day ago")
 	}
 	old, err := placeOf(tx, m.ID, device, channel)
 	if err != nil && !errors.Is(err, member.ErrNotFound) {
@@ -146,7 +146,7 @@ func Apply(tx *db.Tx, m member.Member, device, channel, why string, level trust.
 	case old.State == Applied || old.State == Accepted:
 		return Place{}, member.NewInvalid("application", "ring-twice", "you have applied already")
 	case before && tx.Now().Before(old.DecidedAt.Add(RefusedPause)):
-		return Place{}, member.NewInvalid("early application", "ring-again", "a maintainer has decided a short while ago; apply again a week after that")
+		return Place{}, member.NewInvalid("application", "ring-again", "a maintainer has decided a short while ago; apply again a week after that")
 	}
 	claims, err := member.ClaimsOf(tx, m.ID)
 	if err != nil {

@@ -17,7 +17,10 @@
 // There are no quotas: a level is never lost by doing nothing.
 package trust
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Counts are what a member's reports led to.
 type Counts struct {
@@ -30,8 +33,8 @@ type Counts struct {
 	FlagsUpheld     int // posts of theirs taken down after a flag, in the last 90 days
 }
 
-// things is what a level is reckoned by.
-func (c Counts) things() int {
+// Things is what a level is reckoned by.
+func (c Counts) Things() int {
 	return max(0, c.ConfirmedFixes+c.DuplicatesFound+c.AnswersAccepted-2*c.FlagsUpheld)
 }
 
@@ -48,19 +51,22 @@ func (l Level) String() string { return [...]string{"new", "known", "trusted"}[l
 
 // What the levels ask for.
 const (
-	knownDays, knownThings     = 3, 1
-	quietDays, quietPosts      = 30, 5 // known by staying
-	trustedDays, trustedThings = 30, 10
-	trustedFixes               = 3
+	KnownDays, KnownThings     = 3, 1
+	QuietDays, QuietPosts      = 30, 5 // known by staying
+	TrustedDays, TrustedThings = 30, 10
+	TrustedFixes               = 3
 	FlagTime                   = 90 * 24 * time.Hour // that an upheld flag counts
 )
+
+// Levels are all levels, the lowest first.
+func Levels() []Level { return []Level{New, Known, Trusted} }
 
 // LevelOf is the level that follows from the counts.
 func LevelOf(c Counts) Level {
 	switch {
-	case c.Days >= trustedDays && c.things() >= trustedThings && c.ConfirmedFixes >= trustedFixes && c.FlagsUpheld == 0:
+	case c.Days >= TrustedDays && c.Things() >= TrustedThings && c.ConfirmedFixes >= TrustedFixes && c.FlagsUpheld == 0:
 		return Trusted
-	case c.Days >= knownDays && c.things() >= knownThings, c.Days >= quietDays && c.Posts >= quietPosts && c.FlagsUpheld == 0:
+	case c.Days >= KnownDays && c.Things() >= KnownThings, c.Days >= QuietDays && c.Posts >= QuietPosts && c.FlagsUpheld == 0:
 		return Known
 	}
 	return New
@@ -93,6 +99,17 @@ type Medal struct {
 	Key  string // of its name and rule in the message files
 	Need int    // of what it counts
 	Have int
+}
+
+// Rarest is the one of some medals, by their keys, that a page with room for one
+// shows; "" for none.
+func Rarest(keys []string) string {
+	for _, key := range []string{"hundred-fixes", "ten-fixes", "helper", "finder", "tester", "first-fix"} {
+		if slices.Contains(keys, key) {
+			return key
+		}
+	}
+	return ""
 }
 
 // Won tells whether the member has it.

@@ -9,7 +9,10 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
+	"github.com/fridayos/friday/internal/feedback/measure"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/member/trust"
+	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/site/page"
 )
 
@@ -148,8 +151,12 @@ type memberView struct {
 	Since   time.Time
 	Threads []page.ThreadRow
 	// For administrators: what the member may be given.
-	Grants, Maintains []page.Choice
-	Newer, Older      string // addresses of pages; empty: there is none
+	Grants, Maintains, Parts []page.Choice
+	Changes                  []roleChange // of roles: for administrators, and the member
+	Own                      bool
+	Medals                   []medalView // that the member has won
+	Led                      []string    // what their reports led to
+	Newer, Older             string      // addresses of pages; empty: there is none
 }
 
 // threadsOfMember stand on one page.
@@ -175,7 +182,19 @@ func Member(c *page.Call) error {
 		if more {
 			v.Older = path + strconv.Itoa(number+1)
 		}
-		if err == nil && c.Viewer.May(page.Admin) {
+		if err != nil {
+			return err
+		}
+		if err := v.fillEarned(c, tx, m); err != nil {
+			return err
+		}
+		v.Own = c.Viewer.ID == m.ID && m.ID != 0
+		if v.Own || c.Viewer.May(page.Admin) {
+			if v.Changes, err = changes(c, tx, m); err != nil {
+				return err
+			}
+		}
+		if c.Viewer.May(page.Admin) {
 			err = v.fillRoles(c, tx, m)
 		}
 		return err
@@ -184,6 +203,29 @@ func Member(c *page.Call) error {
 		return err
 	}
 	return c.Show("member", page.Page{Title: v.Name, Feed: page.ThreadsFeed("author", v.Name), Body: v})
+}
+
+// fillEarned says what a member's reports led to, and the medals for it.
+func (v *memberView) fillEarned(c *page.Call, tx *db.Tx, m member.Member) error {
+	e, err := measure.EarnedBy(tx, m.ID)
+	if err != nil {
+		return err
+	}
+	for _, one := range []struct {
+		key string
+		n   int
+	}{{"fixes", e.ConfirmedFixes}, {"duplicates", e.Duplicates}, {"answers", e.Answers}, {"tried", e.Tried}} {
+		if one.n > 0 {
+			v.Led = append(v.Led, c.Text.N("member.led."+one.key, one.n))
+		}
+	}
+	won, err := reputation.MedalsOf(tx, m.ID)
+	for _, one := range medals(c, trust.Counts{}, won[m.ID]) {
+		if !one.At.IsZero() {
+			v.Medals = append(v.Medals, one)
+		}
+	}
+	return err
 }
 
 // agentWords makes a browser's name of itself readable.

@@ -35,7 +35,8 @@ type entryView struct {
 	Event      bool
 	ID         int64
 	By, Lang   string
-	From       string // a post that came from another service: who wrote it there
+	From       string   // a post that came from another service: who wrote it there
+	Badges     []string // a post: the author's role and medal
 	At         time.Time
 	HTML       template.HTML
 	Cut, Stub  bool // a post: its beginning; not even that
@@ -64,7 +65,7 @@ func (e entryView) weight() int {
 	if e.Event {
 		return 420 + len(template.HTMLEscapeString(e.Reason)) + len(e.Text)
 	}
-	n := 470 + len(e.HTML) + 120*len(e.Quotes) + 320*len(e.Files)
+	n := 470 + 70*len(e.Badges) + len(e.HTML) + 120*len(e.Quotes) + 320*len(e.Files)
 	for _, with := range []bool{e.Edited, e.MayEdit, e.MayQuote, e.Accepted, e.MayAccept, e.MayAccept} {
 		if with {
 			n += 90
@@ -88,6 +89,14 @@ func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat pa
 	if err != nil {
 		return nil, err
 	}
+	authors := make([]int64, len(p.Posts))
+	for i, post := range p.Posts {
+		authors[i] = post.AuthorID
+	}
+	badges, err := c.Badges(tx, authors)
+	if err != nil {
+		return nil, err
+	}
 	for i, post := range p.Posts {
 		if i == 0 && p.Number > 1 {
 			from = post.At
@@ -102,7 +111,7 @@ func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat pa
 			return nil, err
 		}
 		e := entryView{ID: post.ID, By: name, From: from, At: post.At, HTML: html, Cut: !whole, Hidden: post.Hidden, Lang: written(t, post.Body),
-			Files: below, Mine: post.AuthorID == c.Viewer.ID}
+			Badges: badges[post.AuthorID], Files: below, Mine: post.AuthorID == c.Viewer.ID}
 		e.Edited, e.Accepted = !post.EditedAt.IsZero(), t.AcceptedID == post.ID
 		e.MayEdit, e.MayQuote = viewer.MayEdit(t, post), c.Viewer.ID != 0 && !post.Hidden && (!t.Locked || viewer.Moderates)
 		e.MayAccept = t.Kind == feedback.Question && c.Viewer.ID != 0 && (t.AuthorID == c.Viewer.ID || viewer.Moderates) && (i > 0 || p.Number > 1) && !post.Hidden

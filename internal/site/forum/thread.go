@@ -179,7 +179,7 @@ func fillForms(c *page.Call, t feedback.Thread, v *threadView, cat page.Catalogu
 		if (d.State == feedback.Declined || d.State == feedback.Closed) && t.AuthorID == c.Viewer.ID && c.Viewer.ID != 0 && !v.Stake.Objected {
 			v.CanObject = true
 		}
-		if !c.Viewer.SpeaksFor(d.Device) {
+		if !c.Viewer.SpeaksOn(t, d.Device) {
 			continue
 		}
 		for _, s := range feedback.Markable(d.State) {

@@ -29,6 +29,12 @@ var (
 	ErrAnswered  = errors.New("answered") // ends a call whose answer is written
 )
 
+// TooMuch ends a call that a limit of the member's level does not allow; it says
+// which, and why.
+type TooMuch string
+
+func (e TooMuch) Error() string { return "too much for the member's level: " + string(e) }
+
 // Refuse is a mistake in a form's field, with what to do about it.
 func Refuse(field, message string) error {
 	return &mistake.Mistake{Field: field, Message: message}
@@ -87,6 +93,7 @@ func (c *Call) errorView(code int, key string, args ...any) errorView {
 func (c *Call) explain(err error) errorView {
 	wrong := mistake.Of(err)
 	var tooLarge *http.MaxBytesError
+	var tooMuch TooMuch
 	switch {
 	case errors.Is(err, ErrNotFound), IsMissing(err):
 		return c.errorView(http.StatusNotFound, "missing")
@@ -97,6 +104,10 @@ func (c *Call) explain(err error) errorView {
 		return c.errorView(http.StatusForbidden, "suspended", "Until", c.Text.Day(d.Until.In(c.Site.Zone), c.Now()), "Reason", d.Reason)
 	case errors.Is(err, ErrTooOften):
 		return c.errorView(http.StatusTooManyRequests, "often")
+	case errors.As(err, &tooMuch):
+		v := c.errorView(http.StatusTooManyRequests, "often")
+		v.Text = string(tooMuch)
+		return v
 	case errors.Is(err, ErrNotText):
 		return c.errorView(http.StatusBadRequest, "bytes")
 	case errors.As(err, &tooLarge):

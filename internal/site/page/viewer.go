@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/notice"
 	"github.com/fridayos/friday/internal/reputation"
+	"github.com/fridayos/friday/internal/site/tell"
 )
 
 // Viewer is who looks at the page; ID 0 is someone who is not signed in.
@@ -63,13 +64,19 @@ func (v Viewer) SpeaksFor(device string) bool {
 	return v.Maintains(device)
 }
 
+// SpeaksOn says whether the viewer speaks for a thread on one of its devices: as a
+// maintainer of the device, or of the part of the system that the thread is about.
+func (v Viewer) SpeaksOn(t feedback.Thread, device string) bool {
+	return v.SpeaksFor(device) || v.ID != 0 && v.MaintainsPart(t.Part)
+}
+
 // SpeaksForAll says whether the viewer may speak for what a word on the thread
 // concerns: one of its devices, or all of them.
 func (v Viewer) SpeaksForAll(t feedback.Thread, device string) bool {
 	if device != feedback.AnyDevice {
-		return v.SpeaksFor(device)
+		return v.SpeaksOn(t, device)
 	}
-	return !slices.ContainsFunc(t.Devices, func(d feedback.DeviceState) bool { return !v.SpeaksFor(d.Device) })
+	return !slices.ContainsFunc(t.Devices, func(d feedback.DeviceState) bool { return !v.SpeaksOn(t, d.Device) })
 }
 
 // cookieName: browsers take a __Host- cookie only over https, from this very
@@ -135,7 +142,11 @@ func (c *Call) RoleWords(m member.Member) []string {
 		switch r {
 		case member.Ordinary:
 		case member.Maintainer:
-			all = append(all, c.Text.T("list.maintains", "Devices", strings.Join(m.Devices, ", ")))
+			what := slices.Clone(m.Devices)
+			for _, part := range m.Parts {
+				what = append(what, tell.Part(c.Text, part))
+			}
+			all = append(all, c.Text.T("list.maintains", "Devices", strings.Join(what, ", ")))
 		default:
 			all = append(all, c.Text.T("role."+string(r)))
 		}

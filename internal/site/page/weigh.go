@@ -21,8 +21,11 @@ func (c *Call) Weigh(tx *db.Tx, title, body string, thread bool) (feedback.Past,
 	}
 	l := trust.LimitsOf(c.Viewer.Level)
 	a := moderation.Allowance{Links: l.LinksPerPost, Mentions: l.MentionsInPost, Hourly: l.PostsPerHour, Daily: l.ThreadsPerDay}
-	if past.Hour >= a.Hourly || thread && past.Threads >= a.Daily {
-		return past, ErrTooOften
+	switch {
+	case past.Hour >= a.Hourly:
+		return past, TooMuch(c.Text.T("trust.limit.reached", "Most", c.Text.N("trust.limit.posts.most", a.Hourly)))
+	case thread && past.Threads >= a.Daily:
+		return past, TooMuch(c.Text.T("trust.limit.reached", "Most", c.Text.N("trust.limit.threads.most", a.Daily)))
 	}
 	return past, c.bound(a, title+"\n"+body)
 }

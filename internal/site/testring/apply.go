@@ -1,15 +1,14 @@
 package testring
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/fridayos/friday/internal/db"
-	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/member/ring"
+	"github.com/fridayos/friday/internal/mistake"
 	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/site/page"
 )
@@ -110,7 +109,7 @@ func Answer(c *page.Call) error {
 		return err
 	})
 	if err != nil {
-		return refused(c, err)
+		return refused(err)
 	}
 	if r.Passed {
 		return c.Redirect("/ring/"+channel, "ring-passed")
@@ -146,9 +145,8 @@ func File(c *page.Call) error {
 		p, err = ring.Apply(tx, c.Viewer.Member, f.Get("device"), channel, f.Get("why"), level, ring.DefaultRule())
 		return err
 	})
-	var invalid *member.Invalid
-	if errors.As(err, &invalid) {
-		return showApply(c, http.StatusUnprocessableEntity, applyView{Why: f.Get("why"), Error: c.Text.T("ring.refused." + strings.ReplaceAll(invalid.Field, " ", "-"))})
+	if wrong := mistake.Of(err); wrong != nil {
+		return showApply(c, http.StatusUnprocessableEntity, applyView{Why: f.Get("why"), Error: c.InputText(wrong)})
 	}
 	if err != nil {
 		return err

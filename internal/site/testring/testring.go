@@ -9,12 +9,12 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/member/ring"
+	"github.com/fridayos/friday/internal/mistake"
 	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/page"
@@ -116,7 +116,7 @@ func Leave(c *page.Call) error {
 		return err
 	}
 	if err := c.Write(func(tx *db.Tx) error { return ring.Leave(tx, c.Viewer.Member, id) }); err != nil {
-		return refused(c, err)
+		return refused(err)
 	}
 	return c.Redirect("/ring", "ring-left")
 }
@@ -133,13 +133,9 @@ func placeID(c *page.Call) (int64, error) {
 	return id, nil
 }
 
-// refused turns what package ring says into a page's words.
-func refused(c *page.Call, err error) error {
-	var invalid *member.Invalid
-	switch {
-	case errors.As(err, &invalid):
-		return page.Refuse(invalid.Field, c.Text.T("ring.refused."+strings.ReplaceAll(invalid.Field, " ", "-")))
-	case errors.Is(err, ring.ErrNotYours):
+// refused turns what package ring refuses into a page's error.
+func refused(err error) error {
+	if errors.Is(err, ring.ErrNotYours) {
 		return page.ErrForbidden
 	}
 	return err
@@ -219,12 +215,11 @@ func Decide(c *page.Call) error {
 		_, err := ring.Decide(tx, c.Viewer.Member, id, ring.State(f.Get("to")), f.Get("reason"))
 		return err
 	})
-	var invalid *member.Invalid
-	if errors.As(err, &invalid) {
-		return showDesk(c, http.StatusUnprocessableEntity, c.Text.T("ring.refused."+strings.ReplaceAll(invalid.Field, " ", "-")))
+	if wrong := mistake.Of(err); wrong != nil {
+		return showDesk(c, http.StatusUnprocessableEntity, c.InputText(wrong))
 	}
 	if err != nil {
-		return refused(c, err)
+		return refused(err)
 	}
 	return c.Redirect("/ring/desk", "ring-decided")
 }
