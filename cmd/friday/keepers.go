@@ -9,6 +9,7 @@ import (
 	"github.com/fridayos/friday/internal/member/holding"
 	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/notice"
+	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/token"
 	"github.com/fridayos/friday/internal/upload"
 	"github.com/fridayos/friday/internal/webhook"
@@ -24,6 +25,15 @@ func keepers() []holding.Keeper {
 			}
 			return yield(r)
 		}, Erase: own.Erase},
+		{Name: "medals", Export: func(tx *db.Tx, id int64, yield func(any) error) error {
+			won, err := reputation.MedalsOf(tx, id)
+			for _, m := range won[id] {
+				if err == nil {
+					err = yield(map[string]any{"medal": m.Medal, "won": m.At})
+				}
+			}
+			return err
+		}},
 		{Name: "uploads", Export: listed(upload.OfMember, func(f upload.File) any { return f }), Erase: upload.Erase},
 		{Name: "moderation", Export: func(tx *db.Tx, id int64, yield func(any) error) error {
 			const page = 100

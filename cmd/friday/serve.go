@@ -118,11 +118,11 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 		return serveUntil(ctx, listener, handler, log)
 	})
 	group.Go(func() error { return api.Run(asked) })
-	group.Go(func() error { return s.tidy(ctx, s.files, log) })
+	group.Go(func() error { tidier{s.db, s.files, s.reports, log}.run(ctx); return nil })
 	group.Go(func() error {
 		return threads.Run(ctx, func(err error) { log.Warn("suggestions of duplicates may be old", "error", err) })
 	})
-	group.Go(func() error { s.crashWords(ctx, log); s.sweepReports(ctx, log); return nil })
+	group.Go(func() error { s.crashWords(ctx, log); return nil })
 	group.Go(func() error { return tells.run(ctx) })
 	if metrics != nil {
 		group.Go(func() error { return serveUntil(asked, metrics, s.metrics(ctx, api, registry), log) })
@@ -213,25 +213,6 @@ func (s *installation) crashWords(ctx context.Context, log *slog.Logger) {
 		log.Error("old crashes are not found by their words; they will be after the next start", "error", err)
 	} else if n > 0 {
 		log.Info("old crashes are found by their words", "logs", n)
-	}
-}
-
-// sweepReports removes members' logs when their time is over: now, and then
-// every hour. Several processes may do it.
-func (s *installation) sweepReports(ctx context.Context, log *slog.Logger) {
-	every := time.NewTicker(time.Hour)
-	defer every.Stop()
-	for {
-		if n, err := crash.Sweep(ctx, s.db, s.reports); err != nil && ctx.Err() == nil {
-			log.Error("old logs were not removed; they will be in an hour", "error", err)
-		} else if n > 0 {
-			log.Info("old logs were removed", "logs", n)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-every.C:
-		}
 	}
 }
 

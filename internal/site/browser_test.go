@@ -69,6 +69,7 @@ var browserPages = []struct{ name, as, path string }{
 	{"member", "", "/m/mo"},
 	{"member-roles", "ada", "/m/mo"},
 	{"me", "ana", "/me"},
+	{"privacy", "ana", "/privacy"},
 	{"trust", "ana", "/trust"},
 	{"trust-guest", "", "/trust"},
 	{"member-medals", "ana", "/m/ana"},

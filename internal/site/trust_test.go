@@ -13,6 +13,7 @@ import (
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/member/trust"
 	"github.com/fridayos/friday/internal/reputation"
+	"github.com/fridayos/friday/internal/site/account"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/upload"
 )
@@ -251,5 +252,28 @@ func TestMaintainersOfParts(t *testing.T) {
 	give(url.Values{"device": {"umi"}}, 303) // a form without parts takes them
 	if m := has(); m.MaintainsPart("Camera") || !m.Maintains("umi") {
 		t.Errorf("cam has %+v", m)
+	}
+}
+
+// The page on privacy says every term, and a number for each.
+func TestPrivacyPage(t *testing.T) {
+	w := whole(t, openSQLite(t))
+	body := w.get("", "/privacy").Body.String()
+	for _, term := range account.Terms() {
+		days := int(term.For / (24 * time.Hour))
+		if term.For%(24*time.Hour) != 0 || days == 0 {
+			t.Errorf("%s is kept for %s, which the page cannot say in days", term.Key, term.For)
+		}
+		words := "privacy.what." + term.Key
+		text := w.handler.(*server).core.Book.In("en")
+		if !text.Has(words) || !strings.Contains(body, text.T(words)) || !strings.Contains(body, text.T("privacy.why."+term.Key)) {
+			t.Errorf("the page does not say what %s is", term.Key)
+		}
+		if row := text.T(words) + "</th><td data-label=\"How long\">" + text.N("moderation.days", days) + "<"; !strings.Contains(body, row) {
+			t.Errorf("the page does not say that %s is kept %d days", term.Key, days)
+		}
+	}
+	if !strings.Contains(w.get("", "/").Body.String(), `href="/privacy"`) {
+		t.Error("no page leads to the page on privacy")
 	}
 }
