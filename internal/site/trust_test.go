@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"html"
 	"maps"
 	"net/url"
 	"strings"
@@ -258,7 +259,7 @@ func TestMaintainersOfParts(t *testing.T) {
 // The page on privacy says every term, and a number for each.
 func TestPrivacyPage(t *testing.T) {
 	w := whole(t, openSQLite(t))
-	body := w.get("", "/privacy").Body.String()
+	body := html.UnescapeString(w.get("", "/privacy").Body.String())
 	for _, term := range account.Terms() {
 		days := int(term.For / (24 * time.Hour))
 		if term.For%(24*time.Hour) != 0 || days == 0 {
