@@ -1,18 +1,18 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 
-	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/device"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/stake"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/moderation"
+	"github.com/fridayos/friday/internal/reputation"
 )
 
 func (c *call) fileThread() error {
@@ -245,21 +245,41 @@ func (c *call) maintainsAll(t feedback.Thread, on string) bool {
 	})
 }
 
-func (c *call) setHidden(hidden bool) error {
+// decide has a moderator decide about the thread of the address, with a reason that
+// its author reads: as the moderators' desk does.
+func (c *call) decide(do func(tx *db.Tx, about moderation.About, by moderation.Actor, reason string) ([]moderation.Effect, error)) error {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	if err := c.body(&in); err != nil {
+		return err
+	}
 	if !c.viewer.Moderates() {
 		return errNotYours
 	}
-	action := "thread.show"
-	if hidden {
-		action = "thread.hide"
-	}
 	return c.on(func(tx *db.Tx, t feedback.Thread) error {
-		if err := feedback.Hide(tx, t.ID, c.viewer.ID, hidden); err != nil {
+		about := moderation.About{Subject: moderation.Subject{Kind: moderation.Thread, ID: t.ID}, AuthorID: max(0, t.AuthorID)}
+		effects, err := do(tx, about, moderation.Actor{ID: c.viewer.ID, Name: c.viewer.Name, Admin: c.viewer.Is(member.Admin)}, in.Reason)
+		var wrong *moderation.Wrong
+		switch {
+		case errors.As(err, &wrong):
+			return &problem{Status: http.StatusUnprocessableEntity, Field: wrong.Field, Detail: "Give a reason, which the author reads: some words, not too many."}
+		case errors.Is(err, moderation.ErrOwn), errors.Is(err, moderation.ErrStaff):
+			return &problem{Status: http.StatusForbidden, Detail: "This is about you or by you: another moderator decides."}
+		case errors.Is(err, moderation.ErrTwice), errors.Is(err, moderation.ErrDecided):
+			return &problem{Status: http.StatusConflict, Detail: "That was done already."}
+		case err != nil:
 			return err
 		}
-		return audit.Record(tx, audit.Event{ActorID: c.viewer.ID, Actor: c.viewer.Name, Action: action, Subject: "thread " + strconv.FormatInt(t.ID, 10)})
+		return reputation.Apply(tx, c.viewer.ID, effects)
 	})
 }
 
-func (c *call) hide() error { return c.setHidden(true) }
-func (c *call) show() error { return c.setHidden(false) }
+func (c *call) hide() error {
+	return c.decide(func(tx *db.Tx, about moderation.About, by moderation.Actor, reason string) ([]moderation.Effect, error) {
+		_, effects, err := moderation.Decide(tx, about, by, 0, moderation.Ruling{Action: moderation.Hide, Reason: reason})
+		return effects, err
+	})
+}
+
+func (c *call) show() error { return c.decide(moderation.Show) }

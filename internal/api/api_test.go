@@ -316,9 +316,9 @@ func TestEverythingOnce(t *testing.T) {
 		}
 		w.call("GET", "/releases/26.11.20", "", nil).want(w, 200)
 		w.call("GET", "/members/ANA", "", nil).want(w, 200)
-		w.call("PUT", "/threads/2/hidden", "kim", nil).want(w, 204)
+		w.call("PUT", "/threads/2/hidden", "kim", map[string]any{"reason": "It shows a phone number."}).want(w, 204)
 		w.call("GET", "/threads/2", "kim", nil).want(w, 200)
-		w.call("DELETE", "/threads/2/hidden", "kim", nil).want(w, 204)
+		w.call("DELETE", "/threads/2/hidden", "kim", map[string]any{"reason": "It shows a phone number."}).want(w, 204)
 		for _, list := range []string{"threads", "devices", "releases"} {
 			w.call("GET", "/export/"+list+".csv", "", nil).want(w, 200)
 			r := w.call("GET", "/export/"+list+".json", "", nil).want(w, 200)
@@ -346,7 +346,7 @@ func TestWhoMay(t *testing.T) {
 	w := newWorld(t, sqlite(t))
 	w.call("POST", "/threads", "ana", map[string]any{"kind": "bug", "title": "Open", "body": "x", "part": "Camera", "devices": []string{"umi"}}).want(w, 201)
 	w.call("POST", "/threads", "ana", map[string]any{"kind": "talk", "title": "Hidden", "body": "x"}).want(w, 201)
-	w.call("PUT", "/threads/2/hidden", "kim", nil).want(w, 204)
+	w.call("PUT", "/threads/2/hidden", "kim", map[string]any{"reason": "It shows a phone number."}).want(w, 204)
 	bodies := map[string]any{
 		"POST /threads":                    map[string]any{"kind": "talk", "title": "T", "body": "x"},
 		"POST /threads/{thread}/posts":     map[string]any{"body": "x"},
@@ -421,7 +421,7 @@ func TestWhoMay(t *testing.T) {
 	w.call("GET", "/threads?device=hlte&q=hlte", "", nil).into(w, &list)
 	w.call("POST", fmt.Sprintf("/threads/%d/marks", list.Threads[0].ID), "mo", map[string]any{"state": "planned", "device": "hlte"}).want(w, 403)
 	w.call("POST", fmt.Sprintf("/threads/%d/marks", list.Threads[0].ID), "mo", map[string]any{"state": "planned"}).want(w, 403)
-	w.call("PUT", "/threads/1/hidden", "mo", nil).want(w, 403)
+	w.call("PUT", "/threads/1/hidden", "mo", map[string]any{"reason": "It shows a phone number."}).want(w, 403)
 	// Lists and exports show no hidden thread, whoever asks.
 	for _, who := range []string{"", "ana", "kim"} {
 		for _, path := range []string{"/threads", "/threads?order=oldest", "/threads?q=Hidden", "/export/threads.csv", "/export/threads.json"} {

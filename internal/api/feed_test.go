@@ -55,7 +55,7 @@ func TestFeeds(t *testing.T) {
 	const nasty = "</summary>]]> <script>&amp; \u202e 相机"
 	w.call("POST", "/threads", "ana", map[string]any{"kind": "bug", "title": nasty, "body": nasty, "part": "Camera", "devices": []string{"umi"}}).want(w, 201)
 	w.call("POST", "/threads", "ana", map[string]any{"kind": "talk", "title": "Hidden", "body": "x"}).want(w, 201)
-	w.call("PUT", "/threads/2/hidden", "kim", nil).want(w, 204)
+	w.call("PUT", "/threads/2/hidden", "kim", map[string]any{"reason": "Not here."}).want(w, 204)
 	w.call("POST", "/threads/1/posts", "mo", map[string]any{"body": "Second."}).want(w, 201)
 	f := w.readFeed("/threads.atom")
 	if len(f.Entries) != 1 || f.Entries[0].Title != nasty || f.Entries[0].Author != "ana" || f.Entries[0].Link != base+"/t/1" || !strings.Contains(f.Entries[0].Summary, "umi: reported") {

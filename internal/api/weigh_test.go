@@ -38,7 +38,7 @@ func TestSpamIsWeighed(t *testing.T) {
 	if status != 201 {
 		t.Errorf("a moderator is stopped: %d", status)
 	}
-	w.call("PUT", "/threads/1/hidden", "kim", nil).want(w, 204)
+	w.call("PUT", "/threads/1/hidden", "kim", map[string]any{"reason": "Not here."}).want(w, 204)
 	for range 200 {
 		if status = w.call("POST", "/threads", "ana", map[string]any{"kind": "talk", "title": "Question of the day", "body": "What do you think of the new launcher, everyone?"}).StatusCode; status != 201 {
 			break

@@ -135,6 +135,38 @@ func lift(tx *db.Tx, by Actor, d Decision, why string) ([]Effect, error) {
 	return d.undo(d.Subject), nil
 }
 
+// Show takes back, with a reason, whatever keeps a subject out of sight: decisions
+// that stand, and what flags or a hold did until a moderator looked. ErrTwice:
+// nothing does. Apply the effects in the same transaction.
+func Show(tx *db.Tx, about About, by Actor, why string) (effects []Effect, err error) {
+	past, err := Decided(tx, about.Subject)
+	if err != nil {
+		return nil, err
+	}
+	did := false
+	for _, d := range past {
+		if !d.LiftedAt.IsZero() || d.Action != Hide && d.Action != Takedown {
+			continue
+		}
+		more, err := Lift(tx, by, d.ID, why)
+		if err != nil {
+			return nil, err
+		}
+		effects, did = append(effects, more...), true
+	}
+	c, err := OpenCase(tx, about.Subject)
+	switch {
+	case err == nil && (c.Held || c.AutoHidden):
+		_, more, err := Decide(tx, about, by, c.ID, Ruling{Action: Keep, Reason: why})
+		return append(effects, more...), err
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return nil, err
+	case !did:
+		return nil, fmt.Errorf("cannot show %s: %w", about.Subject, ErrTwice)
+	}
+	return effects, nil
+}
+
 // File files the one appeal that an author has against a decision.
 func File(tx *db.Tx, by Actor, decisionID int64, text string) error {
 	text, err := words("words", text, true)

@@ -108,6 +108,17 @@ func (w *world) says(t *testing.T, as, path string, want ...string) {
 	}
 }
 
+// lastDecision is the id of what moderators decided last.
+func (w *world) lastDecision() (id string) {
+	w.write(func(tx *db.Tx) error {
+		var n int64
+		err := tx.QueryRow("SELECT COALESCE(MAX(id), 0) FROM mod_decisions").Scan(&n)
+		id = fmt.Sprint(n)
+		return err
+	})
+	return id
+}
+
 func TestPostsAreEditedAndQuoted(t *testing.T) {
 	w := whole(t, openSQLite(t))
 	first := w.firstPost(1)
@@ -122,8 +133,9 @@ func TestPostsAreEditedAndQuoted(t *testing.T) {
 	w.says(t, "ana", "/t/1", "/p/"+first+"/history", "to a post of ana", "You hear nothing of this thread", "/p/"+first+"/edit")
 	w.says(t, "ben", "/t/1?quote="+first, `name="quote" value="`+first+`"`, "&gt; It closes.")
 	w.says(t, "", "/t/1?quote="+first, "!name=\"quote\"")
-	w.walk(t, []step{{"kim", "/t/1/lock", url.Values{"on": {"yes"}}, 303, "ordered"}, {"ben", "/t/1/reply", url.Values{"body": {"More."}}, 422, "locked"},
-		{"ana", "/p/" + first + "/edit", url.Values{"body": {"Again."}}, 403, ""}, {"kim", "/t/1/lock", url.Values{"on": {"no"}}, 303, "ordered"}})
+	w.walk(t, []step{{"kim", "/desk/thread/1", url.Values{"case": {"0"}, "action": {"lock"}, "reason": {"It is said."}}, 303, "decided"}, {"ben", "/t/1/reply", url.Values{"body": {"More."}}, 422, "locked"},
+		{"ana", "/p/" + first + "/edit", url.Values{"body": {"Again."}}, 403, ""}})
+	w.walk(t, []step{{"kim", "/desk/lift/" + w.lastDecision(), url.Values{"reason": {"More is to say."}}, 303, "lifted"}, {"ben", "/t/1/reply", url.Values{"body": {"And more."}}, 303, "#p"}})
 }
 
 func TestQuestionsArePolledAndAnswered(t *testing.T) {
@@ -211,7 +223,7 @@ func TestPrivateReportsAreNotThere(t *testing.T) {
 	w.says(t, "mo", path, "private", "Open it to everyone", "Swipe twice.")
 	w.walk(t, []step{
 		{"ana", "/t/" + id + "/publish", nil, 403, ""},
-		{"kim", "/t/" + id + "/lock", url.Values{"on": {"yes"}}, 404, ""},
+		{"kim", "/t/" + id + "/pin", url.Values{"on": {"yes"}}, 404, ""},
 		{"mo", "/t/" + id + "/name", url.Values{"name": {"ben"}}, 422, "no maintainer"},
 		{"mo", "/t/" + id + "/name", url.Values{"name": {"ada"}}, 303, "named"},
 	})

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/feedback/stake"
@@ -107,19 +106,5 @@ func Mark(c *page.Call) error {
 			}
 		}
 		return feedback.Mark(tx, c.Viewer.ID, t.ID, w)
-	})
-}
-
-// Hide hides a thread, or shows it again.
-func Hide(c *page.Call) error {
-	return onThread(c, "", func(tx *db.Tx, t feedback.Thread) error {
-		action := "thread.show"
-		if c.On() {
-			action = "thread.hide"
-		}
-		if err := feedback.Hide(tx, t.ID, c.Viewer.ID, c.On()); err != nil {
-			return err
-		}
-		return audit.Record(tx, audit.Event{ActorID: c.Viewer.ID, Actor: c.Viewer.Name, Action: action, Subject: "thread " + strconv.FormatInt(t.ID, 10)})
 	})
 }

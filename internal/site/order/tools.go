@@ -17,7 +17,7 @@ import (
 type toolsView struct {
 	ID                    int64
 	Path, Title, Lang     string
-	Locked, Pinned        bool
+	Pinned                bool
 	Kinds, Parts, Devices []page.Choice
 	Posts                 []lineOf // that can be split off
 	Merged                []mergedView
@@ -51,7 +51,7 @@ const mostPosts = 60
 func Tools(c *page.Call) error {
 	var v toolsView
 	err := read(c, func(tx *db.Tx, t feedback.Thread) error {
-		v = toolsView{ID: t.ID, Path: page.ThreadPath(t.ID, t.Title), Title: t.Title, Lang: t.Lang, Locked: t.Locked, Pinned: t.Pinned}
+		v = toolsView{ID: t.ID, Path: page.ThreadPath(t.ID, t.Title), Title: t.Title, Lang: t.Lang, Pinned: t.Pinned}
 		cat, err := page.ReadCatalogue(tx)
 		if err != nil {
 			return err
@@ -138,9 +138,6 @@ func flip(c *page.Call, on, off string, do func(tx *db.Tx, threadID, actor int64
 		return "", note(c, tx, action, t.ID)
 	})
 }
-
-// Lock locks a thread, or opens it.
-func Lock(c *page.Call) error { return flip(c, "thread.lock", "thread.unlock", feedback.Lock) }
 
 // Pin pins a thread, or lets it go.
 func Pin(c *page.Call) error { return flip(c, "thread.pin", "thread.unpin", feedback.Pin) }
