@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -170,39 +169,64 @@ func TestChangePassword(t *testing.T) {
 	})
 }
 
-// An unknown name must not answer sooner than a wrong password.
-func TestSignInTakesAsLong(t *testing.T) {
-	d, err := db.Open(t.Context(), dbtest.SQLite(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	p := NewPasswords(Cost{Time: 2, Memory: 16 << 10, Threads: 1})
-	if _, err := p.Register(t.Context(), d, "anna", secret); err != nil {
-		t.Fatal(err)
-	}
-	// The processor's time, since the machine may be busy with other things.
-	spent := func() time.Duration {
-		var u syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-			t.Fatal(err)
-		}
-		return time.Duration(u.Utime.Nano())
-	}
-	known, unknown := time.Hour, time.Hour
-	for range 9 {
-		for name, best := range map[string]*time.Duration{"anna": &known, "nobody": &unknown} {
-			began := spent()
-			if _, err := p.SignIn(t.Context(), d, name, "wrong password"); err != ErrSignIn {
+// What signing in and recovering cost does not tell whether there is an account:
+// one hash each, whoever is asked for.
+func TestSameWorkForEveryName(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		p := NewPasswords(TestCost())
+		for _, name := range []string{"anna", "nokey"} {
+			if _, err := p.Register(t.Context(), d, name, secret); err != nil {
 				t.Fatal(err)
 			}
-			*best = min(*best, spent()-began)
 		}
-	}
-	t.Logf("known %v, unknown %v", known, unknown)
-	if unknown < known/3 || known < unknown/3 { // without the decoy it is a hundredth
-		t.Errorf("a known name takes %v, an unknown one %v", known, unknown)
-	}
+		var code string
+		if err := d.Write(t.Context(), func(tx *db.Tx) error {
+			m, err := ByName(tx, "anna")
+			if err != nil {
+				return err
+			}
+			codes, err := NewRecoveryCodes(tx, m.ID)
+			code = codes[0]
+			_, err2 := tx.Exec("UPDATE members SET password_hash = '' WHERE name = 'nokey'") // who signs in by passkey alone
+			return errors.Join(err, err2)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		long := strings.Repeat("x", maxPassword+1)
+		for what, try := range map[string]func(name string) error{
+			"signing in":               func(name string) error { _, err := p.SignIn(t.Context(), d, name, "wrong password"); return err },
+			"signing in with too much": func(name string) error { _, err := p.SignIn(t.Context(), d, name, long); return err },
+			"recovering by a wrong code": func(name string) error {
+				_, err := p.Recover(t.Context(), d, name, "BBBB-BBBB-BBBB-BBBB", "Another long sentence.")
+				return err
+			},
+			"recovering by another's code": func(name string) error {
+				if strings.EqualFold(name, "anna") {
+					name = "nokey"
+				}
+				_, err := p.Recover(t.Context(), d, name, code, "Another long sentence.")
+				return err
+			},
+			"recovering with a short password": func(name string) error { _, err := p.Recover(t.Context(), d, name, code, "short"); return err },
+			"a code of a letter":               func(string) error { _, err := p.Reset(t.Context(), d, "nonsense", "Another long sentence."); return err },
+		} {
+			cost, said := map[int64]bool{}, map[string]bool{}
+			for _, name := range []string{"anna", "ANNA", "nokey", "nobody", "no such name"} {
+				before := p.hashed.Load()
+				err := try(name)
+				if err == nil {
+					t.Fatalf("%s as %s works", what, name)
+				}
+				cost[p.hashed.Load()-before], said[err.Error()] = true, true
+			}
+			if len(cost) != 1 || len(said) != 1 {
+				t.Errorf("%s costs %v hashes and is answered by %v, depending on the name", what, cost, said)
+			}
+		}
+		if _, err := p.SignIn(t.Context(), d, "anna", secret); err != nil {
+			t.Errorf("after all that anna cannot sign in: %v", err)
+		}
+	})
 }
 
 func TestRoles(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -95,6 +96,8 @@ type Passwords struct {
 	cost  Cost
 	slots chan struct{}
 	decoy Hash // compared with for names that nobody has
+
+	hashed atomic.Int64 // how often a password was hashed: what signing in costs
 }
 
 // NewPasswords takes the cost of new hashes; DefaultCost if zero.
@@ -151,6 +154,7 @@ func (p *Passwords) Hash(ctx context.Context, name, password string) (Hash, erro
 		return Hash{}, err
 	}
 	defer free()
+	p.hashed.Add(1)
 	return p.cost.hash(password), nil
 }
 
@@ -244,6 +248,7 @@ func (p *Passwords) verify(ctx context.Context, hash Hash, password string) (boo
 		return false, Cost{}, err
 	}
 	defer free()
+	p.hashed.Add(1)
 	return hash.verify(password)
 }
 
@@ -253,6 +258,7 @@ func (p *Passwords) renew(ctx context.Context, d *db.DB, id int64, old Hash, pas
 	if err != nil {
 		return err
 	}
+	p.hashed.Add(1)
 	hash := p.cost.hash(password)
 	free()
 	return d.Write(ctx, func(tx *db.Tx) error {

@@ -216,6 +216,9 @@ func TestSuspendedReadAndAppeal(t *testing.T) {
 		}
 	}
 	try(true)
+	if body := w.get("ana", "/me").Body.String(); !strings.Contains(body, "Too loud.") || !strings.Contains(body, `datetime="`+w.now.Add(48*time.Hour).Format(time.RFC3339)) || !strings.Contains(body, `href="/me/record"`) {
+		t.Error("a suspended member's own page does not say why, until when, and where to appeal")
+	}
 	for _, path := range []string{"/", "/t/1-camera-closes-at-5-zoom", "/me", "/me/record"} {
 		if got := w.get("ana", path).Code; got != 200 {
 			t.Errorf("a suspended member reads %s: %d", path, got)

@@ -28,6 +28,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/mail"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/outward"
 )
 
 // Config is one service, as friday.yaml names it.
@@ -87,19 +88,18 @@ var ErrUnreachable = errors.New("the sign-in service does not answer")
 type Services struct {
 	list     []*service
 	callback string
-	client   *http.Client
 }
 
 type service struct {
 	Config
+	client   *http.Client
 	mu       sync.Mutex
 	provider *goidc.Provider // nil: not discovered yet
 }
 
 // New takes the services and the site's address. It calls none of them.
 func New(configs []Config, baseURL string) (*Services, error) {
-	s := &Services{callback: strings.TrimRight(baseURL, "/") + CallbackPath,
-		client: &http.Client{Timeout: callTime, Transport: bounded{http.DefaultTransport}}}
+	s := &Services{callback: strings.TrimRight(baseURL, "/") + CallbackPath}
 	for _, c := range configs {
 		if err := c.Check(); err != nil {
 			return nil, err
@@ -107,16 +107,38 @@ func New(configs []Config, baseURL string) (*Services, error) {
 		if _, err := s.named(c.Name); err == nil {
 			return nil, fmt.Errorf("cannot use sign-in service %s: there are two of that name", c.Name)
 		}
-		s.list = append(s.list, &service{Config: c})
+		s.list = append(s.list, &service{Config: c, client: c.client()})
 	}
 	return s, nil
 }
 
-// bounded reads no endless answer.
-type bounded struct{ http.RoundTripper }
+// client calls a service. The operator named its issuer, which may be on a network
+// of their own. What the issuer's description names besides (where codes are
+// exchanged, keys, the person) the service chose: elsewhere than at the issuer it
+// must be on the public web, or a service could have the server call what only the
+// server reaches. Nothing is redirected.
+func (c Config) client() *http.Client {
+	issuer, err := url.Parse(c.Issuer)
+	if err != nil { // Check has refused it
+		issuer = &url.URL{}
+	}
+	return &http.Client{Timeout: callTime, Transport: bounded{issuer.Scheme, issuer.Host, http.DefaultTransport, outward.Policy{}.Client(callTime).Transport},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// bounded calls the issuer's own address directly and others on the public web
+// only, and reads no endless answer.
+type bounded struct {
+	scheme, host      string
+	issuer, elsewhere http.RoundTripper
+}
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.RoundTripper.RoundTrip(r)
+	by := b.elsewhere
+	if r.URL.Scheme == b.scheme && r.URL.Host == b.host {
+		by = b.issuer
+	}
+	resp, err := by.RoundTrip(r)
 	if err == nil {
 		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
 	}
@@ -151,7 +173,7 @@ func (s *Services) discover(ctx context.Context, one *service) (*goidc.Provider,
 	defer one.mu.Unlock()
 	if one.provider == nil {
 		// Its keys are read again later, so not with this request's context.
-		p, err := goidc.NewProvider(goidc.ClientContext(context.WithoutCancel(ctx), s.client), one.Issuer)
+		p, err := goidc.NewProvider(goidc.ClientContext(context.WithoutCancel(ctx), one.client), one.Issuer)
 		if err != nil {
 			return nil, nil, fmt.Errorf("cannot reach sign-in service %s: %w: %w", one.Name, ErrUnreachable, err)
 		}
@@ -288,7 +310,7 @@ func (s *Services) person(ctx context.Context, one *service, f flow, code string
 	if err != nil {
 		return p, err
 	}
-	ctx = goidc.ClientContext(ctx, s.client)
+	ctx = goidc.ClientContext(ctx, one.client)
 	token, err := config.Exchange(ctx, code, oauth2.VerifierOption(f.verifier))
 	if err != nil {
 		var answered *oauth2.RetrieveError

@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/feedback/measure"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/member/trust"
+	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/site/page"
 )
@@ -23,6 +24,10 @@ type meView struct {
 	Sessions         []sessionView
 	Devices          []page.Choice
 	Code, CodeDevice string
+	// What moderators decided, as far as it counts now.
+	Suspended time.Time // until then; zero: not
+	Reason    string
+	Warnings  int // of the last year
 }
 
 type handsetView struct {
@@ -49,6 +54,11 @@ func showMe(c *page.Call, code, device string) error {
 		if err != nil {
 			return err
 		}
+		standing, err := moderation.StandingOf(tx, c.Viewer.ID)
+		if err != nil {
+			return err
+		}
+		v.Suspended, v.Reason, v.Warnings = standing.Suspension.Until, standing.Suspension.Reason, standing.Warnings
 		v.Devices, v.CodeDevice = cat.Choices(), cat.Name(device)
 		threads, _, err := feedback.List(tx, c.Viewer.InForum(), feedback.Filter{Author: c.Viewer.ID, Limit: 20, Hidden: true})
 		if err != nil {

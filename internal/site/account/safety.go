@@ -197,7 +197,7 @@ func ConfirmMail(c *page.Call) error {
 
 // DoConfirmMail takes the code.
 func DoConfirmMail(c *page.Call) error {
-	if !c.Site.Limits.SignIn(c.Address(), "mail") {
+	if !c.Site.Limits.SignIn(c.Address(), "mail "+c.Address()) {
 		return page.ErrTooOften
 	}
 	err := c.Write(func(tx *db.Tx) error {

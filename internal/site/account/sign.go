@@ -127,7 +127,7 @@ func showFirstRun(c *page.Call, status int, v signView) error {
 // DoFirstRun takes it.
 func DoFirstRun(c *page.Call) error {
 	f := c.R.PostForm
-	if !c.Site.Limits.SignIn(c.Address(), "first-run") {
+	if !c.Site.Limits.SignIn(c.Address(), "first-run "+c.Address()) {
 		return page.ErrTooOften
 	}
 	if err := firstRunOpen(c); err != nil {
