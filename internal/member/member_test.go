@@ -208,7 +208,10 @@ func TestSameWorkForEveryName(t *testing.T) {
 				return err
 			},
 			"recovering with a short password": func(name string) error { _, err := p.Recover(t.Context(), d, name, code, "short"); return err },
-			"a code of a letter":               func(string) error { _, err := p.Reset(t.Context(), d, "nonsense", "Another long sentence."); return err },
+			"a code of a letter": func(string) error {
+				_, err := p.Reset(t.Context(), d, "nonsense", "Another long sentence.")
+				return err
+			},
 		} {
 			cost, said := map[int64]bool{}, map[string]bool{}
 			for _, name := range []string{"anna", "ANNA", "nokey", "nobody", "no such name"} {
