@@ -14,7 +14,6 @@ import (
 	"github.com/fridayos/friday/internal/member/trust"
 	"github.com/fridayos/friday/internal/reputation"
 	"github.com/fridayos/friday/internal/site/account"
-	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/upload"
 )
 
@@ -126,10 +125,10 @@ func TestUploadsOfLevels(t *testing.T) {
 		if got := send(); got != 422 {
 			t.Errorf("%s sends more than %d files in a day: %d", level, l.UploadsPerDay, got)
 		}
-		if most := page.FileLimits(level); most.FileBytes != l.UploadBytes || most.DayFiles != l.UploadsPerDay {
+		if most := reputation.FileLimits(level); most.FileBytes != l.UploadBytes || most.DayFiles != l.UploadsPerDay {
 			t.Errorf("%s may send %+v, trust says %+v", level, most, l)
 		}
-		limits := page.FileLimits(level)
+		limits := reputation.FileLimits(level)
 		limits.FileBytes = 1 << 10
 		if _, err := w.files.Take(t.Context(), "large.txt", strings.NewReader(strings.Repeat("a line of text\n", 100)), limits); err == nil {
 			t.Error("a file larger than its limit is taken")
