@@ -14,7 +14,7 @@ func newBenchRollout() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "rollout",
-		Short: "How many handsets a bad build reaches, and how often a good one is stopped",
+		Short: "How many handsets a bad build reaches",
 		Long: `Sends builds through simulated fleets, in the stages of a weekly release and with the rule that stops a rollout. Of each true rate of bad ends, from as good as the build before to five times as bad, so many runs are made. Halted are those that stopped by themselves; held are those that called a human, and waited.
 
 A handset asks within six hours, has applied the build two hours later, and restarts half a day after that on average. Half of the bad ends are failures while applying, half are rollbacks at the restart.`,
@@ -43,6 +43,7 @@ A handset asks within six hours, has applied the build two hours later, and rest
 	f.Float64Var(&o.Enrolled, "enrolled", 0.02, "`share` of them that speak for a member")
 	f.Float64Var(&o.Baseline, "baseline", 0.01, "`share` that ends an update badly as it should be")
 	f.Float64SliceVar(&o.Worse, "worse", o.Worse, "how many `times` that")
+	f.Lookup("worse").DefValue = "[1,1.5,2,3,4,5]" // not with six decimals each
 	f.IntVar(&o.Runs, "runs", 100, "of each")
 	f.Uint64Var(&o.Seed, "seed", 1, "what chance begins from")
 	f.BoolVar(&asJSON, "json", false, "print figures as JSON")

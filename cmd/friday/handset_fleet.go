@@ -17,7 +17,7 @@ func newHandsetFleet() *cobra.Command {
 		Use:     "fleet --count N --device CODENAME",
 		Short:   "Simulate many handsets against a running server",
 		Long:    `Lets many handsets check in at a server: each draws its device, channel, region, time zone and bucket once, and the same ones again with the same seed. Whoever is offered a build takes it, reports how that went, and runs it from then on. No package is downloaded. Add 127.0.0.1/32 to trusted_proxies in friday.yaml, so that the server takes each for an address of its own; else it takes all outcomes for one address's, and refuses most.`,
-		Example: "  friday handset fleet --count 1000000 --device umi --device hlte --region IN,DE --rolls-back 0.01",
+		Example: "  friday handset fleet --count 1000000 --device umi --region IN,DE\n  friday handset fleet --count 1000 --device umi --rolls-back 0.01",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := crowd.New(o)

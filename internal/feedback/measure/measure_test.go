@@ -88,7 +88,7 @@ func TestEarned(t *testing.T) {
 		s.Runs(Ana, Umi2)
 		s.Answer(first, Ana, "umi", feedback.Works)
 		for member, want := range map[int64]measure.Earned{
-			Ana: {ConfirmedFixes: 1}, Ben: {ConfirmedFixes: 1}, Cem: {Duplicates: 1, Answers: 1}, 77: {},
+			Ana: {ConfirmedFixes: 1, Tried: 1}, Ben: {ConfirmedFixes: 1}, Cem: {Duplicates: 1, Answers: 1}, 77: {},
 		} {
 			if got := earned(member); got != want {
 				t.Errorf("member %d: %+v, expected %+v", member, got, want)
