@@ -128,14 +128,15 @@ func TestBrowserRightToLeft(t *testing.T) {
 		ctx, cancel := context.WithTimeout(tab, 240*time.Second)
 		defer cancel()
 		for _, p := range browserPages {
-			if strings.Contains(p.path, "{report}") || strings.Contains(p.path, "{crash}") || p.path == "MEMBER" {
+			path := names.Replace(p.path)
+			if !strings.HasPrefix(path, "/") || strings.Contains(path, "{") { // it needs more than this test makes
 				continue
 			}
 			callCDP(t, ctx, network.ClearBrowserCookies, cdp.Empty{})
 			if p.as != "" {
 				callCDP(t, ctx, network.SetCookie, network.SetCookieParams{Name: "friday", Value: w.tokens[p.as], URL: srv.URL})
 			}
-			if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+names.Replace(p.path))); err != nil {
+			if err := chromedp.Do(ctx, chromedp.Navigate(srv.URL+path)); err != nil {
 				t.Fatal(err)
 			}
 			found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](`(() => {
