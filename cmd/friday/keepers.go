@@ -34,7 +34,7 @@ func keepers() []holding.Keeper {
 			}
 			return err
 		}},
-		{Name: "uploads", Export: listed(upload.OfMember, func(f upload.File) any { return f }), Erase: upload.Erase},
+		{Name: "uploads", Export: holding.Each(upload.OfMember, func(f upload.File) any { return f }), Erase: upload.Erase},
 		{Name: "moderation", Export: func(tx *db.Tx, id int64, yield func(any) error) error {
 			const page = 100
 			for before := int64(0); ; {
@@ -62,28 +62,15 @@ func keepers() []holding.Keeper {
 			}
 			return yield(wishes)
 		}},
-		{Name: "push-browsers", Export: listed(notice.Browsers, func(b notice.Subscribed) any {
+		{Name: "push-browsers", Export: holding.Each(notice.Browsers, func(b notice.Subscribed) any {
 			return map[string]any{"push_service": b.Service, "since": b.CreatedAt}
 		})},
-		{Name: "tokens", Export: listed(token.List, func(t token.Token) any {
+		{Name: "tokens", Export: holding.Each(token.List, func(t token.Token) any {
 			return map[string]any{"name": t.Name, "ends_with": t.Hint, "scopes": t.Scopes, "made": t.CreatedAt, "until": t.ExpiresAt, "used": t.UsedAt}
 		})}, // they go with the member's row
-		{Name: "webhooks", Export: listed(webhook.OfMember, func(h webhook.Hook) any {
+		{Name: "webhooks", Export: holding.Each(webhook.OfMember, func(h webhook.Hook) any {
 			return map[string]any{"url": h.URL, "kinds": h.Kinds, "device": h.Device, "note": h.Note, "made": h.CreatedAt, "switched_off": h.DisabledAt}
 		}), Erase: webhook.Forget},
-	}
-}
-
-// listed gives each of a list.
-func listed[T any](list func(*db.Tx, int64) ([]T, error), show func(T) any) func(*db.Tx, int64, func(any) error) error {
-	return func(tx *db.Tx, id int64, yield func(any) error) error {
-		all, err := list(tx, id)
-		for _, one := range all {
-			if err == nil {
-				err = yield(show(one))
-			}
-		}
-		return err
 	}
 }
 

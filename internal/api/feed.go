@@ -164,17 +164,22 @@ func (c *call) threadsFeed() error {
 	return c.sendFeed(f)
 }
 
+// openThread is the thread of the address, if everyone may see it.
+func (c *call) openThread(tx *db.Tx) (feedback.Thread, error) {
+	id, err := strconv.ParseInt(c.r.PathValue("thread"), 10, 64)
+	if err != nil {
+		return feedback.Thread{}, errHidden
+	}
+	return feedback.ByID(tx, feedback.Viewer{}, id)
+}
+
 func (c *call) threadFeed() error {
 	if _, err := c.query(); err != nil {
 		return err
 	}
 	var f *atomFeed
 	err := c.read(func(tx *db.Tx) error {
-		id, err := strconv.ParseInt(c.r.PathValue("thread"), 10, 64)
-		if err != nil {
-			return errHidden
-		}
-		t, err := feedback.ByID(tx, feedback.Viewer{}, id)
+		t, err := c.openThread(tx)
 		if err != nil {
 			return err
 		}

@@ -58,11 +58,7 @@ func (c *call) pollsFeed() error {
 	}
 	var f *atomFeed
 	err := c.read(func(tx *db.Tx) error {
-		id, err := strconv.ParseInt(c.r.PathValue("thread"), 10, 64)
-		if err != nil {
-			return errHidden
-		}
-		t, err := feedback.ByID(tx, feedback.Viewer{}, id)
+		t, err := c.openThread(tx)
 		if err != nil {
 			return err
 		}

@@ -93,26 +93,27 @@ func Erase(tx *db.Tx, keepers []Keeper, memberID int64) error {
 func Own() []Keeper {
 	return []Keeper{
 		{Name: "account", Export: account},
-		{Name: "sessions", Export: each(member.Sessions, func(s member.Session) any {
+		{Name: "sessions", Export: Each(member.Sessions, func(s member.Session) any {
 			return map[string]any{"browser": s.Agent, "address": s.Address, "began": s.CreatedAt, "seen": s.SeenAt}
 		})},
-		{Name: "handsets", Export: each(member.ClaimsOf, func(c member.Claim) any {
+		{Name: "handsets", Export: Each(member.ClaimsOf, func(c member.Claim) any {
 			return map[string]any{"device": c.Device, "claimed": c.CreatedAt}
 		})},
-		{Name: "passkeys", Export: each(passkey.List, func(p passkey.Passkey) any {
+		{Name: "passkeys", Export: Each(passkey.List, func(p passkey.Passkey) any {
 			return map[string]any{"name": p.Name, "added": p.CreatedAt, "used": p.UsedAt}
 		})},
-		{Name: "accounts-elsewhere", Export: each(oidc.List, func(i oidc.Identity) any {
+		{Name: "accounts-elsewhere", Export: Each(oidc.List, func(i oidc.Identity) any {
 			return map[string]any{"issuer": i.Issuer, "subject": i.Subject, "name": i.Label, "added": i.CreatedAt, "used": i.UsedAt}
 		})},
-		{Name: "test-ring", Export: each(ring.Of, func(p ring.Place) any {
+		{Name: "test-ring", Export: Each(ring.Of, func(p ring.Place) any {
 			return map[string]any{"device": p.Device, "channel": p.Channel, "state": p.State, "why": p.Why, "reason": p.Reason, "applied": p.AppliedAt, "decided": p.DecidedAt}
 		})},
 		{Name: "actions", Export: actions},
 	}
 }
 
-func each[T any](list func(*db.Tx, int64) ([]T, error), show func(T) any) func(*db.Tx, int64, func(any) error) error {
+// Each gives, as an Export does, each of a list as show says it.
+func Each[T any](list func(*db.Tx, int64) ([]T, error), show func(T) any) func(*db.Tx, int64, func(any) error) error {
 	return func(tx *db.Tx, id int64, yield func(any) error) error {
 		all, err := list(tx, id)
 		for _, one := range all {
