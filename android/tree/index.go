@@ -125,6 +125,29 @@ func (ix *Index) Glob(partition, pattern string) []IndexEntry {
 	return out
 }
 
+// Match says whether a path is one that Glob would find by the pattern.
+func Match(pattern, path string) bool {
+	return CheckPattern(pattern) == nil && matchParts(strings.Split(pattern, "/"), strings.Split(path, "/"))
+}
+
+// Below lists what lies in a folder of a partition, at any depth, without the
+// folder itself; "" is the partition's root. The list is a part of the index.
+func (ix *Index) Below(partition, dir string) []IndexEntry {
+	prefix := dir + "/"
+	if dir == "" {
+		prefix = ""
+	}
+	i, _ := slices.BinarySearchFunc(ix.Files, IndexEntry{Partition: partition, Path: prefix}, IndexEntry.compare)
+	j := i
+	for j < len(ix.Files) && ix.Files[j].Partition == partition && strings.HasPrefix(ix.Files[j].Path, prefix) {
+		j++
+	}
+	if dir == "" && i < j && ix.Files[i].Path == "" {
+		i++
+	}
+	return ix.Files[i:j]
+}
+
 // CheckPattern says whether a pattern is one that Glob understands.
 func CheckPattern(pattern string) error {
 	for _, p := range strings.Split(pattern, "/") {

@@ -156,3 +156,29 @@ func FuzzReadIndex(f *testing.F) {
 		}
 	})
 }
+
+func TestMatchAndBelow(t *testing.T) {
+	for _, c := range []struct {
+		pattern, path string
+		want          bool
+	}{
+		{"system/bin/*", "system/bin/sh", true}, {"system/bin/*", "system/bin/a/b", false}, {"**", "a/b", true}, {"**/b", "b", true}, {"a/[", "a/[", false}, {"*", "", true},
+	} {
+		if got := tree.Match(c.pattern, c.path); got != c.want {
+			t.Errorf("Match(%q, %q) = %v", c.pattern, c.path, got)
+		}
+	}
+	ix := &tree.Index{}
+	for _, p := range []string{"", "a", "a/b", "a/b/c", "a-b", "ab"} {
+		ix.Add(tree.IndexEntry{Partition: "system", Path: p}, tree.IndexEntry{Partition: "vendor", Path: p})
+	}
+	for dir, want := range map[string]string{"": "a a-b a/b a/b/c ab", "a": "a/b a/b/c", "a/b": "a/b/c", "ab": "", "none": ""} {
+		var got []string
+		for _, e := range ix.Below("system", dir) {
+			got = append(got, e.Path)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("below %q: %q, want %q", dir, got, want)
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fridayos/friday/internal/keys"
-	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/skeleton"
 )
 
 func newInit() *cobra.Command {
@@ -29,7 +29,7 @@ func newInit() *cobra.Command {
 				return &usageError{cmd.CommandPath(), errors.New("--name is empty; what is the OS called?")}
 			}
 			dir := args[0]
-			if err := osrepo.Init(dir, osrepo.InitOptions{Name: name, UpdateURL: url}); err != nil {
+			if err := skeleton.Write(dir, skeleton.Options{Name: name, UpdateURL: url}); err != nil {
 				return err
 			}
 			state := filepath.Join(dir, ".friday")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/layering"
 	"github.com/fridayos/friday/internal/rom"
 	"github.com/fridayos/friday/internal/rom/change"
 )
@@ -49,7 +50,7 @@ func (s *installation) stockMoved(before, stock catalog.Stock) (*stockMove, erro
 		return nil, err
 	}
 	m := &stockMove{From: before.Incremental, Commit: snapshot.Commit.Hash, Changes: change.Between(was, is), Under: []change.Under{}, Problems: osrepo.Problems{}}
-	if plan, err := snapshot.Plan(stock.Device, was); err == nil {
+	if plan, err := layering.Plan(snapshot, stock.Device, was); err == nil {
 		m.Under = change.UnderLayers(plan, m.Changes)
 	} else if !errors.As(err, new(osrepo.Problems)) {
 		return nil, err
@@ -62,7 +63,7 @@ func (s *installation) stockMoved(before, stock catalog.Stock) (*stockMove, erro
 			})
 		}
 	}
-	if _, err := snapshot.Plan(stock.Device, is); err != nil && !errors.As(err, &m.Problems) {
+	if _, err := layering.Plan(snapshot, stock.Device, is); err != nil && !errors.As(err, &m.Problems) {
 		return nil, err
 	}
 	return m, nil

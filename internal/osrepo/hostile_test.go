@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fridayos/friday/internal/osrepo/skeleton"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -22,7 +23,7 @@ type forged struct {
 func forge(t *testing.T) forged {
 	t.Helper()
 	dir := t.TempDir()
-	if err := Init(dir, InitOptions{Time: began}); err != nil {
+	if err := skeleton.Write(dir, skeleton.Options{Time: began}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := Open(dir)

@@ -14,6 +14,7 @@ import (
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/buildprop"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/osrepo/fsconfig"
 	"github.com/fridayos/friday/internal/osrepo/strict"
 	"github.com/fridayos/friday/internal/wire"
 )
@@ -25,8 +26,9 @@ var (
 	bases   = regexp.MustCompile(`^[0-9]{1,4}(\.[0-9]{1,4}){0,3}$`)
 )
 
-// load reads the files of a commit.
-func load(files map[string]*File) (*Snapshot, error) {
+// Read reads the files of a commit, by path, and checks all that can be checked
+// without a stock. The error is of type Problems where their content is to blame.
+func Read(files map[string]*File) (*Snapshot, error) {
 	s := &Snapshot{Devices: map[string]*Device{}, Layers: map[string]*Layer{}}
 	var ps Problems
 	if f, ok := files["os.yaml"]; ok {
@@ -229,8 +231,8 @@ func checkBoot(v *Device) {
 	v.doc.Add("boot."+field, "", "%s", message)
 }
 
-// split cuts "partition:path".
-func split(place string) (partition, p string, err error) {
+// SplitPlace cuts "partition:path", as layers write places.
+func SplitPlace(place string) (partition, p string, err error) {
 	partition, p, ok := strings.Cut(place, ":")
 	switch {
 	case !ok:
@@ -254,7 +256,7 @@ func (l *Layer) check() {
 	}
 	for i, r := range l.Remove {
 		at := fmt.Sprintf("remove[%d]", i)
-		_, p, err := split(r)
+		_, p, err := SplitPlace(r)
 		if err == nil && p == "" {
 			err = errors.New("the path is empty; a partition as a whole cannot be removed")
 		}
@@ -277,7 +279,7 @@ func (l *Layer) checkAdd(a *Add, at string) {
 	d := l.doc
 	d.Require(at+".from", at+".to")
 	if d.Has(at + ".to") {
-		if _, _, err := split(a.To); err != nil {
+		if _, _, err := SplitPlace(a.To); err != nil {
 			d.Add(at+".to", "", "cannot add to %q: %v", a.To, err)
 		}
 	}
@@ -293,7 +295,7 @@ func (l *Layer) checkFrom(a *Add, at string) {
 	if d.Has(at + ".from") {
 		if a.From == "" || path.Clean(a.From) != a.From || strings.HasPrefix(a.From, "/") || strings.HasPrefix(a.From, "..") {
 			d.Add(at+".from", "", "from is %q, expected a folder beside layer.yaml", a.From)
-		} else if len(l.under(a.From)) == 0 {
+		} else if len(l.Under(a.From)) == 0 {
 			tops := map[string]bool{}
 			for f := range l.files {
 				tops[strings.Split(f, "/")[0]] = true
@@ -301,7 +303,7 @@ func (l *Layer) checkFrom(a *Add, at string) {
 			d.Add(at+".from", strict.OneOf(a.From, slices.Collect(maps.Keys(tops))), "nothing is committed at layers/%s/%s", l.Name, a.From)
 		}
 	}
-	for _, f := range l.under(a.From) {
+	for _, f := range l.Under(a.From) {
 		if f.Submodule {
 			d.Add(at+".from", "", "%s is a submodule, which cannot be added", f.Path)
 		}
@@ -314,20 +316,20 @@ func (l *Layer) checkRule(r *Rule, at string) {
 	if err := tree.CheckPattern(r.Path); d.Has(at+".path") && err != nil {
 		d.Add(at+".path", "", "%v", err)
 	}
-	if _, err := parseMode(r.Mode); d.Has(at+".mode") && err != nil {
+	if _, err := fsconfig.ParseMode(r.Mode); d.Has(at+".mode") && err != nil {
 		d.Add(at+".mode", "", "%v", err)
 	}
 	for _, o := range []struct{ key, value string }{{"owner", r.Owner}, {"group", r.Group}} {
-		if _, ok := idOf(o.value); d.Has(at+"."+o.key) && !ok {
-			d.Add(at+"."+o.key, strict.Meant(o.value, idNames()), "%s is %q, expected a number or one of Android's names", o.key, o.value)
+		if _, ok := fsconfig.ID(o.value); d.Has(at+"."+o.key) && !ok {
+			d.Add(at+"."+o.key, strict.Meant(o.value, fsconfig.IDNames()), "%s is %q, expected a number or one of Android's names", o.key, o.value)
 		}
 	}
-	if d.Has(at+".label") && !labels.MatchString(r.Label) {
+	if d.Has(at+".label") && !fsconfig.IsLabel(r.Label) {
 		d.Add(at+".label", "", "label is %q, expected one such as u:object_r:system_file:s0", r.Label)
 	}
 	for i, c := range r.Capabilities {
-		if !slices.Contains(capabilities, c) {
-			d.Add(fmt.Sprintf("%s.capabilities[%d]", at, i), strict.Meant(c, capabilities), "unknown capability %q", c)
+		if !slices.Contains(fsconfig.Capabilities, c) {
+			d.Add(fmt.Sprintf("%s.capabilities[%d]", at, i), strict.Meant(c, fsconfig.Capabilities), "unknown capability %q", c)
 		}
 	}
 }
@@ -362,18 +364,4 @@ func (l *Layer) checkProps(e PropEdits, at string) {
 	for i, key := range e.Delete {
 		one(fmt.Sprintf("%s.delete[%d]", at, i), key)
 	}
-}
-
-// under lists what is committed at a folder of the layer, or the one file.
-func (l *Layer) under(from string) []*File {
-	if f, ok := l.files[from]; ok {
-		return []*File{f}
-	}
-	var fs []*File
-	for _, p := range slices.Sorted(maps.Keys(l.files)) {
-		if strings.HasPrefix(p, from+"/") || from == "." {
-			fs = append(fs, l.files[p])
-		}
-	}
-	return fs
 }

@@ -7,21 +7,8 @@
 // line and column, all mistakes at once. It does not know how images are made
 // (package rom does), and where handsets are (package fleet).
 //
-// A layer is a set of changes to a vendor's system; Plan resolves the layers of
-// a device against the listing of a stock's files:
-//
-//   - Removals come first, then what is added, then properties.
-//   - What is removed is a path with all below it, or a glob. The folder that
-//     held it stays, even if it is empty now.
-//   - An added file that replaces one of stock keeps its mode, owner, label and
-//     capabilities. A new one gets mode and owner as AOSP's fs_config has them
-//     for its place, 0755 where git marks it executable, and the label that its
-//     neighbours of the same type have most often. Rules overrule both.
-//   - Folders that lack are made. A file named .gitkeep only makes its folder.
-//   - Two layers never write one path, nor set one property, unless the later one
-//     says that it is laid over the other.
-//   - Where the partition system is no root folder, as before Android 9, a path in
-//     it that begins with "system/" is one of the running phone.
+// Package layering lays the layers of a device over a stock, fixes reads the
+// history, and skeleton makes a new repository.
 package osrepo
 
 import (
@@ -32,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fridayos/friday/internal/osrepo/fixes"
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
@@ -147,6 +135,19 @@ func (r *Repo) atMost(h plumbing.Hash, most int64) error {
 	return err
 }
 
+// Fix ties a commit to a thread of the forum by its "Fixes: #41" trailer.
+type Fix = fixes.Fix
+
+// commits lends the repository's commits to package fixes.
+type commits struct{ *Repo }
+
+func (h commits) Named(rev string) (*object.Commit, error)      { return h.commit(rev) }
+func (h commits) At(hash plumbing.Hash) (*object.Commit, error) { return h.commitAt(hash) }
+
+// Fixes lists what became fixed, or fixed no more, on the way from one commit to
+// another, the oldest first; an empty from is the beginning of history.
+func (r *Repo) Fixes(from, to string) ([]Fix, error) { return fixes.Between(commits{r}, from, to) }
+
 // Load reads what is committed at rev and checks all that can be checked
 // without a stock. The error is of type Problems where the repository's
 // content is to blame.
@@ -164,7 +165,7 @@ func (r *Repo) Load(rev string) (*Snapshot, error) {
 	if err := r.list(root, "", files, &left, 0); err != nil {
 		return nil, err
 	}
-	s, err := load(files)
+	s, err := Read(files)
 	if err != nil {
 		return nil, err
 	}

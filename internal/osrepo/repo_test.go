@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fridayos/friday/internal/osrepo/skeleton"
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -18,11 +19,11 @@ var began = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 func TestInit(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "os")
-	o := InitOptions{Name: `My "own" OS`, UpdateURL: "https://ota.example.org", Time: began, Devices: []InitDevice{{"umi", "Xiaomi", "Mi 10"}, {"hlte", "Samsung", "Galaxy Note 3"}}}
-	if err := Init(dir, o); err != nil {
+	o := skeleton.Options{Name: `My "own" OS`, UpdateURL: "https://ota.example.org", Time: began, Devices: []skeleton.Device{{Codename: "umi", Vendor: "Xiaomi", Name: "Mi 10"}, {Codename: "hlte", Vendor: "Samsung", Name: "Galaxy Note 3"}}}
+	if err := skeleton.Write(dir, o); err != nil {
 		t.Fatal(err)
 	}
-	if err := Init(dir, o); err == nil || !strings.Contains(err.Error(), "expected an empty folder") {
+	if err := skeleton.Write(dir, o); err == nil || !strings.Contains(err.Error(), "expected an empty folder") {
 		t.Errorf("made twice: %v", err)
 	}
 	r, err := Open(dir)
@@ -56,33 +57,13 @@ func TestInit(t *testing.T) {
 		t.Errorf("Open of no repository: %v", err)
 	}
 	same := filepath.Join(t.TempDir(), "again")
-	if err := Init(same, o); err != nil {
+	if err := skeleton.Write(same, o); err != nil {
 		t.Fatal(err)
 	}
 	if r2, err := Open(same); err != nil {
 		t.Fatal(err)
 	} else if c, _ := r2.Resolve(""); c.Hash != s.Commit.Hash {
 		t.Errorf("made twice: commits %s and %s", c.Hash, s.Commit.Hash)
-	}
-}
-
-func TestThreads(t *testing.T) {
-	for message, want := range map[string][]int64{
-		"x\n\nFixes: #41\n":                        {41},
-		"x\n\nFixes: #41, #42\nfixes: #43 and #44": {41, 42, 43, 44},
-		"x\n\nFixes: #41\r\nSigned-off-by: a\r\n":  {41},
-		"Fixes: #7":                         {7},
-		"x\n\nFixes: #41, #41":              {41},
-		"x fixes: #41":                      nil,
-		"x\n\nFixes: 41":                    nil,
-		"x\n\nFixes: #41 on most phones":    nil,
-		"x\n\nFixes: #99999999999999999999": nil,
-		"x\n\nFixes: #0":                    nil,
-		"x\n\nRefs: #41\n":                  nil,
-	} {
-		if got := threads(message); !slices.Equal(got, want) {
-			t.Errorf("threads(%q) = %v, want %v", message, got, want)
-		}
 	}
 }
 
@@ -113,7 +94,7 @@ func (h *history) commit(name, message string, parents ...string) {
 
 func TestFixes(t *testing.T) {
 	dir := t.TempDir()
-	if err := Init(dir, InitOptions{Time: began}); err != nil {
+	if err := skeleton.Write(dir, skeleton.Options{Time: began}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := Open(dir)
@@ -179,19 +160,4 @@ func TestFixes(t *testing.T) {
 			t.Errorf("%s..%s: %q, want %q", c.from, c.to, got, c.want)
 		}
 	}
-}
-
-func FuzzThreads(f *testing.F) {
-	for _, s := range []string{"x\n\nFixes: #41\n", "Fixes: #1, #2 and #3\r\nfixes: #99999999999999999999", "Fixes: #0 #00007", "This reverts commit 0123456, reversing\nchanges made to 89abcdef."} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, message string) {
-		ids := threads(message)
-		for i, id := range ids {
-			if id <= 0 || slices.Index(ids, id) < i || !strings.Contains(message, fmt.Sprint(id)) {
-				t.Errorf("%q names %v", message, ids)
-			}
-		}
-		revertLine.FindAllStringSubmatch(message, -1)
-	})
 }

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/internal/osrepo/strict"
 )
 
@@ -161,24 +160,11 @@ func (l *Layer) checkRequires(s *Snapshot) {
 	}
 }
 
-// bytesOf reads a committed file of bounded size.
-func bytesOf(f *File, most int64) ([]byte, error) {
-	if f.Size > most {
-		return nil, fmt.Errorf("it has %d bytes, expected at most %d", f.Size, most)
-	}
-	r, err := f.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(io.LimitReader(r, most+1))
-}
-
 // checkAnimation checks what a phone needs of a bootanimation.zip: everything is
 // stored without compression, and desc.txt begins with width, height and frames a
 // second.
 func checkAnimation(f *File) error {
-	b, err := bytesOf(f, maxAnimation)
+	b, err := f.Bytes(maxAnimation)
 	if err != nil {
 		return err
 	}
@@ -216,7 +202,7 @@ func checkAnimation(f *File) error {
 
 // checkPicture looks at what a picture begins with.
 func checkPicture(f *File) error {
-	b, err := bytesOf(f, 64<<20)
+	b, err := f.Bytes(64 << 20)
 	if err != nil {
 		return err
 	}
@@ -230,7 +216,7 @@ func checkPicture(f *File) error {
 // checkCIL checks that parentheses are balanced outside of comments and strings:
 // what is behind an unbalanced one would swallow the vendor's own policy.
 func checkCIL(f *File) error {
-	b, err := bytesOf(f, maxPolicy)
+	b, err := f.Bytes(maxPolicy)
 	if err != nil {
 		return err
 	}
@@ -262,8 +248,13 @@ func checkCIL(f *File) error {
 	return nil
 }
 
-// fits says whether a version of Android is in a range that androidRange matched.
-func fits(want, have string) bool {
+// FitsAndroid says whether a version of Android, such as "7.1.1", is one that the
+// layer requires.
+func (r Requires) FitsAndroid(have string) bool {
+	want := r.Android
+	if want == "" {
+		return true
+	}
 	m := androidRange.FindStringSubmatch(want)
 	number, _, _ := strings.Cut(have, ".")
 	h, err := strconv.Atoi(number)
@@ -278,9 +269,4 @@ func fits(want, have string) bool {
 		return h <= w
 	}
 	return h == w && (m[3] == "" || have == want || strings.HasPrefix(have, want+"."))
-}
-
-// isBootImage says whether stock has a partition that may be a boot image.
-func (v View) isBootImage(name string) bool {
-	return v.Partitions == nil || slices.Contains(v.Partitions, name) && bootprofile.IsPartition(name)
 }

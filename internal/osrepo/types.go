@@ -1,11 +1,17 @@
 package osrepo
 
 import (
+	"bytes"
+	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/internal/osrepo/strict"
+	"github.com/go-git/go-git/v5/plumbing"
 )
 
 // Problems are all the mistakes found in a repository; it is an error.
@@ -146,3 +152,67 @@ type File struct {
 
 // Open reads the file as it is committed; a symlink reads as its target.
 func (f *File) Open() (io.ReadCloser, error) { return f.open() }
+
+// ReadLink returns where a committed symlink leads.
+func (f *File) ReadLink() (string, error) {
+	r, err := f.Open()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, 4097))
+	if err != nil {
+		return "", fmt.Errorf("cannot read symlink %s: %w", f.Path, err)
+	}
+	if len(b) == 0 || len(b) > 4096 {
+		return "", fmt.Errorf("cannot read symlink %s: its target has %d bytes, expected 1 to 4096", f.Path, len(b))
+	}
+	if slices.Contains(b, 0) {
+		return "", fmt.Errorf("cannot read symlink %s: its target holds a NUL", f.Path)
+	}
+	return string(b), nil
+}
+
+// Bytes reads a file of at most that many bytes.
+func (f *File) Bytes(most int64) ([]byte, error) {
+	if f.Size > most {
+		return nil, fmt.Errorf("it has %d bytes, expected at most %d", f.Size, most)
+	}
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, most+1))
+}
+
+// NewFile is a file with content that no repository holds; Read takes it like one
+// that is committed. Its digest is that of git.
+func NewFile(path string, content []byte) *File {
+	return &File{
+		Path: path, Size: int64(len(content)), Digest: plumbing.ComputeHash(plumbing.BlobObject, content).String(),
+		open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
+	}
+}
+
+// Document is layer.yaml, with the place of every value in it.
+func (l *Layer) Document() *strict.Document { return l.doc }
+
+// File is the one that is committed at a path in the layer's folder; nil: there is
+// none.
+func (l *Layer) File(name string) *File { return l.files[name] }
+
+// Under lists what is committed at a folder of the layer, or the one file; "." is
+// the layer's own folder.
+func (l *Layer) Under(from string) []*File {
+	if f, ok := l.files[from]; ok {
+		return []*File{f}
+	}
+	var fs []*File
+	for _, p := range slices.Sorted(maps.Keys(l.files)) {
+		if strings.HasPrefix(p, from+"/") || from == "." {
+			fs = append(fs, l.files[p])
+		}
+	}
+	return fs
+}

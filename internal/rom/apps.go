@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fridayos/friday/android/apk"
+	"github.com/fridayos/friday/android/privapp"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/osrepo"
 )
@@ -29,7 +30,7 @@ func addApps(partition string, root *tree.Node, v *osrepo.View) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			lists, err := osrepo.ParsePermissions(text)
+			lists, err := privapp.Parse(text)
 			if err != nil {
 				return nil // Android passes it over too
 			}

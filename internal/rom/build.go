@@ -16,6 +16,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/layering"
 )
 
 // Build makes the images of one device at one version and keeps them, and the
@@ -63,7 +64,7 @@ func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
 	if err != nil {
 		return none, nil, err
 	}
-	plan, err := in.Snapshot.Plan(in.Device, v)
+	plan, err := layering.Plan(in.Snapshot, in.Device, v)
 	if err != nil {
 		return none, nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/skeleton"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -43,7 +44,7 @@ func newWorkshop(t testing.TB, s stocktest.Spec) *workshop {
 		t.Fatal(err)
 	}
 	w.key, w.cert = keysOf(t, 99) // the OS's keys, for a test
-	if err := osrepo.Init(w.repo, osrepo.InitOptions{UpdateURL: "https://ota.example.org", Time: when}); err != nil {
+	if err := skeleton.Write(w.repo, skeleton.Options{UpdateURL: "https://ota.example.org", Time: when}); err != nil {
 		t.Fatal(err)
 	}
 	w.stock = w.addStock(stockZip(t, s), "umi")

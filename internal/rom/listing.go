@@ -11,6 +11,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/layering"
 )
 
 // A listing is the blob that stands for a stock when layers are checked: one
@@ -93,7 +94,7 @@ func Check(blobs *blob.Store, snapshot *osrepo.Snapshot, device string, s catalo
 	if err != nil {
 		return err
 	}
-	_, err = snapshot.Plan(device, v)
+	_, err = layering.Plan(snapshot, device, v)
 	return err
 }
 

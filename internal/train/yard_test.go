@@ -22,6 +22,7 @@ import (
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/skeleton"
 	"github.com/fridayos/friday/internal/rom"
 	"github.com/fridayos/friday/internal/stocktest"
 	"github.com/fridayos/friday/internal/train"
@@ -89,11 +90,11 @@ func newYard(t *testing.T, d *db.DB, devices ...string) *yard {
 	}
 	y := &yard{t: t, dir: filepath.Join(t.TempDir(), "os"), db: d, clock: &clock{now: start}}
 	d.SetClock(y.clock.read)
-	o := osrepo.InitOptions{Name: "Friday OS", UpdateURL: "https://ota.example.org", Time: start.Add(-time.Hour)}
+	o := skeleton.Options{Name: "Friday OS", UpdateURL: "https://ota.example.org", Time: start.Add(-time.Hour)}
 	for _, codename := range devices {
-		o.Devices = append(o.Devices, osrepo.InitDevice{Codename: codename, Vendor: "Xiaomi", Name: "Mi 10"})
+		o.Devices = append(o.Devices, skeleton.Device{Codename: codename, Vendor: "Xiaomi", Name: "Mi 10"})
 	}
-	if err := osrepo.Init(y.dir, o); err != nil {
+	if err := skeleton.Write(y.dir, o); err != nil {
 		t.Fatal(err)
 	}
 	repo, err := osrepo.Open(y.dir)

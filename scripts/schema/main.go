@@ -25,7 +25,7 @@ import (
 )
 
 // Where the schemas lie, relative to the module: in what "friday init" writes.
-const folder = "internal/osrepo/skeleton/.schema"
+const folder = "internal/osrepo/skeleton/files/.schema"
 
 func main() {
 	files, err := Schemas(".")

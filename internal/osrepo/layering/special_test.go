@@ -1,4 +1,4 @@
-package osrepo
+package layering
 
 import (
 	"archive/zip"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fridayos/friday/internal/osrepo"
 )
 
 // animationOf is a bootanimation.zip.
@@ -61,11 +63,11 @@ props: {system: {set: {ro.test: ours}}}
 func TestSpecial(t *testing.T) {
 	files := special(allKinds)
 	files[umiFile] = good[umiFile] + "features: [nfc]\n"
-	s, err := load(with(files))
+	s, err := osrepo.Read(with(files))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Plan("umi", stockView())
+	p, err := Plan(s, "umi", stockView())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +112,7 @@ func TestFits(t *testing.T) {
 		{"13", "13", true}, {"13", "13.1", true}, {"13", "12", false}, {">=12", "13", true}, {">=12", "11", false}, {"<=7", "7.1.1", true}, {"<=7", "8", false},
 		{"7.1", "7.1.1", true}, {"7.1", "7.0", false}, {">=9", "5.0", false}, {"9", "soon", false},
 	} {
-		if fits(c.want, c.have) != c.ok {
+		if (osrepo.Requires{Android: c.want}).FitsAndroid(c.have) != c.ok {
 			t.Errorf("Android %s in %s: want %v", c.have, c.want, c.ok)
 		}
 	}

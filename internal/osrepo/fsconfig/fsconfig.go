@@ -1,4 +1,12 @@
-package osrepo
+// Package fsconfig says what a new file of a system gets where nobody says it:
+// mode and owner as AOSP's fs_config has them for its place, and the label that
+// its neighbours of the same type have most often. It knows the names of
+// Android's users, groups and capabilities too.
+//
+// It reads no file_contexts: what a vendor's say shows in the vendor's own files.
+// See AOSP, system/core: libcutils/fs_config.cpp and
+// libcutils/include/private/android_filesystem_config.h.
+package fsconfig
 
 import (
 	"encoding/binary"
@@ -13,7 +21,11 @@ import (
 	"github.com/fridayos/friday/android/tree"
 )
 
-var labels = regexp.MustCompile(`^u:object_r:[A-Za-z_][A-Za-z0-9_]*:s0(:c[0-9]+(,c[0-9]+)*)?$`)
+var label = regexp.MustCompile(`^u:object_r:[A-Za-z_][A-Za-z0-9_]*:s0(:c[0-9]+(,c[0-9]+)*)?$`)
+
+// IsLabel says whether a text is the label of a file, such as
+// u:object_r:system_file:s0.
+func IsLabel(s string) bool { return label.MatchString(s) }
 
 // ids are Android's names of users and groups that files of a system have
 // (system/core: android_filesystem_config.h).
@@ -28,10 +40,11 @@ var ids = map[string]uint32{
 	"uhid": 3011, "misc": 9998, "nobody": 9999,
 }
 
-func idNames() []string { return slices.Sorted(maps.Keys(ids)) }
+// IDNames are the names that ID reads, sorted.
+func IDNames() []string { return slices.Sorted(maps.Keys(ids)) }
 
-// idOf reads a user or a group: a name or a number.
-func idOf(s string) (uint32, bool) {
+// ID reads a user or a group: a name or a number.
+func ID(s string) (uint32, bool) {
 	if id, ok := ids[s]; ok {
 		return id, true
 	}
@@ -39,7 +52,8 @@ func idOf(s string) (uint32, bool) {
 	return uint32(n), err == nil
 }
 
-func parseMode(s string) (uint16, error) {
+// ParseMode reads an octal mode of at most four digits: "0755", "0o644".
+func ParseMode(s string) (uint16, error) {
 	m, err := strconv.ParseUint(strings.TrimPrefix(s, "0o"), 8, 32)
 	if err != nil || m > 0o7777 {
 		return 0, fmt.Errorf("mode is %q, expected an octal number such as 0755", s)
@@ -47,8 +61,8 @@ func parseMode(s string) (uint16, error) {
 	return uint16(m), nil
 }
 
-// capabilities in the order of their bits (linux/capability.h).
-var capabilities = []string{
+// Capabilities in the order of their bits (linux/capability.h).
+var Capabilities = []string{
 	"chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
 	"linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
 	"sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
@@ -57,15 +71,18 @@ var capabilities = []string{
 	"checkpoint_restore",
 }
 
-// encodeCapabilities makes the value of security.capability that AOSP's image
-// tools write: revision 2, permitted and effective.
-func encodeCapabilities(names []string) []byte {
+// EncodeCapabilities makes the value of security.capability that AOSP's image
+// tools write: revision 2, permitted and effective. Names that Capabilities does not
+// have are passed over.
+func EncodeCapabilities(names []string) []byte {
 	if len(names) == 0 {
 		return nil
 	}
 	var bits uint64
 	for _, n := range names {
-		bits |= 1 << slices.Index(capabilities, n)
+		if i := slices.Index(Capabilities, n); i >= 0 {
+			bits |= 1 << i
+		}
 	}
 	b := make([]byte, 20)
 	binary.LittleEndian.PutUint32(b, 0x02000001)
@@ -74,61 +91,60 @@ func encodeCapabilities(names []string) []byte {
 	return b
 }
 
-// usual is mode and owner of what has no counterpart in stock.
-type usual struct {
-	pattern  string
-	perm     uint16
-	uid, gid uint32
+// Usual is mode and owner of what has no counterpart in stock.
+type Usual struct {
+	Perm     uint16
+	UID, GID uint32
+}
+
+// rule gives what matches a pattern its mode and owner.
+type rule struct {
+	pattern string
+	Usual
 }
 
 // As AOSP's fs_config has them; the first match wins. Paths are those of the
 // running phone.
 var (
-	usualDirs = []usual{
-		{"system/bin", 0o751, 0, 2000}, {"system/xbin", 0o755, 0, 2000}, {"*/bin", 0o751, 0, 2000},
-		{"system/vendor", 0o755, 0, 2000}, {"system/apex/*/bin", 0o751, 0, 2000},
-		{"vendor", 0o755, 0, 2000}, {"**", 0o755, 0, 0},
+	usualDirs = []rule{
+		{"system/bin", Usual{0o751, 0, 2000}}, {"system/xbin", Usual{0o755, 0, 2000}}, {"*/bin", Usual{0o751, 0, 2000}},
+		{"system/vendor", Usual{0o755, 0, 2000}}, {"system/apex/*/bin", Usual{0o751, 0, 2000}},
+		{"vendor", Usual{0o755, 0, 2000}}, {"**", Usual{0o755, 0, 0}},
 	}
-	usualFiles = []usual{
-		{"system/bin/**", 0o755, 0, 2000}, {"system/xbin/**", 0o755, 0, 2000}, {"*/bin/**", 0o755, 0, 2000},
-		{"bin/**", 0o755, 0, 2000}, {"sbin/**", 0o750, 0, 2000}, {"init*", 0o750, 0, 2000},
-		{"*/build.prop", 0o600, 0, 0}, {"*/etc/build.prop", 0o600, 0, 0}, {"build.prop", 0o600, 0, 0},
-		{"*/etc/fs_config_*", 0o444, 0, 0}, {"**", 0o644, 0, 0},
+	usualFiles = []rule{
+		{"system/bin/**", Usual{0o755, 0, 2000}}, {"system/xbin/**", Usual{0o755, 0, 2000}}, {"*/bin/**", Usual{0o755, 0, 2000}},
+		{"bin/**", Usual{0o755, 0, 2000}}, {"sbin/**", Usual{0o750, 0, 2000}}, {"init*", Usual{0o750, 0, 2000}},
+		{"*/build.prop", Usual{0o600, 0, 0}}, {"*/etc/build.prop", Usual{0o600, 0, 0}}, {"build.prop", Usual{0o600, 0, 0}},
+		{"*/etc/fs_config_*", Usual{0o444, 0, 0}}, {"**", Usual{0o644, 0, 0}},
 	}
 )
 
-// usualFor returns mode and owner for a new path of the running phone.
-func usualFor(p string, t tree.Type) usual {
+// For returns mode and owner for a new path of the running phone.
+func For(p string, t tree.Type) Usual {
 	if t == tree.Symlink {
-		return usual{perm: 0o777}
+		return Usual{Perm: 0o777}
 	}
 	table := usualFiles
 	if t == tree.Directory {
 		table = usualDirs
 	}
 	for _, u := range table {
-		if matches(u.pattern, p) {
-			return u
+		if tree.Match(u.pattern, p) {
+			return u.Usual
 		}
 	}
-	return usual{perm: 0o644}
+	return Usual{Perm: 0o644}
 }
 
-// matches is a path against a pattern, as tree.Index.Glob has it.
-func matches(pattern, p string) bool {
-	one := tree.Index{Files: []tree.IndexEntry{{Path: p}}}
-	return len(one.Glob("", pattern)) > 0
-}
-
-// labeller guesses the label of a new path from its neighbours.
-type labeller struct {
+// Labels guesses the label of a new path from its neighbours.
+type Labels struct {
 	index *tree.Index
 	known map[string]string
 }
 
-// label is the one that things of the same type have most often in the nearest
+// Label is the one that things of the same type have most often in the nearest
 // folder that stock has and that holds some; failing that, the folder's own.
-func (l *labeller) label(partition, p string, t tree.Type) string {
+func (l *Labels) Label(partition, p string, t tree.Type) string {
 	for dir := p; dir != ""; {
 		dir = path.Dir(dir)
 		if dir == "." {
@@ -153,9 +169,14 @@ func (l *labeller) label(partition, p string, t tree.Type) string {
 	return ""
 }
 
-func (l *labeller) common(partition, dir string, t tree.Type) string {
+// NewLabels looks at the files of index.
+func NewLabels(index *tree.Index) *Labels {
+	return &Labels{index: index, known: map[string]string{}}
+}
+
+func (l *Labels) common(partition, dir string, t tree.Type) string {
 	beside, below := map[string]int{}, map[string]int{}
-	for _, e := range subtree(l.index, partition, dir) {
+	for _, e := range l.index.Below(partition, dir) {
 		if e.Type != t || e.Label == "" {
 			continue
 		}
@@ -177,26 +198,4 @@ func most(counts map[string]int) string {
 		}
 	}
 	return best
-}
-
-// subtree lists what lies under a folder of a partition, without itself.
-func subtree(ix *tree.Index, partition, dir string) []tree.IndexEntry {
-	prefix := dir + "/"
-	if dir == "" {
-		prefix = ""
-	}
-	i, _ := slices.BinarySearchFunc(ix.Files, prefix, func(e tree.IndexEntry, p string) int {
-		if e.Partition != partition {
-			return strings.Compare(e.Partition, partition)
-		}
-		return strings.Compare(e.Path, p)
-	})
-	j := i
-	for j < len(ix.Files) && ix.Files[j].Partition == partition && strings.HasPrefix(ix.Files[j].Path, prefix) {
-		j++
-	}
-	if dir == "" && i < j && ix.Files[i].Path == "" {
-		i++
-	}
-	return ix.Files[i:j]
 }

@@ -1,11 +1,11 @@
-package osrepo
+package layering
 
 import (
-	"io"
 	"maps"
 	"strings"
 
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/osrepo"
 )
 
 // Repositories of the tests, by path; a file whose name ends in "@" is a
@@ -52,7 +52,7 @@ props:
 }
 
 // with is good with some files changed; an empty text takes a file away.
-func with(changes map[string]string) map[string]*File {
+func with(changes map[string]string) map[string]*osrepo.File {
 	texts := maps.Clone(good)
 	for name, text := range changes {
 		if text == "" {
@@ -61,11 +61,10 @@ func with(changes map[string]string) map[string]*File {
 			texts[name] = text
 		}
 	}
-	files := map[string]*File{}
+	files := map[string]*osrepo.File{}
 	for name, text := range texts {
-		f := &File{Path: strings.TrimRight(name, "@*!"), Size: int64(len(text))}
+		f := osrepo.NewFile(strings.TrimRight(name, "@*!"), []byte(text))
 		f.Symlink, f.Executable, f.Submodule = strings.HasSuffix(name, "@"), strings.HasSuffix(name, "*"), strings.HasSuffix(name, "!")
-		f.open = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
 		files[f.Path] = f
 	}
 	return files
@@ -74,7 +73,7 @@ func with(changes map[string]string) map[string]*File {
 const stockProps = "ro.build.version.incremental=V12\nro.stock.list=a,b\nro.vendor.ads=1\n"
 
 // stockView is a small stock.
-func stockView() View {
+func stockView() osrepo.View {
 	ix := &tree.Index{}
 	const file, dir = tree.Regular, tree.Directory
 	add := func(p string, t tree.Type, perm uint16, gid uint32, label string) {
@@ -112,10 +111,10 @@ func stockView() View {
 	add("system/fonts", dir, 0o755, 0, "system_file")
 	add("system/fonts/Roboto-Regular.ttf", file, 0o644, 0, "system_file")
 	add("system/vendor", tree.Symlink, 0o777, 0, "system_file")
-	return View{
-		Index: ix, Props: map[string]PropFile{"system": {Path: "system/build.prop", Text: []byte(stockProps)}},
+	return osrepo.View{
+		Index: ix, Props: map[string]osrepo.PropFile{"system": {Path: "system/build.prop", Text: []byte(stockProps)}},
 		Partitions: []string{"boot", "system", "vbmeta"}, Android: "13",
-		Apps: []StockApp{
+		Apps: []osrepo.StockApp{
 			{Partition: "system", Path: "system/app/Clock/Clock.apk", Package: "org.vendor.clock", SharedUser: "android.uid.system", Signer: "aa"},
 			{Partition: "system", Path: "system/priv-app/Settings/Settings.apk", Package: "org.vendor.settings", SharedUser: "android.uid.system", Signer: "aa"},
 		},

@@ -1,4 +1,4 @@
-package osrepo
+package layering
 
 import (
 	"fmt"
@@ -8,34 +8,15 @@ import (
 	"strings"
 
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/fsconfig"
 	"github.com/fridayos/friday/internal/osrepo/strict"
 )
 
-// PlannedBoot is what a layer does to a boot image.
-type PlannedBoot struct {
-	Layer, Partition string
-	Files            []Placed // Path is in the ramdisk; folders before what they hold
-	Append, Remove   []string // words of the command line
-}
-
-// Policy is CIL that a layer adds to the system's SELinux policy.
-type Policy struct {
-	Layer string
-	File  *File
-}
-
-// PolicyFile is the CIL of the system's policy, and PolicyHash what init compares
-// with the hash beside the vendor's precompiled policy: as long as they are the
-// same, CIL is not read.
-const (
-	PolicyFile = "system/etc/selinux/plat_sepolicy.cil"
-	PolicyHash = "system/etc/selinux/plat_sepolicy_and_mapping.sha256"
-)
-
 // needs compares what a layer requires with what there is.
-func (p *planner) needs(l *Layer, all []string) {
+func (p *planner) needs(l *osrepo.Layer, all []string) {
 	r := &l.Requires
-	if r.Android != "" && p.view.Android != "" && !fits(r.Android, p.view.Android) {
+	if p.view.Android != "" && !r.FitsAndroid(p.view.Android) {
 		p.complain(l, "requires.android", "", "layer %s requires Android %s, the stock has %s", l.Name, r.Android, p.view.Android)
 	}
 	if len(r.Stock) > 0 && p.view.Fingerprint != "" && !slices.ContainsFunc(r.Stock, func(pattern string) bool { return matchText(pattern, p.view.Fingerprint) }) {
@@ -70,10 +51,10 @@ func matchText(pattern, text string) bool {
 }
 
 // special plans what has a place that the layer need not know.
-func (p *planner) special(l *Layer) {
-	nowhere := &Add{}
+func (p *planner) special(l *osrepo.Layer) {
+	nowhere := &osrepo.Add{}
 	put := func(at, partition, target, name string) {
-		p.write(l, at, nowhere, nil, Placed{Partition: partition, Path: p.view.Path(partition, target), Type: tree.Regular, File: l.files[name]})
+		p.write(l, at, nowhere, nil, osrepo.Placed{Partition: partition, Path: p.view.Path(partition, target), Type: tree.Regular, File: l.File(name)})
 	}
 	for i, name := range l.Init {
 		at := fmt.Sprintf("init[%d]", i)
@@ -98,10 +79,10 @@ func (p *planner) special(l *Layer) {
 	if l.Wallpaper != "" && p.partition(l, "wallpaper", "system") {
 		name := "wallpaper" + strings.ToLower(path.Ext(l.Wallpaper))
 		put("wallpaper", "system", "system/media/"+name, l.Wallpaper)
-		p.property(l, "wallpaper", nil, PropEdit{l.Name, "system", PropSet, "ro.config.wallpaper", "/system/media/" + name})
+		p.property(l, "wallpaper", nil, osrepo.PropEdit{Layer: l.Name, Partition: "system", Op: osrepo.PropSet, Key: "ro.config.wallpaper", Value: "/system/media/" + name})
 	}
 	for i, name := range l.SEPolicy {
-		p.policy(l, fmt.Sprintf("sepolicy[%d]", i), l.files[name])
+		p.policy(l, fmt.Sprintf("sepolicy[%d]", i), l.File(name))
 	}
 	for _, partition := range slices.Sorted(maps.Keys(l.Boot)) {
 		p.boot(l, partition)
@@ -115,7 +96,7 @@ func (p *planner) hasFolder(partition, name string) bool {
 
 // font replaces a font of stock: others are not in fonts.xml, and no app would
 // find them.
-func (p *planner) font(l *Layer, at, name string, put func(at, partition, target, name string)) {
+func (p *planner) font(l *osrepo.Layer, at, name string, put func(at, partition, target, name string)) {
 	target := "system/fonts/" + path.Base(name)
 	if _, ok := p.view.Index.Lookup("system", p.view.Path("system", target)); !ok && !p.bringsFontList(l) {
 		p.complain(l, at, p.near("system", p.view.Path("system", target)), "stock has no font %s, and the layer adds no system:system/etc/fonts.xml that names it", path.Base(name))
@@ -124,13 +105,13 @@ func (p *planner) font(l *Layer, at, name string, put func(at, partition, target
 	put(at, "system", target, name)
 }
 
-func (p *planner) bringsFontList(l *Layer) bool {
+func (p *planner) bringsFontList(l *osrepo.Layer) bool {
 	c, ok := p.placed[place("system", p.view.Path("system", "system/etc/fonts.xml"))]
 	return ok && c.layer == l
 }
 
-func (p *planner) policy(l *Layer, at string, f *File) {
-	for _, name := range []string{PolicyFile, PolicyHash} {
+func (p *planner) policy(l *osrepo.Layer, at string, f *osrepo.File) {
+	for _, name := range []string{osrepo.PolicyFile, osrepo.PolicyHash} {
 		full := place("system", p.view.Path("system", name))
 		if _, ok := p.stock("system", p.view.Path("system", name)); !ok {
 			p.complain(l, at, "policy can be added where it is split (Android 8 and newer)", "stock has no %s", full)
@@ -142,23 +123,23 @@ func (p *planner) policy(l *Layer, at string, f *File) {
 		}
 		p.extended[full] = l
 	}
-	p.plan.Policy = append(p.plan.Policy, Policy{l.Name, f})
+	p.plan.Policy = append(p.plan.Policy, osrepo.Policy{Layer: l.Name, File: f})
 }
 
-func (p *planner) boot(l *Layer, partition string) {
+func (p *planner) boot(l *osrepo.Layer, partition string) {
 	at := strict.Join("boot", partition)
-	if !p.view.isBootImage(partition) {
-		p.problems.Add(l.doc.File, l.doc.KeyPos(at), strict.OneOf(partition, p.view.Partitions), "stock has no partition %s", partition)
+	if !p.view.IsBootImage(partition) {
+		p.problems.Add(l.Document().File, l.Document().KeyPos(at), strict.OneOf(partition, p.view.Partitions), "stock has no partition %s", partition)
 		return
 	}
 	e := l.Boot[partition]
-	out := PlannedBoot{Layer: l.Name, Partition: partition, Append: e.Cmdline.Append, Remove: e.Cmdline.Remove}
+	out := osrepo.PlannedBoot{Layer: l.Name, Partition: partition, Append: e.Cmdline.Append, Remove: e.Cmdline.Remove}
 	for i := range e.Ramdisk {
 		a, here := &e.Ramdisk[i], fmt.Sprintf("%s.ramdisk[%d]", at, i)
 		used := make([]bool, len(a.Rules))
 		root := path.Join("layers", l.Name, a.From)
-		for _, f := range l.under(a.From) {
-			w := Placed{Layer: l.Name, Partition: partition, Path: path.Join(a.To, strings.TrimPrefix(strings.TrimPrefix(f.Path, root), "/")), Type: tree.Regular, File: f}
+		for _, f := range l.Under(a.From) {
+			w := osrepo.Placed{Layer: l.Name, Partition: partition, Path: path.Join(a.To, strings.TrimPrefix(strings.TrimPrefix(f.Path, root), "/")), Type: tree.Regular, File: f}
 			if f.Symlink {
 				w.Type = tree.Symlink
 			}
@@ -169,8 +150,8 @@ func (p *planner) boot(l *Layer, partition string) {
 					continue
 				}
 			}
-			u := usualFor(w.Path, w.Type)
-			if w.Perm, w.UID, w.GID = u.perm, u.uid, u.gid; f.Executable {
+			u := fsconfig.For(w.Path, w.Type)
+			if w.Perm, w.UID, w.GID = u.Perm, u.UID, u.GID; f.Executable {
 				w.Perm |= 0o111
 			}
 			p.rules(a, used, &w)

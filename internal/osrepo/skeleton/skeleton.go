@@ -1,4 +1,8 @@
-package osrepo
+// Package skeleton makes a new OS repository: what "friday init" commits first.
+//
+// It writes files and the first commit, and reads nothing back; package osrepo
+// does that. What it writes lies in files/, each a template of Options.
+package skeleton
 
 import (
 	"bytes"
@@ -20,32 +24,32 @@ import (
 	"github.com/fridayos/friday/internal/wire"
 )
 
-//go:embed all:skeleton
-var skeleton embed.FS
+//go:embed all:files
+var files embed.FS
 
-// InitDevice is a device that Init writes a device.yaml for.
-type InitDevice struct{ Codename, Vendor, Name string }
+// Device is a device that Write writes a device.yaml for.
+type Device struct{ Codename, Vendor, Name string }
 
-// InitOptions says what Init writes.
-type InitOptions struct {
-	Name        string       // the OS's name; "Friday OS" if empty
-	Devices     []InitDevice // the Xiaomi Mi 10, umi, if empty
-	UpdateURL   string       // where handsets check in; "http://127.0.0.1:8017" if empty
-	AuthorName  string       // of the first commit; the OS's name if empty
-	AuthorEmail string       // "os@localhost" if empty
-	Time        time.Time    // of the first commit; now if zero
+// Options says what Write writes.
+type Options struct {
+	Name        string    // the OS's name; "Friday OS" if empty
+	Devices     []Device  // the Xiaomi Mi 10, umi, if empty
+	UpdateURL   string    // where handsets check in; "http://127.0.0.1:8017" if empty
+	AuthorName  string    // of the first commit; the OS's name if empty
+	AuthorEmail string    // "os@localhost" if empty
+	Time        time.Time // of the first commit; now if zero
 }
 
-// Init makes a new OS repository in dir, which must be absent or empty, and
+// Write makes a new OS repository in dir, which must be absent or empty, and
 // commits it.
-func Init(dir string, o InitOptions) error {
-	if err := initialise(dir, o); err != nil {
+func Write(dir string, o Options) error {
+	if err := write(dir, o); err != nil {
 		return fmt.Errorf("cannot make OS repository in %s: %w", dir, err)
 	}
 	return nil
 }
 
-func initialise(dir string, o InitOptions) error {
+func write(dir string, o Options) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -54,7 +58,7 @@ func initialise(dir string, o InitOptions) error {
 		return fmt.Errorf("it holds %s already, expected an empty folder", entries[0].Name())
 	}
 	o = o.filled()
-	files, err := o.files()
+	texts, err := o.render()
 	if err != nil {
 		return err
 	}
@@ -69,7 +73,7 @@ func initialise(dir string, o InitOptions) error {
 	if err != nil {
 		return err
 	}
-	for name, text := range files {
+	for name, text := range texts {
 		full := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 			return err
@@ -90,12 +94,12 @@ func initialise(dir string, o InitOptions) error {
 	return err
 }
 
-func (o InitOptions) filled() InitOptions {
+func (o Options) filled() Options {
 	if o.Name == "" {
 		o.Name = "Friday OS"
 	}
 	if len(o.Devices) == 0 {
-		o.Devices = []InitDevice{{Codename: "umi", Vendor: "Xiaomi", Name: "Xiaomi Mi 10"}}
+		o.Devices = []Device{{Codename: "umi", Vendor: "Xiaomi", Name: "Xiaomi Mi 10"}}
 	}
 	if o.UpdateURL == "" {
 		o.UpdateURL = "http://127.0.0.1:8017"
@@ -112,15 +116,15 @@ func (o InitOptions) filled() InitOptions {
 	return o
 }
 
-// files renders the skeleton: every file is a template of o, and the one below
+// render makes the files: every file is a template of o, and the one below
 // devices/ is rendered once a device.
-func (o InitOptions) files() (map[string][]byte, error) {
-	files := map[string][]byte{}
-	err := fs.WalkDir(skeleton, "skeleton", func(p string, e fs.DirEntry, err error) error {
+func (o Options) render() (map[string][]byte, error) {
+	out := map[string][]byte{}
+	err := fs.WalkDir(files, "files", func(p string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		text, err := skeleton.ReadFile(p)
+		text, err := files.ReadFile(p)
 		if err != nil {
 			return err
 		}
@@ -128,24 +132,24 @@ func (o InitOptions) files() (map[string][]byte, error) {
 		if err != nil {
 			return err
 		}
-		name := strings.TrimPrefix(p, "skeleton/")
+		name := strings.TrimPrefix(p, "files/")
 		if name == "gitignore" {
 			name = ".gitignore"
 		}
 		if !strings.HasPrefix(name, "devices/") {
-			return render(t, o, name, files)
+			return render(t, o, name, out)
 		}
 		for _, d := range o.Devices {
 			if !wire.IsCodename(d.Codename) {
 				return fmt.Errorf("codename %q has other letters than . _ - and alphanumeric ones", d.Codename)
 			}
-			if err := render(t, d, path.Join("devices", d.Codename, path.Base(name)), files); err != nil {
+			if err := render(t, d, path.Join("devices", d.Codename, path.Base(name)), out); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return files, err
+	return out, err
 }
 
 func render(t *template.Template, data any, name string, files map[string][]byte) error {

@@ -1,4 +1,4 @@
-package osrepo
+package layering
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/fridayos/friday/android/apk"
 	"github.com/fridayos/friday/android/apk/apktest"
+	"github.com/fridayos/friday/internal/osrepo"
 )
 
 func app(pkg string, uses ...string) string {
@@ -34,11 +35,11 @@ func withApps(yaml string) map[string]string {
 }
 
 func TestApps(t *testing.T) {
-	s, err := load(with(withApps("apps:\n  - {apk: Camera.apk, to: \"system:system/priv-app/Camera\", permissions: camera.xml}\n")))
+	s, err := osrepo.Read(with(withApps("apps:\n  - {apk: Camera.apk, to: \"system:system/priv-app/Camera\", permissions: camera.xml}\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Plan("umi", stockView())
+	p, err := Plan(s, "umi", stockView())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,13 +60,13 @@ func TestApps(t *testing.T) {
 
 // TestAppReplaced: what was compiled of the old app goes with it.
 func TestAppReplaced(t *testing.T) {
-	s, err := load(with(withApps("apps:\n  - {apk: Clock.apk, to: \"system:system/app/Clock\"}\n")))
+	s, err := osrepo.Read(with(withApps("apps:\n  - {apk: Clock.apk, to: \"system:system/app/Clock\"}\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := stockView()
 	v.Apps = v.Apps[:1] // alone with its shared user
-	p, err := s.Plan("umi", v)
+	p, err := Plan(s, "umi", v)
 	if err != nil {
 		t.Fatal(err)
 	}

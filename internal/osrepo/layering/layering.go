@@ -1,9 +1,25 @@
-package osrepo
+// Package layering resolves the layers of a device against the listing of a
+// stock's files, into a plan of which paths come, change and go.
+//
+// It looks at no image and writes none (package rom does):
+//
+//   - Removals come first, then what is added, then properties.
+//   - What is removed is a path with all below it, or a glob. The folder that
+//     held it stays, even if it is empty now.
+//   - An added file that replaces one of stock keeps its mode, owner, label and
+//     capabilities. A new one gets mode and owner as AOSP's fs_config has them
+//     for its place, 0755 where git marks it executable, and the label that its
+//     neighbours of the same type have most often. Rules overrule both.
+//   - Folders that lack are made. A file named .gitkeep only makes its folder.
+//   - Two layers never write one path, nor set one property, unless the later one
+//     says that it is laid over the other.
+//   - Where the partition system is no root folder, as before Android 9, a path in
+//     it that begins with "system/" is one of the running phone.
+package layering
 
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -11,137 +27,23 @@ import (
 
 	"github.com/fridayos/friday/android/buildprop"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/fsconfig"
 	"github.com/fridayos/friday/internal/osrepo/strict"
 )
 
-// View is what a plan is made against: a stock, seen from its listing alone.
-type View struct {
-	Index *tree.Index
-	// Props are the build.prop files by partition; nil: not known, and then
-	// properties are not checked against them.
-	Props map[string]PropFile
-	// Partitions are all that stock has, those without files included; nil: not
-	// known, and then boot images are not checked.
-	Partitions []string
-	// Apps are those of stock; nil: not known, and then keys are not compared.
-	Apps []StockApp
-	// Privileged are the permissions that an app in priv-app gets only where a file
-	// in etc/permissions lists it; Granted are those lists of stock's, by package.
-	// nil: not known, and then not checked.
-	Privileged []string
-	Granted    map[string][]string
-	// Android and Fingerprint are the stock's; "": not known, and then not compared.
-	Android, Fingerprint string
-}
-
-// AsRoot says whether the partition system holds the phone's root folder, with
-// system/ in it, as phones since Android 9 have it.
-func (v View) AsRoot() bool {
-	e, ok := v.Index.Lookup("system", "system")
-	return ok && e.Type == tree.Directory
-}
-
-// Path is where a path lies in its partition. On phones whose partition system is
-// no root folder, "system/app" means app in it, so that one layer does for both.
-func (v View) Path(partition, p string) string {
-	if partition != "system" || v.AsRoot() {
-		return p
-	}
-	if p == "system" {
-		return ""
-	}
-	return strings.TrimPrefix(p, "system/")
-}
-
-// onPhone is a path of a partition as the running phone has it, without the /.
-func (v View) onPhone(partition, p string) string {
-	if partition == "system" && v.AsRoot() {
-		return p
-	}
-	return path.Join(partition, p)
-}
-
-// PropFile is the build.prop of a partition.
-type PropFile struct {
-	Path string `json:"path"`
-	Text []byte `json:"text"`
-}
-
-// PropPaths are the places where a partition's build.prop may lie, the first
-// that exists counts: system-as-root, then plain, then Android 11 and newer.
-var PropPaths = []string{"system/build.prop", "build.prop", "etc/build.prop"}
-
-// Plan is what the layers of one device do to one stock, all resolved.
-type Plan struct {
-	OS     OS
-	Device *Device
-	Layers []*Layer
-	// Removed are the paths that go, those below a removed folder included.
-	Removed []Removed
-	// Placed are the paths that come or change, folders before what they hold.
-	Placed []Placed
-	// Props are the edits of build.prop files.
-	Props []PropEdit
-	// Apps are those that layers bring.
-	Apps []PlannedApp
-	// Policy is what comes behind the system's SELinux policy, in order.
-	Policy []Policy
-	// Boot are the changes of boot images, in the order of the layers.
-	Boot []PlannedBoot
-}
-
-// Removed is one path that goes.
-type Removed struct{ Layer, Partition, Path string }
-
-// Placed is one path that a layer writes.
-type Placed struct {
-	Layer, Partition, Path string
-	Type                   tree.Type // Regular, Directory or Symlink
-	Perm                   uint16
-	UID, GID               uint32
-	Label                  string // "": none
-	// Capability is the value of security.capability; nil with Replaces: as the
-	// stock's file has it.
-	Capability []byte
-	Replaces   bool  // the stock has this path
-	File       *File // nil for a folder
-}
-
-// PropOp is what an edit does.
-type PropOp string
-
-// The ways of editing a property.
-const (
-	PropSet    PropOp = "set"
-	PropAppend PropOp = "append"
-	PropDelete PropOp = "delete"
-)
-
-// PropEdit is one property that a layer changes. Value may hold variables.
-type PropEdit struct {
-	Layer, Partition string
-	Op               PropOp
-	Key, Value       string
-}
-
-// Check says whether the device's layers fit the stock that index lists,
-// without any image. Plan does the same and sees properties too.
-func (s *Snapshot) Check(codename string, index *tree.Index) error {
-	_, err := s.Plan(codename, View{Index: index})
-	return err
-}
-
-// Plan resolves the layers of a device against a stock.
-func (s *Snapshot) Plan(codename string, v View) (*Plan, error) {
+// Plan resolves the layers of a device against a stock. The error is of type
+// osrepo.Problems where the repository is to blame.
+func Plan(s *osrepo.Snapshot, codename string, v osrepo.View) (*osrepo.Plan, error) {
 	d := s.Devices[codename]
 	if d == nil {
 		names := slices.Collect(maps.Keys(s.Devices))
-		return nil, Problems{{File: "devices/" + codename + "/device.yaml", Message: "the file is not committed", Hint: strict.OneOf(codename, names)}}
+		return nil, osrepo.Problems{{File: "devices/" + codename + "/device.yaml", Message: "the file is not committed", Hint: strict.OneOf(codename, names)}}
 	}
 	p := &planner{
-		view: v, plan: &Plan{OS: s.OS, Device: d},
-		labels:  labeller{index: v.Index, known: map[string]string{}},
-		removed: map[string]Removed{}, placed: map[string]claim{}, set: map[string]claim{}, ramdisks: map[string]bool{}, extended: map[string]*Layer{},
+		view: v, plan: &osrepo.Plan{OS: s.OS, Device: d},
+		labels:  fsconfig.NewLabels(v.Index),
+		removed: map[string]osrepo.Removed{}, placed: map[string]claim{}, set: map[string]claim{}, ramdisks: map[string]bool{}, extended: map[string]*osrepo.Layer{},
 	}
 	all := slices.Concat(s.OS.Layers, d.Layers)
 	for _, name := range all {
@@ -168,7 +70,7 @@ func (s *Snapshot) Plan(codename string, v View) (*Plan, error) {
 	for _, r := range p.removed {
 		p.plan.Removed = append(p.plan.Removed, r)
 	}
-	slices.SortFunc(p.plan.Removed, func(a, b Removed) int {
+	slices.SortFunc(p.plan.Removed, func(a, b osrepo.Removed) int {
 		return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Path, b.Path))
 	})
 	for name, c := range p.placed {
@@ -176,7 +78,7 @@ func (s *Snapshot) Plan(codename string, v View) (*Plan, error) {
 			p.plan.Placed = append(p.plan.Placed, c.placed)
 		}
 	}
-	slices.SortFunc(p.plan.Placed, func(a, b Placed) int {
+	slices.SortFunc(p.plan.Placed, func(a, b osrepo.Placed) int {
 		return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Path, b.Path))
 	})
 	return p.plan, nil
@@ -184,31 +86,31 @@ func (s *Snapshot) Plan(codename string, v View) (*Plan, error) {
 
 // claim says who writes a path or sets a property, and where that is said.
 type claim struct {
-	layer  *Layer
+	layer  *osrepo.Layer
 	at     string // path in the layer's document
-	placed Placed
+	placed osrepo.Placed
 }
 
 type planner struct {
-	view     View
-	plan     *Plan
-	labels   labeller
-	removed  map[string]Removed
+	view     osrepo.View
+	plan     *osrepo.Plan
+	labels   *fsconfig.Labels
+	removed  map[string]osrepo.Removed
 	placed   map[string]claim
 	set      map[string]claim
-	ramdisks map[string]bool   // the names in placed that are of ramdisks
-	extended map[string]*Layer // files of stock that a layer adds to
-	problems Problems
+	ramdisks map[string]bool          // the names in placed that are of ramdisks
+	extended map[string]*osrepo.Layer // files of stock that a layer adds to
+	problems osrepo.Problems
 }
 
 func place(partition, p string) string { return partition + ":" + p }
 
-func (p *planner) complain(l *Layer, at, hint, format string, args ...any) {
-	p.problems.Add(l.doc.File, l.doc.Pos(at), hint, format, args...)
+func (p *planner) complain(l *osrepo.Layer, at, hint, format string, args ...any) {
+	p.problems.Add(l.Document().File, l.Document().Pos(at), hint, format, args...)
 }
 
 // partition says whether stock has one with files, and complains if not.
-func (p *planner) partition(l *Layer, at, name string) bool {
+func (p *planner) partition(l *osrepo.Layer, at, name string) bool {
 	if _, ok := p.view.Index.Lookup(name, ""); ok {
 		return true
 	}
@@ -220,10 +122,10 @@ func (p *planner) partition(l *Layer, at, name string) bool {
 	return false
 }
 
-func (p *planner) removals(l *Layer) {
+func (p *planner) removals(l *osrepo.Layer) {
 	for i, r := range l.Remove {
 		at := fmt.Sprintf("remove[%d]", i)
-		partition, pattern, err := split(r)
+		partition, pattern, err := osrepo.SplitPlace(r)
 		if err != nil || !p.partition(l, at, partition) {
 			continue
 		}
@@ -236,15 +138,15 @@ func (p *planner) removals(l *Layer) {
 			p.complain(l, at, p.near(partition, pattern), "stock has no %s", place(partition, pattern))
 		}
 		for _, e := range found {
-			for _, e := range append([]tree.IndexEntry{e}, subtree(p.view.Index, partition, e.Path)...) {
+			for _, e := range append([]tree.IndexEntry{e}, p.view.Index.Below(partition, e.Path)...) {
 				if e.Path == "" {
 					continue
 				}
-				if e.Type != tree.Directory && slices.Contains(PropPaths, e.Path) {
+				if e.Type != tree.Directory && slices.Contains(osrepo.PropPaths, e.Path) {
 					p.complain(l, at, "", "%s cannot be removed: Friday's own properties go there", place(partition, e.Path))
 				}
 				if _, ok := p.removed[place(partition, e.Path)]; !ok {
-					p.removed[place(partition, e.Path)] = Removed{l.Name, partition, e.Path}
+					p.removed[place(partition, e.Path)] = osrepo.Removed{Layer: l.Name, Partition: partition, Path: e.Path}
 				}
 			}
 		}
@@ -276,29 +178,29 @@ func (p *planner) near(partition, missing string) string {
 	return ""
 }
 
-func (p *planner) additions(l *Layer) {
+func (p *planner) additions(l *osrepo.Layer) {
 	for i := range l.Add {
 		a, at := &l.Add[i], fmt.Sprintf("add[%d]", i)
-		partition, to, err := split(a.To)
+		partition, to, err := osrepo.SplitPlace(a.To)
 		if err != nil || !p.partition(l, at+".to", partition) {
 			continue
 		}
 		to = p.view.Path(partition, to)
 		used := make([]bool, len(a.Rules))
 		root := path.Join("layers", l.Name, a.From)
-		for _, f := range l.under(a.From) {
+		for _, f := range l.Under(a.From) {
 			rest := strings.TrimPrefix(strings.TrimPrefix(f.Path, root), "/")
 			target := path.Join(to, rest)
 			if path.Base(target) == ".gitkeep" {
 				target = path.Dir(target)
-				p.write(l, at, a, used, Placed{Partition: partition, Path: target, Type: tree.Directory})
+				p.write(l, at, a, used, osrepo.Placed{Partition: partition, Path: target, Type: tree.Directory})
 				continue
 			}
 			t := tree.Regular
 			if f.Symlink {
 				t = tree.Symlink
 			}
-			p.write(l, at, a, used, Placed{Partition: partition, Path: target, Type: t, File: f})
+			p.write(l, at, a, used, osrepo.Placed{Partition: partition, Path: target, Type: t, File: f})
 		}
 		for j, u := range used {
 			if r := a.Rules[j]; !u {
@@ -317,7 +219,7 @@ func (p *planner) stock(partition, name string) (tree.IndexEntry, bool) {
 }
 
 // write claims a path for a layer, and the folders above that lack.
-func (p *planner) write(l *Layer, at string, a *Add, used []bool, w Placed) {
+func (p *planner) write(l *osrepo.Layer, at string, a *osrepo.Add, used []bool, w osrepo.Placed) {
 	name := place(w.Partition, w.Path)
 	if w.Path == "" || w.Path == "." || len(path.Base(w.Path)) > 255 {
 		p.complain(l, at+".to", "", "cannot add %s: expected a path with names of 1 to 255 bytes", name)
@@ -347,7 +249,7 @@ func (p *planner) write(l *Layer, at string, a *Add, used []bool, w Placed) {
 	case replaces && (was.Type == tree.Directory) != (w.Type == tree.Directory):
 		p.complain(l, at, "remove it first if it is to be replaced", "cannot add %s: stock has a %s there, the layer a %s", name, was.Type, w.Type)
 		return
-	case replaces && w.Type == tree.Regular && slices.Contains(PropPaths, w.Path):
+	case replaces && w.Type == tree.Regular && slices.Contains(osrepo.PropPaths, w.Path):
 		p.complain(l, at, "change its properties with props", "cannot add %s: build.prop is edited, not replaced", name)
 		return
 	}
@@ -360,7 +262,7 @@ func (p *planner) write(l *Layer, at string, a *Add, used []bool, w Placed) {
 }
 
 // parents makes sure that the folders above a path are folders.
-func (p *planner) parents(l *Layer, at string, a *Add, used []bool, w Placed) bool {
+func (p *planner) parents(l *osrepo.Layer, at string, a *osrepo.Add, used []bool, w osrepo.Placed) bool {
 	dir := path.Dir(w.Path)
 	if dir == "." {
 		return true
@@ -381,56 +283,56 @@ func (p *planner) parents(l *Layer, at string, a *Add, used []bool, w Placed) bo
 		return true
 	}
 	before := len(p.problems)
-	p.write(l, at, a, used, Placed{Partition: w.Partition, Path: dir, Type: tree.Directory})
+	p.write(l, at, a, used, osrepo.Placed{Partition: w.Partition, Path: dir, Type: tree.Directory})
 	return len(p.problems) == before
 }
 
 // dress gives a path mode, owner, label and capabilities.
-func (p *planner) dress(a *Add, used []bool, w *Placed, was tree.IndexEntry, replaces bool) {
+func (p *planner) dress(a *osrepo.Add, used []bool, w *osrepo.Placed, was tree.IndexEntry, replaces bool) {
 	if replaces {
 		w.Perm, w.UID, w.GID, w.Label = was.Perm, was.UID, was.GID, was.Label
 	} else {
-		u := usualFor(p.view.onPhone(w.Partition, w.Path), w.Type)
-		if w.Perm, w.UID, w.GID = u.perm, u.uid, u.gid; w.File != nil && w.File.Executable {
+		u := fsconfig.For(p.view.OnPhone(w.Partition, w.Path), w.Type)
+		if w.Perm, w.UID, w.GID = u.Perm, u.UID, u.GID; w.File != nil && w.File.Executable {
 			w.Perm |= 0o111
 		}
-		w.Label = p.labels.label(w.Partition, w.Path, w.Type)
+		w.Label = p.labels.Label(w.Partition, w.Path, w.Type)
 	}
 	p.rules(a, used, w)
 }
 
 // rules overrule what is usual.
-func (p *planner) rules(a *Add, used []bool, w *Placed) {
+func (p *planner) rules(a *osrepo.Add, used []bool, w *osrepo.Placed) {
 	for i := range a.Rules {
 		r := &a.Rules[i]
-		if !matches(p.view.Path(w.Partition, r.Path), w.Path) {
+		if !tree.Match(p.view.Path(w.Partition, r.Path), w.Path) {
 			continue
 		}
 		used[i] = true
-		if m, err := parseMode(r.Mode); err == nil && w.Type != tree.Symlink {
+		if m, err := fsconfig.ParseMode(r.Mode); err == nil && w.Type != tree.Symlink {
 			w.Perm = m
 		}
-		if id, ok := idOf(r.Owner); ok {
+		if id, ok := fsconfig.ID(r.Owner); ok {
 			w.UID = id
 		}
-		if id, ok := idOf(r.Group); ok {
+		if id, ok := fsconfig.ID(r.Group); ok {
 			w.GID = id
 		}
 		if r.Label != "" {
 			w.Label = r.Label
 		}
 		if len(r.Capabilities) > 0 && w.Type == tree.Regular {
-			w.Capability = encodeCapabilities(r.Capabilities)
+			w.Capability = fsconfig.EncodeCapabilities(r.Capabilities)
 		}
 	}
 }
 
 func (p *planner) where(c claim) string {
-	at := c.layer.doc.Pos(c.at)
-	return fmt.Sprintf("%s:%d:%d", c.layer.doc.File, at.Line, at.Col)
+	at := c.layer.Document().Pos(c.at)
+	return fmt.Sprintf("%s:%d:%d", c.layer.Document().File, at.Line, at.Col)
 }
 
-func (p *planner) properties(l *Layer) {
+func (p *planner) properties(l *osrepo.Layer) {
 	for _, partition := range slices.Sorted(maps.Keys(l.Props)) {
 		at := strict.Join("props", partition)
 		if !p.partition(l, at, partition) {
@@ -451,51 +353,31 @@ func (p *planner) properties(l *Layer) {
 		}
 		e := l.Props[partition]
 		for _, key := range slices.Sorted(maps.Keys(e.Set)) {
-			p.property(l, strict.Join(strict.Join(at, "set"), key), props, PropEdit{l.Name, partition, PropSet, key, e.Set[key]})
+			p.property(l, strict.Join(strict.Join(at, "set"), key), props, osrepo.PropEdit{Layer: l.Name, Partition: partition, Op: osrepo.PropSet, Key: key, Value: e.Set[key]})
 		}
 		for _, key := range slices.Sorted(maps.Keys(e.Append)) {
-			p.property(l, strict.Join(strict.Join(at, "append"), key), props, PropEdit{l.Name, partition, PropAppend, key, e.Append[key]})
+			p.property(l, strict.Join(strict.Join(at, "append"), key), props, osrepo.PropEdit{Layer: l.Name, Partition: partition, Op: osrepo.PropAppend, Key: key, Value: e.Append[key]})
 		}
 		for i, key := range e.Delete {
-			p.property(l, fmt.Sprintf("%s.delete[%d]", at, i), props, PropEdit{l.Name, partition, PropDelete, key, ""})
+			p.property(l, fmt.Sprintf("%s.delete[%d]", at, i), props, osrepo.PropEdit{Layer: l.Name, Partition: partition, Op: osrepo.PropDelete, Key: key})
 		}
 	}
 }
 
-func (p *planner) property(l *Layer, at string, props *buildprop.File, e PropEdit) {
+func (p *planner) property(l *osrepo.Layer, at string, props *buildprop.File, e osrepo.PropEdit) {
 	name := place(e.Partition, e.Key)
 	if c, ok := p.set[name]; ok && slices.Contains(l.Over, c.layer.Name) {
-		p.plan.Props = slices.DeleteFunc(p.plan.Props, func(have PropEdit) bool { return have.Partition == e.Partition && have.Key == e.Key })
+		p.plan.Props = slices.DeleteFunc(p.plan.Props, func(have osrepo.PropEdit) bool { return have.Partition == e.Partition && have.Key == e.Key })
 	} else if ok {
-		p.problems.Add(l.doc.File, l.doc.KeyPos(at), "", "property %s of %s is changed by two layers: %s and %s", e.Key, e.Partition, c.layer.Name, l.Name)
+		p.problems.Add(l.Document().File, l.Document().KeyPos(at), "", "property %s of %s is changed by two layers: %s and %s", e.Key, e.Partition, c.layer.Name, l.Name)
 		return
 	}
-	if props != nil && e.Op != PropSet {
+	if props != nil && e.Op != osrepo.PropSet {
 		if _, ok := props.Get(e.Key); !ok {
-			p.problems.Add(l.doc.File, l.doc.KeyPos(at), strict.Meant(e.Key, props.Keys()), "cannot %s property %s: stock's build.prop of %s does not have it", e.Op, e.Key, e.Partition)
+			p.problems.Add(l.Document().File, l.Document().KeyPos(at), strict.Meant(e.Key, props.Keys()), "cannot %s property %s: stock's build.prop of %s does not have it", e.Op, e.Key, e.Partition)
 			return
 		}
 	}
 	p.set[name] = claim{layer: l, at: at}
 	p.plan.Props = append(p.plan.Props, e)
-}
-
-// ReadLink returns where a committed symlink leads.
-func (f *File) ReadLink() (string, error) {
-	r, err := f.Open()
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, 4097))
-	if err != nil {
-		return "", fmt.Errorf("cannot read symlink %s: %w", f.Path, err)
-	}
-	if len(b) == 0 || len(b) > 4096 {
-		return "", fmt.Errorf("cannot read symlink %s: its target has %d bytes, expected 1 to 4096", f.Path, len(b))
-	}
-	if slices.Contains(b, 0) {
-		return "", fmt.Errorf("cannot read symlink %s: its target holds a NUL", f.Path)
-	}
-	return string(b), nil
 }

@@ -1,10 +1,12 @@
-package osrepo
+package layering
 
 import (
 	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fridayos/friday/internal/osrepo"
 )
 
 const (
@@ -94,7 +96,7 @@ var wrongFiles = []mistake{
 	{"property not there", extra("props: {system: {delete: [ro.vendor.add]}}\n"), `layers/extra/layer.yaml:2:27: cannot delete property ro.vendor.add: stock's build.prop of system does not have it; did you mean "ro.vendor.ads"?`},
 	{"property name", extra("props: {system: {set: {\"a b\": x}}}\n"), `layers/extra/layer.yaml:2:24: property name "a b" has ' '; letters, digits and . - _ @ : are allowed`},
 	{"unknown variable", extra("props: {system: {set: {ro.a: \"${verison}\"}}}\n"), `layers/extra/layer.yaml:2:30: unknown variable ${verison}; did you mean ${version}?`},
-	{"open variable", extra("props: {system: {set: {ro.a: \"${version\"}}}\n"), `layers/extra/layer.yaml:2:30: "${version" is not closed with }; there are ${` + strings.Join(Variables, "}, ${") + `}`},
+	{"open variable", extra("props: {system: {set: {ro.a: \"${version\"}}}\n"), `layers/extra/layer.yaml:2:30: "${version" is not closed with }; there are ${` + strings.Join(osrepo.Variables, "}, ${") + `}`},
 	{"several at once", edit(umiFile, "slots: ab\n  flash: fastboot", "slotz: ab\n  flsh: fastboot"),
 		"devices/umi/device.yaml:6:3: unknown key \"slotz\"; did you mean \"slots\"?\ndevices/umi/device.yaml:7:3: unknown key \"flsh\"; did you mean \"flash\"?"},
 }
@@ -102,9 +104,9 @@ var wrongFiles = []mistake{
 func TestWrong(t *testing.T) {
 	for _, c := range wrong {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := load(with(c.changes))
+			s, err := osrepo.Read(with(c.changes))
 			if err == nil {
-				_, err = s.Plan("umi", stockView())
+				_, err = Plan(s, "umi", stockView())
 			}
 			if err == nil {
 				t.Fatalf("taken; want\n%s", c.want)
@@ -125,7 +127,7 @@ func FuzzLoad(f *testing.F) {
 			f.Add([]byte(text))
 		}
 	}
-	if text, err := os.ReadFile("skeleton/layers/base/layer.yaml"); err == nil {
+	if text, err := os.ReadFile("../skeleton/files/layers/base/layer.yaml"); err == nil {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -134,8 +136,8 @@ func FuzzLoad(f *testing.F) {
 			if len(text) == 0 {
 				continue
 			}
-			if s, err := load(with(changes)); err == nil {
-				_, _ = s.Plan("umi", stockView())
+			if s, err := osrepo.Read(with(changes)); err == nil {
+				_, _ = Plan(s, "umi", stockView())
 			}
 		}
 	})

@@ -1,4 +1,9 @@
-package osrepo
+// Package fixes reads from the history of an OS repository which threads of the
+// forum became fixed, or fixed no more: by the trailer "Fixes: #41" of a commit,
+// and by git's "This reverts commit …".
+//
+// It reads commits alone, and knows nothing of threads but their numbers.
+package fixes
 
 import (
 	"fmt"
@@ -17,11 +22,21 @@ type Fix struct {
 	Reverted bool   // it had fixed the thread before, and is reverted now
 }
 
-// Bounds of the history that Fixes reads, and of the reverts of reverts that it
+// History finds commits of one repository.
+type History interface {
+	// Named finds the commit that a hash, a branch, a tag or "HEAD~1" names.
+	Named(rev string) (*object.Commit, error)
+	At(hash plumbing.Hash) (*object.Commit, error)
+}
+
+type reader struct{ History }
+
+// Bounds of the history that Between reads, and of the reverts of reverts that it
 // follows: each commit can name all before it.
 const (
 	maxCommits = 100_000
 	maxReverts = 10_000
+	maxDepth   = 64
 )
 
 var (
@@ -44,18 +59,19 @@ func threads(message string) []int64 {
 	return ids
 }
 
-// Fixes lists what became fixed, or fixed no more, on the way from one commit
+// Between lists what became fixed, or fixed no more, on the way from one commit
 // to another, the oldest first; an empty from is the beginning of history. A
 // commit that git's "This reverts commit …" names fixes nothing any more; if
 // the revert is reverted, it does again.
-func (r *Repo) Fixes(from, to string) ([]Fix, error) {
-	head, err := r.commit(to)
+func Between(h History, from, to string) ([]Fix, error) {
+	r := reader{h}
+	head, err := r.Named(to)
 	if err != nil {
 		return nil, err
 	}
 	known := map[plumbing.Hash]bool{}
 	if from != "" {
-		base, err := r.commit(from)
+		base, err := r.Named(from)
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +79,7 @@ func (r *Repo) Fixes(from, to string) ([]Fix, error) {
 			return nil, err
 		}
 	}
-	w := fixWalk{repo: r, first: map[plumbing.Hash]bool{}, now: map[plumbing.Hash]bool{}}
+	w := fixWalk{history: r, first: map[plumbing.Hash]bool{}, now: map[plumbing.Hash]bool{}}
 	var fresh []*object.Commit
 	if err := r.reach(head, known, func(c *object.Commit) { fresh = append(fresh, c) }); err != nil {
 		return nil, err
@@ -92,7 +108,7 @@ func (r *Repo) Fixes(from, to string) ([]Fix, error) {
 
 // reach visits the commits that c reaches and skip does not hold, parents
 // before children.
-func (r *Repo) reach(c *object.Commit, skip map[plumbing.Hash]bool, fn func(*object.Commit)) error {
+func (r reader) reach(c *object.Commit, skip map[plumbing.Hash]bool, fn func(*object.Commit)) error {
 	type step struct {
 		c    *object.Commit
 		done bool
@@ -117,7 +133,7 @@ func (r *Repo) reach(c *object.Commit, skip map[plumbing.Hash]bool, fn func(*obj
 			if seen[h] || skip[h] {
 				continue
 			}
-			p, err := r.commitAt(h)
+			p, err := r.At(h)
 			if err != nil {
 				return fmt.Errorf("cannot read fixes: commit %s, a parent of %s: %w; is the clone shallow?", h, s.c.Hash, err)
 			}
@@ -128,7 +144,7 @@ func (r *Repo) reach(c *object.Commit, skip map[plumbing.Hash]bool, fn func(*obj
 }
 
 type fixWalk struct {
-	repo       *Repo
+	history    reader
 	order      []*object.Commit
 	first, now map[plumbing.Hash]bool // what first happened to a commit; how it stands
 	steps      int
@@ -152,7 +168,7 @@ func (w *fixWalk) apply(c *object.Commit, counts bool, depth int) error {
 	}
 	w.now[c.Hash] = counts
 	for _, m := range revertLine.FindAllStringSubmatch(c.Message, -1) {
-		reverted, err := w.repo.commit(m[1])
+		reverted, err := w.history.Named(m[1])
 		if err != nil {
 			continue // of another repository, as imported histories have them
 		}
@@ -171,16 +187,16 @@ func (w *fixWalk) apply(c *object.Commit, counts bool, depth int) error {
 
 // merge applies to all that a merge had brought to its mainline.
 func (w *fixWalk) merge(c *object.Commit, mainline string, counts bool, depth int) error {
-	base, err := w.repo.commit(mainline)
+	base, err := w.history.Named(mainline)
 	if err != nil {
 		return nil
 	}
 	kept := map[plumbing.Hash]bool{}
-	if err := w.repo.reach(base, nil, func(c *object.Commit) { kept[c.Hash] = true }); err != nil {
+	if err := w.history.reach(base, nil, func(c *object.Commit) { kept[c.Hash] = true }); err != nil {
 		return err
 	}
 	var brought []*object.Commit
-	if err := w.repo.reach(c, kept, func(c *object.Commit) { brought = append(brought, c) }); err != nil {
+	if err := w.history.reach(c, kept, func(c *object.Commit) { brought = append(brought, c) }); err != nil {
 		return err
 	}
 	for _, b := range brought {

@@ -1,4 +1,4 @@
-package osrepo
+package layering
 
 import (
 	"encoding/hex"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fridayos/friday/internal/osrepo"
 )
 
 func TestPlan(t *testing.T) {
@@ -14,11 +16,11 @@ func TestPlan(t *testing.T) {
       - {path: "system/bin/*", group: 1000, capabilities: [net_raw, net_admin]}
       - {path: system/etc/ours.txt, mode: 0600, owner: system, label: "u:object_r:ours_file:s0"}
 `)
-	s, err := load(with(changes))
+	s, err := osrepo.Read(with(changes))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Plan("umi", stockView())
+	p, err := Plan(s, "umi", stockView())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +51,10 @@ func TestPlan(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if err := s.Check("umi", stockView().Index); err != nil {
+	if _, err := Plan(s, "umi", osrepo.View{Index: stockView().Index}); err != nil {
 		t.Errorf("without properties: %v", err)
 	}
-	if err := s.Check("umu", stockView().Index); err == nil || !strings.Contains(err.Error(), "there are umi") && !strings.Contains(err.Error(), `did you mean "umi"?`) {
+	if _, err := Plan(s, "umu", stockView()); err == nil || !strings.Contains(err.Error(), "there are umi") && !strings.Contains(err.Error(), `did you mean "umi"?`) {
 		t.Errorf("unknown device: %v", err)
 	}
 }
@@ -60,15 +62,15 @@ func TestPlan(t *testing.T) {
 // A layer may take a folder away and put its own in its place.
 func TestReplaceFolder(t *testing.T) {
 	changes := edit(baseFile, "remove:\n", "  - {from: files/app/Our/Our.apk, to: \"system:system/app/Ads/Ads.apk\"}\nremove:\n")
-	s, err := load(with(changes))
+	s, err := osrepo.Read(with(changes))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Plan("umi", stockView())
+	p, err := Plan(s, "umi", stockView())
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(p.Placed, func(w Placed) bool { return w.Path == "system/app/Ads" })
+	i := slices.IndexFunc(p.Placed, func(w osrepo.Placed) bool { return w.Path == "system/app/Ads" })
 	if i < 0 || p.Placed[i].Replaces || p.Placed[i+1].Path != "system/app/Ads/Ads.apk" || p.Placed[i+1].Replaces {
 		t.Errorf("the folder is not made anew: %+v", p.Placed)
 	}
@@ -77,11 +79,11 @@ func TestReplaceFolder(t *testing.T) {
 func TestExpand(t *testing.T) {
 	values := map[string]string{"version": "26.11.27", "os.name": "Test OS"}
 	for text, want := range map[string]string{"": "", "a": "a", "${version}": "26.11.27", "${os.name} ${version}!": "Test OS 26.11.27!", "$version {x}": "$version {x}"} {
-		if got, err := Expand(text, values); err != nil || got != want {
+		if got, err := osrepo.Expand(text, values); err != nil || got != want {
 			t.Errorf("Expand(%q) = %q, %v; want %q", text, got, err, want)
 		}
 	}
-	if _, err := Expand("${channel}", values); err == nil {
+	if _, err := osrepo.Expand("${channel}", values); err == nil {
 		t.Error("a variable without a value was taken")
 	}
 }
