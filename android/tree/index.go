@@ -37,6 +37,9 @@ type IndexEntry struct {
 	Label     string `json:"label,omitempty"`
 	Digest    string `json:"digest,omitempty"` // SHA-256 in hex, of regular files
 	Target    string `json:"target,omitempty"`
+	// Capability is the value of security.capability in hex; "": none, or the listing
+	// is from before capabilities were listed.
+	Capability string `json:"capability,omitempty"`
 }
 
 // plainEntry is IndexEntry without its methods.
@@ -227,8 +230,9 @@ func IndexOf(partition string, root *Node) ([]IndexEntry, error) {
 	var out []IndexEntry
 	var nodes []*Node
 	err := Walk(root, func(p string, n *Node) error {
+		capability, _ := n.Xattr("security.capability")
 		out = append(out, IndexEntry{Partition: partition, Path: p, Type: n.Type, Perm: n.Perm,
-			UID: n.UID, GID: n.GID, Size: n.Size, Label: n.Label(), Target: n.Target})
+			UID: n.UID, GID: n.GID, Size: n.Size, Label: n.Label(), Target: n.Target, Capability: hex.EncodeToString(capability)})
 		nodes = append(nodes, n)
 		return nil
 	})

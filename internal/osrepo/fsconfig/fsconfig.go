@@ -91,6 +91,21 @@ func EncodeCapabilities(names []string) []byte {
 	return b
 }
 
+// DecodeCapabilities reads a value of security.capability of revision 2 or 3: the
+// names of what is permitted. It is false for what it cannot read.
+func DecodeCapabilities(value []byte) (names []string, ok bool) {
+	if len(value) < 20 || value[3] != 2 && value[3] != 3 {
+		return nil, false
+	}
+	bits := uint64(binary.LittleEndian.Uint32(value[4:])) | uint64(binary.LittleEndian.Uint32(value[12:]))<<32
+	for i, n := range Capabilities {
+		if bits>>i&1 != 0 {
+			names = append(names, n)
+		}
+	}
+	return names, bits>>len(Capabilities) == 0
+}
+
 // Usual is mode and owner of what has no counterpart in stock.
 type Usual struct {
 	Perm     uint16

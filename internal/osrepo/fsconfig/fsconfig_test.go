@@ -2,6 +2,7 @@ package fsconfig
 
 import (
 	"encoding/hex"
+	"slices"
 	"testing"
 
 	"github.com/fridayos/friday/android/tree"
@@ -50,6 +51,13 @@ func TestWords(t *testing.T) {
 	// What Android 13's run-as has: cap_setgid, cap_setuid.
 	if got := hex.EncodeToString(EncodeCapabilities([]string{"setgid", "setuid"})); got != "01000002c0000000000000000000000000000000" {
 		t.Errorf("capabilities %s", got)
+	}
+	want := []string{"chown", "setuid", "checkpoint_restore"}
+	if got, ok := DecodeCapabilities(EncodeCapabilities(want)); !ok || !slices.Equal(got, want) {
+		t.Errorf("read back %q, %v", got, ok)
+	}
+	if got, ok := DecodeCapabilities([]byte{1, 0, 0, 2}); ok {
+		t.Errorf("a short value is %q", got)
 	}
 	if !IsLabel("u:object_r:system_file:s0") || !IsLabel("u:object_r:app_data_file:s0:c512,c768") || IsLabel("system_file") {
 		t.Error("labels")

@@ -6,6 +6,7 @@ package change
 
 import (
 	"cmp"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"github.com/fridayos/friday/android/buildprop"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/fsconfig"
 )
 
 // Kind is what became of a path.
@@ -37,7 +39,7 @@ type File struct {
 	Size      int64  `json:"size"`           // bytes that it has now, or had
 	Was       int64  `json:"was"`            // bytes that it had, if it changed
 	// What changed: "content", "type", "target", "mode 0644 -> 0755", "owner …",
-	// "label …"; nil unless Kind is Changed.
+	// "label …", "capabilities …"; nil unless Kind is Changed.
 	What []string `json:"what,omitempty"`
 }
 
@@ -72,6 +74,7 @@ type App struct {
 func Between(was, is osrepo.View) Changes {
 	c := Changes{Files: []File{}, Properties: []Property{}, Apps: apps(was.Apps, is.Apps)}
 	i, j, a, b := 0, 0, was.Index.Files, is.Index.Files
+	capable := slices.ContainsFunc(a, hasCapability) && slices.ContainsFunc(b, hasCapability)
 	for i < len(a) || j < len(b) {
 		switch {
 		case j == len(b) || i < len(a) && before(a[i], b[j]):
@@ -81,7 +84,7 @@ func Between(was, is osrepo.View) Changes {
 			c.Files = append(c.Files, file(b[j], Added))
 			j++
 		default:
-			if what := differences(a[i], b[j]); len(what) > 0 && !isProps(was, is, b[j]) {
+			if what := differences(a[i], b[j], capable); len(what) > 0 && !isProps(was, is, b[j]) {
 				f := file(b[j], Changed)
 				f.Was, f.What = a[i].Size, what
 				c.Files = append(c.Files, f)
@@ -106,7 +109,10 @@ func isProps(was, is osrepo.View, e tree.IndexEntry) bool {
 	return e.Path == was.Props[e.Partition].Path && e.Path == is.Props[e.Partition].Path
 }
 
-func differences(a, b tree.IndexEntry) (what []string) {
+// hasCapability: a system without any is one whose listing does not say.
+func hasCapability(e tree.IndexEntry) bool { return e.Capability != "" }
+
+func differences(a, b tree.IndexEntry, capable bool) (what []string) {
 	if a.Type != b.Type {
 		return []string{fmt.Sprintf("type %s -> %s", a.Type, b.Type)}
 	}
@@ -125,7 +131,23 @@ func differences(a, b tree.IndexEntry) (what []string) {
 	if a.Label != b.Label {
 		what = append(what, fmt.Sprintf("label %s -> %s", a.Label, b.Label))
 	}
+	if capable && a.Capability != b.Capability {
+		what = append(what, fmt.Sprintf("capabilities %s -> %s", capabilities(a), capabilities(b)))
+	}
 	return what
+}
+
+// capabilities are told by their names, or by the value where it cannot be read.
+func capabilities(e tree.IndexEntry) string {
+	value, err := hex.DecodeString(e.Capability)
+	names, ok := fsconfig.DecodeCapabilities(value)
+	switch {
+	case e.Capability == "":
+		return "none"
+	case err != nil || !ok:
+		return e.Capability
+	}
+	return strings.Join(names, "+")
 }
 
 // moved makes one entry of a removed and an added path with the same content, if

@@ -28,9 +28,11 @@ func file(path, content string) tree.IndexEntry {
 func TestBetween(t *testing.T) {
 	run := file("bin/run", "x")
 	run.Perm, run.GID = 0o755, 2000
-	was := view("a=1\nb=2\nc=3\n", file("app/Ads.apk", "ads"), file("app/Clock.apk", "clock"), file("bin/run", "x"), file("etc/same", "same"), file("etc/two", "twin"), file("etc/twins", "twin"),
+	pinger, can := file("bin/ping", "p"), file("bin/ping", "p")
+	pinger.Capability, can.Capability = "0100000200200000000000000000000000000000", "0100000200300000000000000000000000000000"
+	was := view("a=1\nb=2\nc=3\n", file("app/Ads.apk", "ads"), file("app/Clock.apk", "clock"), pinger, file("bin/run", "x"), file("etc/same", "same"), file("etc/two", "twin"), file("etc/twins", "twin"),
 		tree.IndexEntry{Path: "link", Type: tree.Symlink, Target: "x"}, file("old/Music.apk", "music"))
-	is := view("a=1\nb=9\nd=4\n", file("app/Clock.apk", "clock 2"), run, file("etc/same", "same"), file("etc/new", "twin"),
+	is := view("a=1\nb=9\nd=4\n", file("app/Clock.apk", "clock 2"), can, run, file("etc/same", "same"), file("etc/new", "twin"),
 		tree.IndexEntry{Path: "link", Type: tree.Symlink, Target: "y"}, file("new/Music.apk", "music"), tree.IndexEntry{Path: "new", Type: tree.Directory})
 	c := change.Between(was, is)
 	var b strings.Builder
@@ -39,6 +41,7 @@ func TestBetween(t *testing.T) {
 	}
 	want := `- system:app/Ads.apk
 * system:app/Clock.apk: content
+* system:bin/ping: capabilities net_raw -> net_admin+net_raw
 * system:bin/run: mode 0644 -> 0755, owner 0:0 -> 0:2000
 + system:etc/new
 - system:etc/twins
@@ -54,7 +57,7 @@ func TestBetween(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 	b.Reset()
-	if err := c.Text(&b, 2); err != nil || b.String() != "- system:app/Ads.apk\n* system:app/Clock.apk: content\n  … and 7 more files\n* system: b=9, was 2\n- system: c=3\n  … and 1 more properties\n" {
+	if err := c.Text(&b, 2); err != nil || b.String() != "- system:app/Ads.apk\n* system:app/Clock.apk: content\n  … and 8 more files\n* system: b=9, was 2\n- system: c=3\n  … and 1 more properties\n" {
 		t.Errorf("two lines: %v\n%s", err, b.String())
 	}
 	b.Reset()
