@@ -23,9 +23,9 @@ type ApplyOptions struct {
 }
 
 // Apply makes partition part on dst. old is the source partition, nil for a
-// full update; it must not be dst. Nothing is written if the payload has an
-// operation that cannot be done; what an error found later has left on dst is
-// worthless.
+// full update; it must not be dst. The result is hashed while it is made. Nothing
+// is written if the payload has an operation that cannot be done; what an error
+// found later has left on dst is worthless.
 func (p *Payload) Apply(ctx context.Context, part string, old io.ReaderAt, dst Disk, o ApplyOptions) error {
 	q, err := p.partition(part)
 	if err != nil {
@@ -41,6 +41,7 @@ func (p *Payload) Apply(ctx context.Context, part string, old io.ReaderAt, dst D
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	follow := newFollower(dst, q.NewSize)
 	var mu sync.Mutex
 	done := 0
 	group, gctx := errgroup.WithContext(ctx)
@@ -55,6 +56,9 @@ func (p *Payload) Apply(ctx context.Context, part string, old io.ReaderAt, dst D
 			}
 			if err := p.apply(q, i, old, dst); err != nil {
 				return err
+			}
+			if err := follow.add(q.Operations[i].Dst); err != nil {
+				return opError(q, i, fmt.Errorf("cannot read back what it made: %w", err))
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -73,7 +77,7 @@ func (p *Payload) Apply(ctx context.Context, part string, old io.ReaderAt, dst D
 	if err := p.WriteVerity(ctx, part, dst); err != nil {
 		return err
 	}
-	return p.VerifyNew(ctx, part, dst)
+	return follow.verify(ctx, q)
 }
 
 // checkOld hashes the whole source where operations do not name the hash of
@@ -143,7 +147,7 @@ func (p *Payload) VerifyOld(ctx context.Context, part string, r io.ReaderAt) err
 	if q.OldSHA256 == nil {
 		return nil // the update is full, or the payload does not say
 	}
-	return verify(ctx, "source of", q.Name, r, q.OldSize, q.OldSHA256)
+	return verify(ctx, "source of", q, r, q.OldSize, q.OldSHA256)
 }
 
 // VerifyNew checks that r is what partition part is to become.
@@ -152,16 +156,20 @@ func (p *Payload) VerifyNew(ctx context.Context, part string, r io.ReaderAt) err
 	if err != nil {
 		return err
 	}
-	return verify(ctx, "result of", q.Name, r, q.NewSize, q.NewSHA256)
+	return verify(ctx, "result of", q, r, q.NewSize, q.NewSHA256)
 }
 
-func verify(ctx context.Context, what, name string, r io.ReaderAt, size int64, want []byte) error {
+func verify(ctx context.Context, what string, q *Partition, r io.ReaderAt, size int64, want []byte) error {
 	got, err := hashRange(ctx, r, size)
 	if err != nil {
-		return fmt.Errorf("cannot verify %s partition %q: %w", what, name, err)
+		return fmt.Errorf("cannot verify %s partition %q: %w", what, q.Name, err)
 	}
+	return compareHash(what, q, size, got, want)
+}
+
+func compareHash(what string, q *Partition, size int64, got, want []byte) error {
 	if string(got) != string(want) {
-		return fmt.Errorf("cannot verify %s partition %q: SHA-256 of %d bytes is %x, expected %x", what, name, size, got, want)
+		return fmt.Errorf("cannot verify %s partition %q: SHA-256 of %d bytes is %x, expected %x", what, q.Name, size, got, want)
 	}
 	return nil
 }
