@@ -4,6 +4,9 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/pierrec/lz4/v4"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/fridayos/friday/android/bootimg"
 	"github.com/fridayos/friday/android/erofs"
@@ -66,7 +70,7 @@ func gzipped(t testing.TB, b []byte) []byte {
 
 // parts are small good files of all formats.
 type parts struct {
-	ext4, erofs, lz4ed, super, sparse, payload, boot, cpio, zip, tar, pit, vbmeta []byte
+	ext4, erofs, lz4ed, super, sparse, payload, boot, cpio, zip, tar, pit, vbmeta, sin []byte
 }
 
 func good(t testing.TB) parts {
@@ -96,6 +100,7 @@ func good(t testing.TB) parts {
 	}
 	p.pit = pit.Bytes()
 	_, _, p.vbmeta, _ = verified(t)
+	p.sin = sin(addr(0, 5, 4096), []byte("hello"))
 	return p
 }
 
@@ -116,12 +121,16 @@ func hostiles(t testing.TB) []hostile {
 		{"vbmeta of 8 EiB", "vbmeta.img", bigEndian(p.vbmeta, 12, 1<<62), "authentication_data_block_size at offset 12 is 4611686018427387904, expected at most 65280"},
 		{"PIT of 4 billion entries", "a.pit", poke32(p.pit, 4, math.MaxUint32), "offset 4: it has 4294967295 entries"},
 		{"transfer list of 2^40 blocks", "a.zip", zipOf(t, zip.Store, entry{"s.transfer.list", []byte("4\n1\n0\n0\nnew 2,0,1099511627776\n")}, entry{"s.new.dat", make([]byte, 4096)}), "line 5: new: a set holds the range \"0\" to \"1099511627776\", expected numbers from 0 to"},
+		{"sin of 8 EiB", "a.sin", sin(addr(0, 5, 1<<62), []byte("hello")), "offset 96: ADDR goes to 4611686018427387904, 5 bytes; an image has at most 17592186044416"},
+		{"sin with a header of 4 GiB", "a.sin", bigEndian(p.sin, 0, 0x0353494e_ffffffff), "offset 4: the header has 4294967295 bytes, expected 28 to"},
+		{"sin that points out of it", "a.sin", sin(addr(1<<40, 5, 0), []byte("hello")), "offset 96: ADDR points to 5 bytes at 1099511627776, there are 5"},
 		// Names that lead out.
 		{"zip with ../../x", "a.zip", renamed(t, p.zip, "abcdefg", "../../x"), "entry \"../../x\": expected a path within the archive"},
 		{"tar with ../../x", "a.tar", tarOf(t, false, entry{"../../x", []byte("x")}), "entry \"../../x\": expected a path within the archive"},
 		{"cpio with ../../xyz", "ramdisk", renamed(t, p.cpio, "init-file", "../../xyz"), "entry \"../../xyz\": expected a path within the archive"},
 		{"ext4 with ../../..xyz", "a.img", renamed(t, p.ext4, "ping-again", "../../..xy"), "inode 12 at byte 19200: name in a directory: expected a name for a file, found"},
 		{"erofs with ../../..xy", "a.img", renamed(t, p.erofs, "ping-again", "../../..xy"), "name in directory block at 0: expected a name for a file, found"},
+		{"ozip with ../../x", "a.ozip", ozip(t, renamed(t, p.zip, "abcdefg", "../../x")), "entry \"../../x\": expected a path within the archive"},
 		{"payload with ../../", "payload.bin", renamed(t, p.payload, "system", "../../"), "partition 0 is named \"../../\", expected letters, digits"},
 		{"super with ../../xx", "super.img", renamed(t, p.super, "system_a", "../../xx"), "byte 12336: SHA-256 of the tables: expected"},
 		// What holds itself.
@@ -129,12 +138,16 @@ func hostiles(t testing.TB) []hostile {
 		{"directory loop in erofs", "a.img", loopErofs(t, p.erofs), "entry \"lost+found\": expected a directory that has no other name, found inode 1 again"},
 		// A million of something.
 		{"a million chunks", "a.img", millionChunks(), "byte 20: chunks: expected at most 2097152, found 3145728"},
+		{"a million extents in super", "super.img", millionExtents(p.super), "size of the tables: expected at most 65408, the room for metadata less the header, found 25165824"},
+		{"a million operations", "payload.bin", millionOperations(p.payload), "have room for more than 5242880 values"},
 		{"a million ranges", "a.zip", zipOf(t, zip.Deflate, entry{"s.transfer.list", millionRanges()}, entry{"s.new.dat", make([]byte, 4096)}), "its new blocks take 4294967296 bytes, .new.dat has 4096"},
 		{"a million tar entries", "a.tar.gz", millionFiles(t), "temporary files would take more than 33554432 bytes; is it a bomb?"},
 		{"a million extents in ext4", "a.img", poke16(poke16(p.ext4, extentRoot(t, p.ext4)+2, math.MaxUint16), extentRoot(t, p.ext4)+4, math.MaxUint16), "entries of an extent node: expected at most 4, found 65535 of 65535"},
 		// What expands for ever.
 		{"lz4 that expands", "a.lz4", expandingLZ4(false), "offset 11: block 0: lz4: invalid source or destination"},
 		{"legacy lz4 that expands", "a.img", expandingLZ4(true), "at byte 0 of what is unpacked: lz4: invalid source"},
+		{"LZ4 in sin that expands", "a.sin", sin(lz4a(expandingLZ4(true)[8:], 60<<20), expandingLZ4(true)[8:]), "LZ4 block at"},
+		{"LZ4 in sin of 1 GiB", "a.sin", sin(lz4a([]byte("hello"), 1<<30), []byte("hello")), "offset 96: LZ4A has 5 bytes of 1073741824, expected at most 67108864"},
 		{"gzip of zeros", "a.gz", gzipped(t, make([]byte, 64<<20)), "temporary files would take more than 33554432 bytes; is it a bomb?"},
 		// Trailing bytes.
 		{"tail of sparse", "a.img", tail(p.sparse), "12 bytes follow the last chunk that nothing accounts for"},
@@ -147,6 +160,8 @@ func hostiles(t testing.TB) []hostile {
 		{"tail of erofs", "a.img", tail(p.erofs), "12 bytes follow the file system that nothing accounts for"},
 		{"tail of boot", "boot.img", tail(p.boot), "12 bytes follow the boot image that nothing accounts for"},
 		{"tail of payload", "payload.bin", tail(p.payload), "12 bytes follow the data of the last operation that nothing accounts for"},
+		{"tail of sin", "a.sin", tail(p.sin), "12 bytes follow the last piece that the header covers that nothing accounts for"},
+		{"tail of ozip", "a.ozip", ozip(t, tail(p.zip)), "12 bytes follow the zip that nothing accounts for"},
 		{"tail of super", "super.img", tail(p.super), "12 bytes follow the block device that its metadata describes that nothing accounts for"},
 		{"tail of vbmeta", "vbmeta.img", tail(p.vbmeta), "12 bytes follow the vbmeta struct that nothing accounts for"},
 	}
@@ -230,6 +245,81 @@ func millionFiles(t testing.TB) []byte {
 	return out.Bytes()
 }
 
+// millionExtents says in every copy of the metadata that its tables hold so many.
+func millionExtents(b []byte) []byte {
+	b = bytes.Clone(b)
+	le := binary.LittleEndian
+	for at := 0; ; at++ {
+		i := bytes.Index(b[at:], []byte("0PLA"))
+		if i < 0 {
+			return b
+		}
+		at += i
+		h := b[at : at+int(le.Uint32(b[at+8:]))]
+		le.PutUint32(h[44:], 24<<20)
+		clear(h[12:44])
+		sum := sha256.Sum256(h)
+		copy(h[12:], sum[:])
+	}
+}
+
+// millionOperations is a payload whose manifest has so many of the smallest.
+func millionOperations(good []byte) []byte {
+	var ops []byte
+	for range 1 << 20 {
+		ops = protowire.AppendBytes(protowire.AppendTag(ops, 8, protowire.BytesType), []byte{8, 6, 0x32, 4, 8, 0, 16, 1}) // ZERO of block 0
+	}
+	m := protowire.AppendVarint([]byte{3 << 3}, 4096)
+	part := append(protowire.AppendString([]byte{1<<3 | 2}, "system"), ops...)
+	m = protowire.AppendBytes(append(m, 13<<3|2), part)
+	b := append(bytes.Clone(good[:24]), m...)
+	binary.BigEndian.PutUint64(b[12:], uint64(len(m)))
+	binary.BigEndian.PutUint32(b[20:], 0)
+	return b
+}
+
+// addr is a block of a .sin's map: n bytes at an offset of its data go to one of
+// the image. Its digests are left away, as in the header.
+func addr(at, n, to uint64) []byte {
+	be := binary.BigEndian
+	b := be.AppendUint32([]byte("ADDR"), 36)
+	return be.AppendUint32(be.AppendUint64(be.AppendUint64(be.AppendUint64(b, at), n), to), 0)
+}
+
+func lz4a(packed []byte, size uint64) []byte {
+	be := binary.BigEndian
+	b := be.AppendUint32([]byte("LZ4A"), 52)
+	for _, v := range []uint64{0, size, uint64(len(packed)), 0, 0} {
+		b = be.AppendUint64(b, v)
+	}
+	return be.AppendUint32(b, 0)
+}
+
+// sin is a .sin of version 3 with a map and data.
+func sin(blocks, data []byte) []byte {
+	be := binary.BigEndian
+	body := be.AppendUint32([]byte("MMCF"), uint32(24+len(blocks)))
+	body = append(append(append(body, "GPTP\x00\x00\x00\x180123456789abcdef"...), blocks...), data...)
+	sum := sha256.Sum256(body)
+	b := []byte("\x03SIN")
+	for _, v := range []int{64, 1, 2, 0, 36, len(body)} {
+		b = be.AppendUint32(b, uint32(v))
+	}
+	return append(append(append(b, sum[:]...), 0, 0, 0, 0), body...)
+}
+
+var ozipKey = []byte("sixteen bytes it")
+
+// ozip wraps a zip with the key above.
+func ozip(t testing.TB, plain []byte) []byte {
+	b := append([]byte("OPPOENCRYPT!"), make([]byte, 0x1050-12)...)
+	body, cip := bytes.Clone(plain), must[cipher.Block](t)(aes.NewCipher(ozipKey))
+	for at := 0; at+16 <= len(body); at += 16 + 16384 {
+		cip.Encrypt(body[at:], body[at:])
+	}
+	return append(b, body...)
+}
+
 // expandingLZ4 is a block whose last length goes on and on.
 func expandingLZ4(legacy bool) []byte {
 	block := append([]byte{0x1f, 'x', 1, 0}, bytes.Repeat([]byte{0xff}, 60_000)...)
@@ -291,7 +381,7 @@ func TestHostile(t *testing.T) {
 		t.Run(h.what, func(t *testing.T) {
 			b := zipOf(t, zip.Deflate, entry{"in.tar", tarOf(t, false, entry{h.file, h.b})})
 			path := onDisk(t, "fw.zip", b)
-			n := newNest(t, nest.Options{MaxSpill: 32 << 20})
+			n := newNest(t, nest.Options{MaxSpill: 32 << 20, Keys: [][]byte{ozipKey}})
 			o := must[*nest.Object](t)(n.Open(ctx, path))
 			runtime.GC()
 			var before, after runtime.MemStats

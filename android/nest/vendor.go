@@ -91,6 +91,7 @@ func openSin(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	if s.UUID != [16]byte{} {
 		o.Facts["partition_uuid"] = uuidText(s.UUID)
 	}
+	addTail(f, o, s.End(), "last piece that the header covers")
 	return o, nil
 }
 
@@ -121,6 +122,9 @@ func openOps(_ context.Context, _ *Nest, f File) (*Opened, error) {
 	b := &folder{root: tree.NewDir(0o755, 0, 0)}
 	for _, it := range p.Items {
 		b.add(it.Section+"/"+it.Name, &tree.Node{Perm: 0o644, Size: it.Size, Content: p.Open(it)})
+	}
+	if end := p.ItemsEnd(); end < p.ListStart {
+		b.problems = append(b.problems, fmt.Sprintf("byte %d: %d bytes lie between the last item and the list that nothing accounts for", end, p.ListStart-end))
 	}
 	return &Opened{
 		Root: b.root, Problems: b.problems,

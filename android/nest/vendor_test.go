@@ -130,14 +130,7 @@ func TestKeys(t *testing.T) {
 		maps[i] = byte(i % 96)
 	}
 	rom := keyed(t, plain, key)
-	ozipKey := [16]byte([]byte("sixteen bytes it"))
-	oz := append([]byte("OPPOENCRYPT!"), make([]byte, 0x1050-12)...)
-	body := bytes.Clone(plain)
-	cip := must[cipher.Block](t)(aes.NewCipher(ozipKey[:]))
-	for at := 0; at+16 <= len(body); at += 16 + 16384 {
-		cip.Encrypt(body[at:], body[at:])
-	}
-	oz = append(oz, body...)
+	oz := ozip(t, plain)
 	for name, c := range map[string]struct {
 		file string
 		b    []byte
@@ -152,7 +145,7 @@ func TestKeys(t *testing.T) {
 		"rom, file and map":   {"rom.zip", rom, [][]byte{maps, file}, ""},
 		"ozip, no key":        {"a.ozip", oz, nil, "it is encrypted; bring the device's key"},
 		"ozip, another's":     {"a.ozip", oz, [][]byte{make([]byte, 16)}, "with this key it begins with"},
-		"ozip, a key":         {"a.ozip", oz, [][]byte{ozipKey[:]}, ""},
+		"ozip, a key":         {"a.ozip", oz, [][]byte{ozipKey}, ""},
 		"ozip, a list of hex": {"a.ozip", oz, [][]byte{fmt.Appendf(nil, "# keys\n%x\n%x\n", make([]byte, 16), ozipKey)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,6 +48,8 @@ type Ops struct {
 	XML     []byte // as it was encrypted
 	Items   []Item
 
+	ListStart int64 // where the encrypted list begins in the file
+
 	r    io.ReaderAt
 	keys *schedule
 }
@@ -61,6 +63,16 @@ type Item struct {
 	SHA256       string // hex, over the content filled up with zeros to 4,096; empty: none
 	Sparse       bool   // the digest is of the expanded image then, and Verify passes it over
 	Encrypted    bool
+}
+
+// ItemsEnd is where the last of the items, filled up to whole sectors, ends in
+// the file: the list begins there.
+func (o *Ops) ItemsEnd() int64 {
+	end := int64(0)
+	for _, it := range o.Items {
+		end = max(end, it.Offset+(it.Size+sector-1)/sector*sector)
+	}
+	return end
 }
 
 // OpenOps reads the footer and the list of an .ops of size bytes.
@@ -97,8 +109,8 @@ func openOps(r io.ReaderAt, size int64) (*Ops, error) {
 		plain := bytes.Clone(sealed)
 		set.keys.open(plain, opsIV(), false)
 		if bytes.Contains(plain[:n], []byte("xml ")) {
-			o.KeySet, o.keys, o.XML = set.name, set.keys, plain[:n]
-			return o, o.readList(size - sector - padded)
+			o.KeySet, o.keys, o.XML, o.ListStart = set.name, set.keys, plain[:n], size-sector-padded
+			return o, o.readList(o.ListStart)
 		}
 	}
 	return nil, fmt.Errorf("offset %d: no known key set opens its list; it is of a newer phone, or damaged", size-sector-padded)

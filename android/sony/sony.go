@@ -41,7 +41,7 @@ const (
 	maxHeader = 64 << 20
 	maxBlocks = 1 << 20
 	maxPacked = 64 << 20 // of one LZ4A block, either way
-	maxImage  = 1 << 50
+	maxImage  = 1 << 44  // as of the other formats: 16 TiB
 )
 
 // Sin is a .sin of version 3. Many goroutines may read it at once.
@@ -56,6 +56,12 @@ type Sin struct {
 
 	r     io.ReaderAt
 	image *tree.Image
+}
+
+// End is where the last piece that the header covers ends in the file.
+func (s *Sin) End() int64 {
+	p := s.Pieces[len(s.Pieces)-1]
+	return p.Offset + p.Length
 }
 
 // Piece is a stretch of the payload that a digest of the header covers.
@@ -116,7 +122,7 @@ func (s *Sin) header(size int64) (int64, error) {
 		return 0, fmt.Errorf("offset 4: the header has %d bytes, expected %d to %d", headerSize, fixed+4, min(size, maxHeader))
 	case s.HashType != 2:
 		return 0, fmt.Errorf("offset 12: not supported: hash type %d, expected 2 (SHA-256)", s.HashType)
-	case hashes%36 != 0 || hashes > headerSize-fixed-4:
+	case hashes == 0 || hashes%36 != 0 || hashes > headerSize-fixed-4:
 		return 0, fmt.Errorf("offset 20: the hashes have %d bytes, expected a multiple of 36 within the header's %d", hashes, headerSize)
 	}
 	b, err := s.read(fixed, headerSize-fixed)
