@@ -9,10 +9,11 @@ export CGO_ENABLED = 0
 build:
 	go build -trimpath -o bin/friday ./cmd/friday
 
-# The judges' programs, real Android files, a throw-away PostgreSQL, and every
-# test. The last line counts. Samples of other projects that lie beside the
+# The judges' programs, real Android files, each format's fuzz target for two
+# seconds, a throw-away PostgreSQL, and every test. The last line counts. Samples of other projects that lie beside the
 # checkout are the one thing that may be missing.
 test: judges check
+	@scripts/fuzz 2s ./android/...
 	@FRIDAY_REAL_ANDROID=$(REAL) FRIDAY_AXE=$(REAL)/axe.min.js \
 	  scripts/with-postgres sh -c 'go test -json -timeout 40m ./... | go run ./scripts/tally -strict -optional "\.\./shared/data"'
 

@@ -197,8 +197,11 @@ func (n *Nest) below(ctx context.Context, o *Object, path string) (*Object, erro
 // within takes the wrappings off: what they hold is a file, or a folder.
 func (n *Nest) within(ctx context.Context, o *Object) (*Object, error) {
 	f := o.File
-	for {
+	for unwrapped := false; ; unwrapped = true {
 		opened, err := n.Identify(ctx, f)
+		if unwrapped && errors.Is(err, ErrUnknown) {
+			return &Object{Path: strings.TrimSuffix(o.Path, "//") + "//", File: f}, nil
+		}
 		if err != nil {
 			return nil, fmt.Errorf("cannot open %s: %w", o.Path, err)
 		}

@@ -237,6 +237,19 @@ func TestPathThroughEverything(t *testing.T) {
 	}
 }
 
+// What no format claims is read unpacked all the same, if it was packed.
+func TestUnpackedUnknown(t *testing.T) {
+	n := newNest(t, nest.Options{})
+	b := append(make([]byte, 8192), "0123456789abcdef"...)
+	o := must[*nest.Object](t)(n.Open(ctx, onDisk(t, "x.img.gz", gzipped(t, sparseFiles(t, b, 0)[0]))+"//"))
+	if got, err := io.ReadAll(io.NewSectionReader(o.File.R, 0, o.File.Size)); err != nil || !bytes.HasPrefix(got, b) || o.Node != nil {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if _, err := n.Open(ctx, onDisk(t, "raw", b)+"//"); !errors.Is(err, nest.ErrUnknown) {
+		t.Error(err)
+	}
+}
+
 func formats(in *nest.Info) []string {
 	out := []string{in.Format}
 	for _, c := range in.Children {

@@ -50,7 +50,10 @@ type infoTree struct {
 // node prints one level: branch stands before its first line, trunk before the
 // others.
 func (t *infoTree) node(in *nest.Info, parent, branch, trunk string) {
-	name := strings.TrimLeft(strings.TrimPrefix(in.Path, parent), "/")
+	name := in.Path
+	if parent != "" {
+		name = strings.TrimLeft(strings.TrimPrefix(in.Path, parent), "/")
+	}
 	if name == "" {
 		name = "(unpacked)"
 	}
