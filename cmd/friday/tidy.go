@@ -10,6 +10,7 @@ import (
 	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/moderation"
 	"github.com/fridayos/friday/internal/notice"
@@ -58,7 +59,7 @@ func (t tidier) once(ctx context.Context) {
 	}{
 		{"forget sessions, addresses and codes", write(member.Forget)},
 		{"forget where flags came from", write(moderation.Forget)},
-		{"forget outcomes", write(fleet.Forget)},
+		{"forget outcomes", write(outcome.Forget)},
 		{"forget counts of active handsets", write(fleet.ForgetDays)},
 		{"drop old notices", write(notice.Expire)},
 		{"drop old deliveries", write(webhook.Expire)},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 )
 
 // RolloutOptions say what fleet a rollout goes through.
@@ -105,13 +106,13 @@ type simulated struct {
 
 type simulatedEnd struct {
 	enrolled bool
-	add      func(*fleet.Group)
+	add      func(*outcome.Group)
 }
 
 func newSimulated(o RolloutOptions, rate float64, random *rand.Rand) *simulated {
 	s := &simulated{o: o, rate: rate, random: random, now: simStart, coming: make([][]simulatedEnd, simDays*48+200),
 		rollout: fleet.Rollout{State: fleet.Running, Stages: fleet.DefaultStages(), StageSince: simStart}}
-	var before fleet.Counts
+	var before outcome.Counts
 	for range o.Handsets {
 		g := &before.Anonymous
 		if random.Float64() < o.Enrolled {
@@ -133,7 +134,7 @@ func newSimulated(o RolloutOptions, rate float64, random *rand.Rand) *simulated 
 			}
 		})
 	}
-	s.evidence = fleet.Evidence{Fresh: fleet.Regional{}, Before: fleet.Regional{"": before}}
+	s.evidence = fleet.Evidence{Fresh: outcome.Regional{}, Before: outcome.Regional{"": before}}
 	return s
 }
 
@@ -182,27 +183,27 @@ func (s *simulated) run() {
 // offer gives a handset the build, and plans what it will report.
 func (s *simulated) offer(step int, enrolled bool) {
 	s.offered++
-	plan := func(at int, add func(*fleet.Group)) {
+	plan := func(at int, add func(*outcome.Group)) {
 		at = min(at, len(s.coming)-1)
 		s.coming[at] = append(s.coming[at], simulatedEnd{enrolled, add})
 	}
 	down := step + 1 + s.random.IntN(2)
 	applied := down + 1 + s.random.IntN(4)
 	restart := applied + int(s.random.ExpFloat64()*24)
-	plan(down, func(g *fleet.Group) { g.Downloaded++ })
+	plan(down, func(g *outcome.Group) { g.Downloaded++ })
 	s.end(s.rate, func(bad, rolledBack bool) {
 		if bad {
 			s.broken++
 		}
 		if bad && !rolledBack {
-			plan(applied, func(g *fleet.Group) { g.Failed++ })
+			plan(applied, func(g *outcome.Group) { g.Failed++ })
 			return
 		}
-		plan(applied, func(g *fleet.Group) { g.Applied++ })
+		plan(applied, func(g *outcome.Group) { g.Applied++ })
 		if bad {
-			plan(restart, func(g *fleet.Group) { g.RolledBack++ })
+			plan(restart, func(g *outcome.Group) { g.RolledBack++ })
 		} else {
-			plan(restart, func(g *fleet.Group) { g.Booted++ })
+			plan(restart, func(g *outcome.Group) { g.Booted++ })
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/fleet/verdict"
 )
 
@@ -44,7 +45,7 @@ func Advance(r *Rollout, e Evidence, now time.Time) (change Change, ok bool) {
 		return Change{}, false
 	}
 	stage := r.Stages[r.Stage]
-	after := fmt.Sprintf("after %s at %s, %d handsets ended the update, %d of them badly", now.Sub(r.StageSince).Round(time.Minute), stage, total.Ended(), total.all().Bad())
+	after := fmt.Sprintf("after %s at %s, %d handsets ended the update, %d of them badly", now.Sub(r.StageSince).Round(time.Minute), stage, total.Ended(), total.All().Bad())
 	if r.Stage == len(r.Stages)-1 {
 		return Change{State: Complete, Stage: r.Stage, Reason: after}, true
 	}
@@ -53,7 +54,7 @@ func Advance(r *Rollout, e Evidence, now time.Time) (change Change, ok bool) {
 
 // crashed says whether enough enrolled members met one crash to halt: new in
 // the build or grown, which crash found out against the builds before.
-func crashed(total Counts) *Figure {
+func crashed(total outcome.Counts) *Figure {
 	members := total.Crashes.Members
 	v := verdict.Of(verdict.Tally{N: max(total.Enrolled.Booted, members), Bad: members}, verdict.Tally{}, verdict.First)
 	if members < HaltLeast || !v.Worse {
@@ -76,14 +77,14 @@ func (e Evidence) suspect(r *Rollout, regions []string) *Figure {
 }
 
 // Waiting says what a running rollout's next stage waits for; empty: nothing.
-func Waiting(r *Rollout, n Counts, now time.Time) string {
+func Waiting(r *Rollout, n outcome.Counts, now time.Time) string {
 	if r.State != Running {
 		return ""
 	}
 	return waiting(r, n, now)
 }
 
-func waiting(r *Rollout, n Counts, now time.Time) string {
+func waiting(r *Rollout, n outcome.Counts, now time.Time) string {
 	stage := r.Stages[r.Stage]
 	// A clock that was set back makes the stage longer, never shorter.
 	if left := stage.Least - now.Sub(r.StageSince); left > 0 {

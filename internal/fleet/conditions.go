@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -40,7 +41,7 @@ func (h *Hours) has(hour int) bool {
 // Check says what is wrong with conditions.
 func (c *Conditions) Check() error {
 	for _, r := range c.Regions {
-		if r == "" || Region(r) != r {
+		if r == "" || outcome.Region(r) != r {
 			return fmt.Errorf("cannot use conditions: region is %q, expected two capital letters such as IN, or GLOBAL", r)
 		}
 	}
@@ -84,7 +85,7 @@ func (c *Conditions) refuse(r *Rollout, b *catalog.Build, in *wire.CheckIn) stri
 		return fmt.Sprintf("%s is for region %s only", r.Release, r.Region)
 	case r.Carrier != "" && !strings.EqualFold(r.Carrier, in.Carrier):
 		return fmt.Sprintf("%s is for carrier %s only", r.Release, r.Carrier)
-	case len(c.Regions) > 0 && !slices.Contains(c.Regions, Region(in.Region)):
+	case len(c.Regions) > 0 && !slices.Contains(c.Regions, outcome.Region(in.Region)):
 		return fmt.Sprintf("%s is for the regions %s only", r.Release, strings.Join(c.Regions, ", "))
 	case len(c.Carriers) > 0 && !slices.ContainsFunc(c.Carriers, func(name string) bool { return strings.EqualFold(name, in.Carrier) }):
 		return fmt.Sprintf("%s is for the carriers %s only", r.Release, strings.Join(c.Carriers, ", "))
@@ -125,8 +126,8 @@ func (c *Conditions) later(r *Rollout, in *wire.CheckIn, now time.Time) string {
 const goodLeast = 100
 
 // good is that percentage, rounded down; -1 while too few have ended.
-func good(n Counts) int64 {
-	if all := n.all(); all.Ended() >= goodLeast {
+func good(n outcome.Counts) int64 {
+	if all := n.All(); all.Ended() >= goodLeast {
 		return all.Booted * 100 / all.Ended()
 	}
 	return -1

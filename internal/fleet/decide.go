@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -213,7 +214,7 @@ func (l *line) decide(c *wire.CheckIn, t *wire.Ticket, now time.Time, recalled b
 	if why != "" {
 		return Decision{Reason: why}
 	}
-	return Decision{Rollout: &l.rollout, Region: Region(c.Region), Build: l.build, Package: p, From: from, Notes: l.notes, NeedsPlace: place, Recalled: recalled}
+	return Decision{Rollout: &l.rollout, Region: outcome.Region(c.Region), Build: l.build, Package: p, From: from, Notes: l.notes, NeedsPlace: place, Recalled: recalled}
 }
 
 // mustStep is a release among the older ones that the handset may not skip.
@@ -265,10 +266,10 @@ func (l *line) refuse(c *wire.CheckIn) string {
 		return fmt.Sprintf("%s is halted", r.Release)
 	case r.State == Planned:
 		return fmt.Sprintf("%s has not begun", r.Release)
-	case len(r.Regions) > 0 && Region(c.Region) == "":
+	case len(r.Regions) > 0 && outcome.Region(c.Region) == "":
 		return fmt.Sprintf("%s is halted in some regions, and the handset does not tell its own", r.Release)
-	case r.Stopped(Region(c.Region)):
-		return fmt.Sprintf("%s is halted in region %s", r.Release, Region(c.Region))
+	case r.Stopped(outcome.Region(c.Region)):
+		return fmt.Sprintf("%s is halted in region %s", r.Release, outcome.Region(c.Region))
 	case b.Timestamp < c.Timestamp:
 		return fmt.Sprintf("%s is older than what the handset runs", r.Release)
 	case !wire.IsPatchLevel(b.PatchLevel) || b.PatchLevel < c.PatchLevel:

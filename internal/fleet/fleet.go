@@ -21,7 +21,7 @@
 // Three rates of the new build are compared with those of the build before it on
 // the same device and channel: handsets that failed (at verifying, applying or
 // booting; a failed download says nothing about a build), those that rolled back,
-// and those that went silent, having applied it and not booted within SilentAfter. Package
+// and those that went silent, having applied it and not booted within outcome.SilentAfter. Package
 // verdict is the test, with its error rates and what it can see; it may be looked
 // at at any time, and Tick does so every few seconds. Each rate of each device
 // (and of each region of it) has an error of its own: of a build that is as good
@@ -47,6 +47,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/fridayos/friday/internal/fleet/outcome"
 )
 
 // State is where a rollout stands.
@@ -98,11 +100,11 @@ type Rollout struct {
 	ChangedAt  time.Time `json:"changed_at"`  // when the state or stage last changed
 	// Forgiven are the counts at the time when a human let a halted or held
 	// rollout go on: the rule that stops it counts from there.
-	Forgiven   Regional        `json:"forgiven"`
-	Conditions Conditions      `json:"conditions,omitzero"`
-	Good       int64           `json:"good"`              // percent of the handsets that ended the update and did so well; -1: too few have ended
-	Figure     *Figure         `json:"figure,omitempty"`  // that the last change rests on, if it does
-	Regions    []StoppedRegion `json:"regions,omitempty"` // in which it is stopped, while it goes on elsewhere
+	Forgiven   outcome.Regional `json:"forgiven"`
+	Conditions Conditions       `json:"conditions,omitzero"`
+	Good       int64            `json:"good"`              // percent of the handsets that ended the update and did so well; -1: too few have ended
+	Figure     *Figure          `json:"figure,omitempty"`  // that the last change rests on, if it does
+	Regions    []StoppedRegion  `json:"regions,omitempty"` // in which it is stopped, while it goes on elsewhere
 }
 
 // Stopped says whether r is stopped in a region. A handset that does not tell

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/fleet/verdict"
 )
 
@@ -13,27 +13,25 @@ import (
 // their outcomes halt, whatever the test says: two who agree are not enough.
 const HaltLeast = 3
 
-// SilentAfter is how long a handset that applied a build may take to start it
-// before it counts as silent: a brick reports nothing.
-const SilentAfter = 48 * time.Hour
-
 // measure is one way in which an update ends badly, with those who could have
 // ended so: the ones who came to that point, so that a failure that is told
 // sooner than a success does not weigh more for that.
 type measure struct {
 	name  string
 	first float64 // the rate that passes where nothing is known of the build before
-	tally func(Group) verdict.Tally
+	tally func(outcome.Group) verdict.Tally
 }
 
 // The measures, in the order in which they are looked at.
 var measures = []measure{
-	{"failed", verdict.First, func(g Group) verdict.Tally { return verdict.Tally{N: max(g.Downloaded, g.Ended()), Bad: g.Failed} }},
-	{"rolled back", verdict.First, func(g Group) verdict.Tally {
+	{"failed", verdict.First, func(g outcome.Group) verdict.Tally {
+		return verdict.Tally{N: max(g.Downloaded, g.Ended()), Bad: g.Failed}
+	}},
+	{"rolled back", verdict.First, func(g outcome.Group) verdict.Tally {
 		return verdict.Tally{N: g.Booted + g.RolledBack, Bad: g.RolledBack}
 	}},
 	// People restart when it suits them: much silence is normal.
-	{"went silent", 0.25, func(g Group) verdict.Tally {
+	{"went silent", 0.25, func(g outcome.Group) verdict.Tally {
 		return verdict.Tally{N: g.Booted + g.RolledBack + g.Silent, Bad: g.Silent}
 	}},
 }
@@ -72,24 +70,24 @@ func odds(log10 float64) string {
 
 // Evidence is what the rule that stops a rollout goes by.
 type Evidence struct {
-	Fresh  Regional // of the rollout
-	Before Regional // of the builds before it, on the same device and channel
+	Fresh  outcome.Regional // of the rollout
+	Before outcome.Regional // of the builds before it, on the same device and channel
 }
 
 // judge looks for a measure by which handsets of some regions fare worse than
 // those of the build before; nil: none. region is what the figure says.
 func (e Evidence) judge(r *Rollout, region string, regions []string, enrolled bool) *Figure {
-	sum := func(of Regional, regions []string) (g Group) {
+	sum := func(of outcome.Regional, regions []string) (g outcome.Group) {
 		for _, name := range regions {
 			if c := of[name]; enrolled {
-				g = g.plus(c.Enrolled, 1)
+				g = g.Plus(c.Enrolled, 1)
 			} else {
-				g = g.plus(c.all(), 1)
+				g = g.Plus(c.All(), 1)
 			}
 		}
 		return g
 	}
-	fresh := sum(e.Fresh, regions).plus(sum(r.Forgiven, regions), -1)
+	fresh := sum(e.Fresh, regions).Plus(sum(r.Forgiven, regions), -1)
 	for _, m := range measures {
 		tally := m.tally(fresh)
 		if tally.Bad == 0 || enrolled && tally.Bad < HaltLeast {

@@ -7,12 +7,9 @@ import (
 	"github.com/fridayos/friday/internal/db"
 )
 
-// How long what handsets report is kept apart, before only sums are left. None of
-// it names a handset.
-const (
-	ClaimKept = claimKept * time.Second         // that a claimed handset has reported an event
-	DaysKept  = 2 * ActiveDays * 24 * time.Hour // how many handsets asked on a day
-)
+// DaysKept is how long it is kept how many handsets asked on a day. None of it
+// names a handset.
+const DaysKept = 2 * ActiveDays * 24 * time.Hour
 
 // ForgetDays drops the counts of days past DaysKept, also where nobody asks any
 // more.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 )
 
 // list reads rollouts with the regions in which they are stopped.
@@ -55,7 +56,7 @@ func HaltRegion(tx *db.Tx, id int64, c RegionChange, actor string) (Rollout, err
 		return Rollout{}, err
 	}
 	switch {
-	case Region(c.Region) != c.Region || c.Region == "":
+	case outcome.Region(c.Region) != c.Region || c.Region == "":
 		return Rollout{}, fmt.Errorf("cannot halt rollout of %s for %s in a region: it is %q, expected two capital letters such as IN, or GLOBAL", r.Release, r.Device, c.Region)
 	case c.Reason == "":
 		return Rollout{}, fmt.Errorf("cannot halt rollout of %s for %s in %s: a reason must be given", r.Release, r.Device, c.Region)
@@ -81,12 +82,12 @@ func ResumeRegion(tx *db.Tx, id int64, region, actor, reason string) (Rollout, e
 	if !r.Stopped(region) || reason == "" {
 		return Rollout{}, fmt.Errorf("cannot resume rollout of %s for %s in %q: it must be halted there, and a reason be given", r.Release, r.Device, region)
 	}
-	now, err := RegionalCountsOf(tx, id)
+	now, err := outcome.RegionalOf(tx, id)
 	if err != nil {
 		return Rollout{}, err
 	}
 	if r.Forgiven == nil {
-		r.Forgiven = Regional{}
+		r.Forgiven = outcome.Regional{}
 	}
 	r.Forgiven[region] = now[region]
 	forgiven, err := json.Marshal(r.Forgiven)

@@ -10,6 +10,7 @@ import (
 	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -99,7 +100,7 @@ func Set(tx *db.Tx, id int64, c Change, actor string) (Rollout, error) {
 	}
 	if r.State == Held || r.State == Halted { // it goes on: what was seen so far is forgiven
 		if c.State == Running {
-			if r.Forgiven, err = RegionalCountsOf(tx, id); err != nil {
+			if r.Forgiven, err = outcome.RegionalOf(tx, id); err != nil {
 				return Rollout{}, err
 			}
 			r.StageSince = tx.Now()

@@ -13,6 +13,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/db/dbtest"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/fleet/verdict"
 	"github.com/fridayos/friday/internal/wire"
 )
@@ -152,8 +153,8 @@ func TestRolloutLives(t *testing.T) {
 	})
 }
 
-func report(r fleet.Rollout, id string, claim int64, e wire.Event, stage, code string) fleet.Report {
-	return fleet.Report{Token: wire.OfferToken{ID: id, Rollout: r.ID, From: "26.11.20", To: fresh.ID, Claim: claim, Expires: now.Unix() + 3600}, Event: e, Stage: stage, Code: code}
+func report(r fleet.Rollout, id string, claim int64, e wire.Event, stage, code string) outcome.Report {
+	return outcome.Report{Token: wire.OfferToken{ID: id, Rollout: r.ID, From: "26.11.20", To: fresh.ID, Claim: claim, Expires: now.Unix() + 3600}, Event: e, Stage: stage, Code: code}
 }
 
 func TestOutcomesCountOnce(t *testing.T) {
@@ -165,7 +166,7 @@ func TestOutcomesCountOnce(t *testing.T) {
 		expired.Token.Expires = now.Unix()
 		nowhere := report(r, "nowhere", 0, wire.Booted, "", "")
 		nowhere.Token.Rollout = 99
-		reports := []fleet.Report{
+		reports := []outcome.Report{
 			report(r, "a", 7, wire.Downloaded, "", ""), report(r, "a", 7, wire.Applied, "", ""), report(r, "a", 7, wire.Booted, "", ""), report(r, "a", 7, wire.Booted, "", ""),
 			report(r, "b", 0, wire.Failed, "apply", "hash"), report(r, "c", 8, wire.Failed, "download", "http_404"), report(r, "d", 8, wire.Failed, "<script>", "Not One Word"),
 			report(r, "e", 8, wire.RolledBack, "", ""), report(r, "f", 0, "exploded", "", ""), expired, nowhere,
@@ -175,7 +176,7 @@ func TestOutcomesCountOnce(t *testing.T) {
 		}
 		for round, want := range []int{507, 0} {
 			write(t, d, func(tx *db.Tx) error {
-				fresh, err := fleet.Record(tx, reports)
+				fresh, err := outcome.Record(tx, reports)
 				if fresh != want {
 					t.Errorf("round %d counted %d, expected %d", round, fresh, want)
 				}
@@ -183,10 +184,10 @@ func TestOutcomesCountOnce(t *testing.T) {
 			})
 		}
 		write(t, d, func(tx *db.Tx) error {
-			n, err := fleet.CountsOf(tx, r.ID)
-			want := fleet.Counts{
-				Enrolled:  fleet.Group{Downloaded: 1, Applied: 1, Booted: 1, Failed: 1, FailedDownload: 1},
-				Anonymous: fleet.Group{Booted: 500, Failed: 1, RolledBack: 1}, // the second bad end of one member
+			n, err := outcome.Of(tx, r.ID)
+			want := outcome.Counts{
+				Enrolled:  outcome.Group{Downloaded: 1, Applied: 1, Booted: 1, Failed: 1, FailedDownload: 1},
+				Anonymous: outcome.Group{Booted: 500, Failed: 1, RolledBack: 1}, // the second bad end of one member
 			}
 			if n != want {
 				t.Errorf("counted %+v, expected %+v", n, want)
@@ -194,7 +195,7 @@ func TestOutcomesCountOnce(t *testing.T) {
 			return err
 		})
 		write(t, d, func(tx *db.Tx) error {
-			failures, err := fleet.Failures(tx, r.ID)
+			failures, err := outcome.Failures(tx, r.ID)
 			if len(failures) != 4 {
 				t.Errorf("failures are %+v", failures)
 			}
@@ -238,9 +239,9 @@ func TestItStopsItself(t *testing.T) {
 			}
 			return changed
 		}
-		record := func(reports ...fleet.Report) {
+		record := func(reports ...outcome.Report) {
 			t.Helper()
-			write(t, d, func(tx *db.Tx) error { _, err := fleet.Record(tx, reports); return err })
+			write(t, d, func(tx *db.Tx) error { _, err := outcome.Record(tx, reports); return err })
 		}
 		record(report(r, "a", 7, wire.Failed, "apply", "hash"), report(r, "b", 8, wire.Failed, "apply", "hash"))
 		tick() // two are not enough, whatever they say
@@ -274,12 +275,12 @@ func TestWhoHalts(t *testing.T) {
 	for name, c := range map[string]struct {
 		age    time.Duration
 		claims []string
-		want   fleet.Group
+		want   outcome.Group
 	}{
-		"three members":         {time.Hour, []string{"7 of 1", "8 of 2", "9 of 3"}, fleet.Group{Failed: 3}},
-		"one member":            {time.Hour, []string{"7 of 1", "8 of 1", "9 of 1"}, fleet.Group{Failed: 1}},
-		"claimed since the cut": {0, []string{"7 of 1", "8 of 2", "9 of 3"}, fleet.Group{}},
-		"nobody's":              {time.Hour, []string{"70 of 1"}, fleet.Group{}},
+		"three members":         {time.Hour, []string{"7 of 1", "8 of 2", "9 of 3"}, outcome.Group{Failed: 3}},
+		"one member":            {time.Hour, []string{"7 of 1", "8 of 1", "9 of 1"}, outcome.Group{Failed: 1}},
+		"claimed since the cut": {0, []string{"7 of 1", "8 of 2", "9 of 3"}, outcome.Group{}},
+		"nobody's":              {time.Hour, []string{"70 of 1"}, outcome.Group{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dbtest.Each(t, func(t *testing.T, d *db.DB) {
@@ -287,12 +288,12 @@ func TestWhoHalts(t *testing.T) {
 				r := fill(t, d)
 				claim(t, d, c.age, c.claims...)
 				write(t, d, func(tx *db.Tx) error {
-					_, err := fleet.Record(tx, []fleet.Report{report(r, "a", 7, wire.Failed, "boot", ""), report(r, "b", 8, wire.Failed, "boot", ""), report(r, "c", 9, wire.Failed, "boot", "")})
+					_, err := outcome.Record(tx, []outcome.Report{report(r, "a", 7, wire.Failed, "boot", ""), report(r, "b", 8, wire.Failed, "boot", ""), report(r, "c", 9, wire.Failed, "boot", "")})
 					if err != nil {
 						return err
 					}
-					n, err := fleet.CountsOf(tx, r.ID)
-					if want := (fleet.Counts{Enrolled: c.want, Anonymous: fleet.Group{Failed: 3 - c.want.Failed}}); n != want {
+					n, err := outcome.Of(tx, r.ID)
+					if want := (outcome.Counts{Enrolled: c.want, Anonymous: outcome.Group{Failed: 3 - c.want.Failed}}); n != want {
 						t.Errorf("counted %+v, expected %+v", n, want)
 					}
 					return err
@@ -309,39 +310,39 @@ func TestSilence(t *testing.T) {
 		clock := now
 		d.SetClock(func() time.Time { return clock })
 		r := fill(t, d)
-		is := func(want fleet.Group, reports ...fleet.Report) {
+		is := func(want outcome.Group, reports ...outcome.Report) {
 			t.Helper()
 			write(t, d, func(tx *db.Tx) error {
 				for i := range reports {
 					reports[i].Token.Region, reports[i].Token.Expires = "IN", clock.Unix()+3600
 				}
-				if _, err := fleet.Record(tx, reports); err != nil {
+				if _, err := outcome.Record(tx, reports); err != nil {
 					return err
 				}
-				if err := fleet.Forget(tx); err != nil {
+				if err := outcome.Forget(tx); err != nil {
 					return err
 				}
 				if _, err := fleet.Tick(tx); err != nil {
 					return err
 				}
-				n, err := fleet.RegionalCountsOf(tx, r.ID)
+				n, err := outcome.RegionalOf(tx, r.ID)
 				if n["IN"].Anonymous != want {
 					t.Errorf("at %v: counted %+v, expected %+v", clock.Sub(now), n["IN"].Anonymous, want)
 				}
 				return err
 			})
 		}
-		is(fleet.Group{Applied: 3}, report(r, "a", 0, wire.Applied, "", ""), report(r, "b", 0, wire.Applied, "", ""), report(r, "c", 0, wire.Applied, "", ""))
-		is(fleet.Group{Applied: 3, Booted: 1}, report(r, "a", 0, wire.Booted, "", ""))
-		is(fleet.Group{Applied: 4, Booted: 2}, report(r, "d", 0, wire.Booted, "", ""), report(r, "d", 0, wire.Applied, "", "")) // out of order
-		clock = now.Add(fleet.SilentAfter - time.Second)
-		is(fleet.Group{Applied: 4, Booted: 2})
-		clock = now.Add(fleet.SilentAfter)
-		is(fleet.Group{Applied: 4, Booted: 2, Silent: 2})
-		is(fleet.Group{Applied: 4, Booted: 3, Silent: 1}, report(r, "b", 0, wire.Booted, "", ""))
-		is(fleet.Group{Applied: 4, Booted: 3, Silent: 1}, report(r, "b", 0, wire.Booted, "", ""))
+		is(outcome.Group{Applied: 3}, report(r, "a", 0, wire.Applied, "", ""), report(r, "b", 0, wire.Applied, "", ""), report(r, "c", 0, wire.Applied, "", ""))
+		is(outcome.Group{Applied: 3, Booted: 1}, report(r, "a", 0, wire.Booted, "", ""))
+		is(outcome.Group{Applied: 4, Booted: 2}, report(r, "d", 0, wire.Booted, "", ""), report(r, "d", 0, wire.Applied, "", "")) // out of order
+		clock = now.Add(outcome.SilentAfter - time.Second)
+		is(outcome.Group{Applied: 4, Booted: 2})
+		clock = now.Add(outcome.SilentAfter)
+		is(outcome.Group{Applied: 4, Booted: 2, Silent: 2})
+		is(outcome.Group{Applied: 4, Booted: 3, Silent: 1}, report(r, "b", 0, wire.Booted, "", ""))
+		is(outcome.Group{Applied: 4, Booted: 3, Silent: 1}, report(r, "b", 0, wire.Booted, "", ""))
 		clock = clock.Add(60 * 24 * time.Hour) // and what is silent for good stays so
-		is(fleet.Group{Applied: 4, Booted: 3, Silent: 1})
+		is(outcome.Group{Applied: 4, Booted: 3, Silent: 1})
 	})
 }
 
@@ -352,7 +353,7 @@ func TestRegionStops(t *testing.T) {
 		d.SetClock(func() time.Time { return now })
 		r := fill(t, d)
 		var claims []string
-		var reports []fleet.Report
+		var reports []outcome.Report
 		for i := range 60 {
 			claims = append(claims, fmt.Sprintf("%d of %d", 100+i, 200+i))
 			one := report(r, fmt.Sprint(i), int64(100+i), wire.Booted, "", "")
@@ -364,7 +365,7 @@ func TestRegionStops(t *testing.T) {
 		}
 		claim(t, d, time.Hour, claims...)
 		write(t, d, func(tx *db.Tx) error {
-			_, err := fleet.Record(tx, reports)
+			_, err := outcome.Record(tx, reports)
 			changed, err2 := fleet.Tick(tx)
 			if len(changed) != 1 || changed[0].State != fleet.Running || !changed[0].Stopped("IN") || changed[0].Stopped("DE") {
 				t.Errorf("the tick changed %+v", changed)
@@ -423,16 +424,16 @@ func TestBootsAreHandedOnOnce(t *testing.T) {
 		d.SetClock(func() time.Time { return now })
 		r := fill(t, d)
 		write(t, d, func(tx *db.Tx) error {
-			_, err := fleet.Record(tx, []fleet.Report{report(r, "a", 7, wire.Booted, "", ""), report(r, "b", 7, wire.Booted, "", ""), report(r, "c", 0, wire.Booted, "", ""), report(r, "d", 9, wire.Applied, "", "")})
+			_, err := outcome.Record(tx, []outcome.Report{report(r, "a", 7, wire.Booted, "", ""), report(r, "b", 7, wire.Booted, "", ""), report(r, "c", 0, wire.Booted, "", ""), report(r, "d", 9, wire.Applied, "", "")})
 			return err
 		})
 		write(t, d, func(tx *db.Tx) error {
-			boots, err := fleet.Boots(tx, 10)
-			if err != nil || len(boots) != 1 || boots[0] != (fleet.Boot{Claim: 7, Build: fresh.ID}) {
+			boots, err := outcome.Boots(tx, 10)
+			if err != nil || len(boots) != 1 || boots[0] != (outcome.Boot{Claim: 7, Build: fresh.ID}) {
 				t.Fatalf("boots are %+v, %v", boots, err)
 			}
-			first, err := fleet.Done(tx, boots[0])
-			second, err2 := fleet.Done(tx, boots[0])
+			first, err := outcome.Done(tx, boots[0])
+			second, err2 := outcome.Done(tx, boots[0])
 			if !first || second {
 				t.Errorf("handed on: %v, then %v", first, second)
 			}
@@ -449,30 +450,30 @@ func TestOneHandsetIsOneVoice(t *testing.T) {
 		d.SetClock(func() time.Time { return clock })
 		r := fill(t, d)
 		claim(t, d, time.Hour, "7 of 1", "8 of 2")
-		record := func(want fleet.Group, reports ...fleet.Report) {
+		record := func(want outcome.Group, reports ...outcome.Report) {
 			t.Helper()
 			write(t, d, func(tx *db.Tx) error {
-				if err := fleet.Forget(tx); err != nil {
+				if err := outcome.Forget(tx); err != nil {
 					return err
 				}
-				if _, err := fleet.Record(tx, reports); err != nil {
+				if _, err := outcome.Record(tx, reports); err != nil {
 					return err
 				}
-				n, err := fleet.CountsOf(tx, r.ID)
+				n, err := outcome.Of(tx, r.ID)
 				if n.Enrolled != want {
 					t.Errorf("counted %+v, expected %+v", n.Enrolled, want)
 				}
 				return err
 			})
 		}
-		record(fleet.Group{Failed: 1, FailedDownload: 1}, report(r, "a", 7, wire.Failed, "download", ""), report(r, "b", 7, wire.Failed, "boot", ""), report(r, "c", 7, wire.Failed, "verify", ""))
-		record(fleet.Group{Failed: 1, FailedDownload: 1}, report(r, "d", 7, wire.Failed, "boot", ""), report(r, "d", 7, wire.RolledBack, "", ""), report(r, "e", 7, wire.RolledBack, "", ""))
+		record(outcome.Group{Failed: 1, FailedDownload: 1}, report(r, "a", 7, wire.Failed, "download", ""), report(r, "b", 7, wire.Failed, "boot", ""), report(r, "c", 7, wire.Failed, "verify", ""))
+		record(outcome.Group{Failed: 1, FailedDownload: 1}, report(r, "d", 7, wire.Failed, "boot", ""), report(r, "d", 7, wire.RolledBack, "", ""), report(r, "e", 7, wire.RolledBack, "", ""))
 		clock = clock.Add(31 * 24 * time.Hour) // its first tokens have expired, and it has a new one
 		late := report(r, "f", 7, wire.Failed, "boot", "")
 		late.Token.Expires = clock.Unix() + 3600
 		other := late
 		other.Token.ID, other.Token.Claim = "g", 8
-		record(fleet.Group{Failed: 2, FailedDownload: 1}, late, other)
+		record(outcome.Group{Failed: 2, FailedDownload: 1}, late, other)
 	})
 }
 
@@ -484,10 +485,10 @@ func TestForgetKeepsWhatCounts(t *testing.T) {
 		again := func(want int) {
 			t.Helper()
 			write(t, d, func(tx *db.Tx) error {
-				if err := fleet.Forget(tx); err != nil {
+				if err := outcome.Forget(tx); err != nil {
 					return err
 				}
-				fresh, err := fleet.Record(tx, []fleet.Report{report(r, "a", 0, wire.Booted, "", "")})
+				fresh, err := outcome.Record(tx, []outcome.Report{report(r, "a", 0, wire.Booted, "", "")})
 				if fresh != want {
 					t.Errorf("at %v counted %d, expected %d", clock, fresh, want)
 				}
@@ -509,18 +510,18 @@ func TestNodesReportTheSameOutcome(t *testing.T) {
 		var wg sync.WaitGroup
 		for node := range 4 {
 			wg.Go(func() {
-				var reports []fleet.Report
+				var reports []outcome.Report
 				for i := range 50 { // in another order on each node
 					reports = append(reports, report(r, fmt.Sprint((i*7+node*13)%50), 0, wire.Booted, "", ""))
 				}
-				if err := d.Write(t.Context(), func(tx *db.Tx) error { _, err := fleet.Record(tx, reports); return err }); err != nil {
+				if err := d.Write(t.Context(), func(tx *db.Tx) error { _, err := outcome.Record(tx, reports); return err }); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
 		write(t, d, func(tx *db.Tx) error {
-			n, err := fleet.CountsOf(tx, r.ID)
+			n, err := outcome.Of(tx, r.ID)
 			if n.Anonymous.Booted != 50 {
 				t.Errorf("50 outcomes told to four nodes count as %d", n.Anonymous.Booted)
 			}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/fleet/verdict"
 )
 
@@ -13,14 +14,14 @@ const actorRule = "train"
 // Tick advances every rollout by what its outcomes and the time call for, and
 // returns those that changed, in state, stage or regions.
 func Tick(tx *db.Tx) ([]Rollout, error) {
-	if err := findSilent(tx); err != nil {
+	if err := outcome.FindSilent(tx); err != nil {
 		return nil, err
 	}
 	all, err := list(tx, "SELECT "+columns+" FROM rollouts WHERE state <> 'planned' ORDER BY created_at DESC, id DESC")
 	if err != nil {
 		return nil, err
 	}
-	counted, err := counts(tx, "")
+	counted, err := outcome.Sums(tx)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +68,8 @@ const deepest = 5
 // before sums the outcomes of the builds before r's on its device and channel,
 // from the newest on until enough is known. One that was halted or pulled is
 // nothing to be compared with.
-func before(r *Rollout, earlier []Rollout, counted map[int64]Regional) Regional {
-	sum := Regional{}
+func before(r *Rollout, earlier []Rollout, counted map[int64]outcome.Regional) outcome.Regional {
+	sum := outcome.Regional{}
 	var builds []string
 	for _, o := range earlier {
 		if o.Device != r.Device || o.Channel != r.Channel || o.Build == r.Build || o.State == Halted || o.State == Pulled ||
@@ -83,7 +84,7 @@ func before(r *Rollout, earlier []Rollout, counted map[int64]Regional) Regional 
 		}
 		for region, c := range counted[o.ID] {
 			s := sum[region]
-			s.Enrolled, s.Anonymous = s.Enrolled.plus(c.Enrolled, 1), s.Anonymous.plus(c.Anonymous, 1)
+			s.Enrolled, s.Anonymous = s.Enrolled.Plus(c.Enrolled, 1), s.Anonymous.Plus(c.Anonymous, 1)
 			sum[region] = s
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 )
 
 // crashesSince is how far back reports make a device's crashes be looked at.
@@ -54,7 +55,7 @@ func crashesOf(tx *db.Tx, device string) (deviceCrashes, error) {
 		return s, err
 	}
 	for _, r := range rollouts {
-		n, err := fleet.CountsOf(tx, r.ID)
+		n, err := outcome.Of(tx, r.ID)
 		if err != nil {
 			return s, err
 		}
@@ -101,7 +102,7 @@ func (t *Train) noteCrashes(tx *db.Tx, rollouts []fleet.Rollout) error {
 				return err
 			}
 			sum := crash.SumOf(s.on(b.Version))
-			if err := fleet.NoteCrashes(tx, r.ID, fleet.Crashes{Clusters: sum.Clusters, Members: sum.Members}); err != nil {
+			if err := outcome.NoteCrashes(tx, r.ID, outcome.Crashes{Clusters: sum.Clusters, Members: sum.Members}); err != nil {
 				return err
 			}
 		}

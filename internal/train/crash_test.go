@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/db/dbtest"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/train"
 	"github.com/fridayos/friday/internal/wire"
 )
@@ -30,11 +31,11 @@ func rollsOut(t *testing.T, tx *db.Tx, version string, at time.Time, handsets in
 	if err != nil {
 		t.Fatal(err)
 	}
-	var reports []fleet.Report
+	var reports []outcome.Report
 	for i := range handsets {
-		reports = append(reports, fleet.Report{Event: wire.Booted, Token: wire.OfferToken{ID: fmt.Sprint(version, i), Rollout: r.ID, To: b.ID, Expires: tx.Now().Unix() + 3600}})
+		reports = append(reports, outcome.Report{Event: wire.Booted, Token: wire.OfferToken{ID: fmt.Sprint(version, i), Rollout: r.ID, To: b.ID, Expires: tx.Now().Unix() + 3600}})
 	}
-	if _, err := fleet.Record(tx, reports); err != nil {
+	if _, err := outcome.Record(tx, reports); err != nil {
 		t.Fatal(err)
 	}
 	return r

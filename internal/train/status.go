@@ -9,6 +9,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 )
 
 // Status is the train as commands and pages show it.
@@ -46,8 +47,8 @@ type DeviceStatus struct {
 // RolloutStatus is a rollout with its counts.
 type RolloutStatus struct {
 	fleet.Rollout
-	Counts  fleet.Counts `json:"counts"`
-	Waiting string       `json:"waiting,omitempty"` // what the next stage waits for
+	Counts  outcome.Counts `json:"counts"`
+	Waiting string         `json:"waiting,omitempty"` // what the next stage waits for
 }
 
 // Status reads the newest releases, at most limit of them.
@@ -133,7 +134,7 @@ func (t *Train) status(tx *db.Tx, r row) (ReleaseStatus, error) {
 			if o.Device != d.codename {
 				continue
 			}
-			counts, err := fleet.CountsOf(tx, o.ID)
+			counts, err := outcome.Of(tx, o.ID)
 			if err != nil {
 				return ReleaseStatus{}, err
 			}

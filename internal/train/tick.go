@@ -8,6 +8,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/jobs"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/wire"
@@ -53,7 +54,7 @@ func (t *Train) Tick(ctx context.Context) error {
 		if err := t.settle(tx); err != nil {
 			return err
 		}
-		if err := fleet.Forget(tx); err != nil {
+		if err := outcome.Forget(tx); err != nil {
 			return err
 		}
 		departs := t.schedule().Next(tx.Now())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/limit"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/wire"
@@ -181,7 +182,7 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request) {
 }
 
 // readOutcome verifies an outcome; status is 0 when it counts.
-func (s *Server) readOutcome(o *wire.Outcome) (report fleet.Report, status int, why string) {
+func (s *Server) readOutcome(o *wire.Outcome) (report outcome.Report, status int, why string) {
 	if !o.Event.Valid() {
 		return report, http.StatusBadRequest, fmt.Sprintf("event is %.32q, expected downloaded, verified, applied, booted, healthy, rolled_back or failed", o.Event)
 	}
@@ -209,7 +210,7 @@ func (s *Server) readOutcome(o *wire.Outcome) (report fleet.Report, status int, 
 	if t := s.readTicket(o.Ticket); t != nil && token.Claim == 0 && t.Device == token.Device {
 		token.Claim = t.Claim
 	}
-	return fleet.Report{Token: token, Event: o.Event, Stage: o.Stage, Code: o.Code}, 0, ""
+	return outcome.Report{Token: token, Event: o.Event, Stage: o.Stage, Code: o.Code}, 0, ""
 }
 
 func (s *Server) claim(w http.ResponseWriter, r *http.Request) {

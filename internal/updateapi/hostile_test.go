@@ -15,6 +15,7 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/updateapi"
@@ -75,11 +76,11 @@ func TestOneClaimDoesNotHalt(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.write(t, func(tx *db.Tx) error {
-		n, err := fleet.CountsOf(tx, b.rollout.ID)
-		if n.Enrolled != (fleet.Group{Failed: 1}) {
+		n, err := outcome.Of(tx, b.rollout.ID)
+		if n.Enrolled != (outcome.Group{Failed: 1}) {
 			t.Errorf("one handset counts as %+v", n.Enrolled)
 		}
-		if change, ok := fleet.Advance(&b.rollout, fleet.Evidence{Fresh: fleet.Regional{"": n}}, tx.Now()); ok && change.State == fleet.Halted {
+		if change, ok := fleet.Advance(&b.rollout, fleet.Evidence{Fresh: outcome.Regional{"": n}}, tx.Now()); ok && change.State == fleet.Halted {
 			t.Errorf("one handset halts the rollout: %+v", change)
 		}
 		return err
@@ -112,8 +113,8 @@ func TestClaimOfAnotherPhone(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.write(t, func(tx *db.Tx) error {
-		n, err := fleet.CountsOf(tx, b.rollout.ID)
-		if n != (fleet.Counts{Anonymous: fleet.Group{Failed: 1}}) {
+		n, err := outcome.Of(tx, b.rollout.ID)
+		if n != (outcome.Counts{Anonymous: outcome.Group{Failed: 1}}) {
 			t.Errorf("counted %+v", n)
 		}
 		return err

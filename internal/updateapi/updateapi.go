@@ -36,6 +36,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/limit"
 	"github.com/fridayos/friday/internal/member"
@@ -89,7 +90,7 @@ type Server struct {
 	loader     fleet.Loader
 
 	mu      sync.Mutex
-	pending []fleet.Report
+	pending []outcome.Report
 	flush   sync.Mutex // one at a time
 
 	days   activeDays
@@ -346,13 +347,13 @@ func (s *Server) write(ctx context.Context, wait time.Duration) error {
 		}
 		var fresh int
 		if err := s.o.DB.Write(ctx, func(tx *db.Tx) (err error) {
-			fresh, err = fleet.Record(tx, batch)
+			fresh, err = outcome.Record(tx, batch)
 			return err
 		}); err != nil {
 			return err // they stay, and are counted once when the database is back
 		}
 		s.mu.Lock()
-		s.pending = append([]fleet.Report(nil), s.pending[len(batch):]...)
+		s.pending = append([]outcome.Report(nil), s.pending[len(batch):]...)
 		s.mu.Unlock()
 		s.metrics.counted.Add(float64(fresh))
 	}
@@ -373,9 +374,9 @@ func (s *Server) handOn(ctx context.Context) error {
 	if s.o.OnBooted == nil {
 		return nil
 	}
-	var boots []fleet.Boot
+	var boots []outcome.Boot
 	if err := s.o.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		boots, err = fleet.Boots(tx, maxBoots)
+		boots, err = outcome.Boots(tx, maxBoots)
 		return err
 	}); err != nil {
 		return err
@@ -383,7 +384,7 @@ func (s *Server) handOn(ctx context.Context) error {
 	var failed error
 	for _, b := range boots {
 		err := s.o.DB.Write(ctx, func(tx *db.Tx) error {
-			ok, err := fleet.Done(tx, b)
+			ok, err := outcome.Done(tx, b)
 			if err != nil || !ok {
 				return err
 			}

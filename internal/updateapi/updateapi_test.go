@@ -22,6 +22,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/db/dbtest"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/updateapi"
@@ -40,7 +41,7 @@ type bench struct {
 	packages map[string]catalog.Package // by kind, to the newer build
 	rollout  fleet.Rollout
 	clock    atomic.Pointer[time.Time] // of the lease
-	booted   []fleet.Boot
+	booted   []outcome.Boot
 	bootErr  error
 }
 
@@ -97,7 +98,7 @@ func newBench(t testing.TB, d *db.DB) *bench {
 		Clock: func() time.Time { return *b.clock.Load() },
 		OnBooted: func(_ *db.Tx, claim int64, build string) error {
 			if b.bootErr == nil {
-				b.booted = append(b.booted, fleet.Boot{Claim: claim, Build: build})
+				b.booted = append(b.booted, outcome.Boot{Claim: claim, Build: build})
 			}
 			return b.bootErr
 		}})
@@ -216,8 +217,8 @@ func TestCheckInToOutcome(t *testing.T) {
 			}
 		}
 		b.write(t, func(tx *db.Tx) error {
-			n, err := fleet.CountsOf(tx, b.rollout.ID)
-			if n.Anonymous != (fleet.Group{Downloaded: 1, Applied: 1, Booted: 1}) {
+			n, err := outcome.Of(tx, b.rollout.ID)
+			if n.Anonymous != (outcome.Group{Downloaded: 1, Applied: 1, Booted: 1}) {
 				t.Errorf("counted %+v", n)
 			}
 			return err
@@ -289,7 +290,7 @@ func TestClaim(t *testing.T) {
 			if claim.MemberID != m.ID {
 				t.Errorf("the claim is %+v", claim)
 			}
-			n, err2 := fleet.CountsOf(tx, b.rollout.ID)
+			n, err2 := outcome.Of(tx, b.rollout.ID)
 			if n.Enrolled.Booted != 1 {
 				t.Errorf("counted %+v", n)
 			}
@@ -484,7 +485,7 @@ func TestRunFlushesAtTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.write(t, func(tx *db.Tx) error {
-		n, err := fleet.CountsOf(tx, b.rollout.ID)
+		n, err := outcome.Of(tx, b.rollout.ID)
 		if n.Anonymous.Downloaded != 1 {
 			t.Errorf("counted %+v", n)
 		}

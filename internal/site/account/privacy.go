@@ -5,6 +5,7 @@ import (
 
 	"github.com/fridayos/friday/internal/crash"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/jobs"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/moderation"
@@ -27,7 +28,7 @@ func Terms() []Term {
 		{"address", member.AddressTime}, {"origin", moderation.OriginAge},
 		{"idle", member.IdleTime}, {"session", member.SessionLife}, {"pending", member.PendingTime}, {"code", member.CodeTime}, {"name", member.FormerNameTime},
 		{"log", crash.Keep}, {"draft", crash.KeepDraft}, {"removed", upload.RemovedAge}, {"loose", upload.OrphanAge},
-		{"outcome", fleet.ClaimKept}, {"days", fleet.DaysKept},
+		{"outcome", outcome.ClaimKept}, {"days", fleet.DaysKept},
 		{"quiz", member.QuizTime}, {"place", member.PlaceTime},
 		{"notice", notice.Kept}, {"delivery", webhook.Kept}, {"letter", jobs.FailedKept},
 	}

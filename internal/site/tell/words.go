@@ -11,6 +11,7 @@ import (
 
 	"github.com/fridayos/friday/internal/feedback"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/text"
 	"github.com/fridayos/friday/internal/train"
@@ -168,7 +169,7 @@ func Trouble(m line.Mark) string {
 }
 
 // Counts says how handsets fared.
-func Counts(t *text.Text, n fleet.Counts) string {
+func Counts(t *text.Text, n outcome.Counts) string {
 	good, bad := n.Enrolled.Booted+n.Anonymous.Booted, n.Enrolled.Bad()+n.Anonymous.Bad()
 	switch {
 	case good+bad == 0:

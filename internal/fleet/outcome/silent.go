@@ -1,4 +1,4 @@
-package fleet
+package outcome
 
 import (
 	"fmt"
@@ -12,6 +12,10 @@ import (
 // silent is an event that no handset reports: it applied a build and was not
 // heard of since.
 const silent wire.Event = "silent"
+
+// SilentAfter is how long a handset that applied a build may take to start it
+// before it counts as silent: a brick reports nothing.
+const SilentAfter = 48 * time.Hour
 
 // waitingKept is for how long after it counted as silent a handset that starts
 // after all is taken out of the sums again.
@@ -76,8 +80,8 @@ func wait(tx *db.Tx, reports []Report, enrolled []bool, sums map[key]int64) erro
 // maxSilent is how many handsets one Tick finds silent.
 const maxSilent = 5000
 
-// findSilent counts the handsets whose time to start is over.
-func findSilent(tx *db.Tx) error {
+// FindSilent counts the handsets whose time to start is over.
+func FindSilent(tx *db.Tx) error {
 	rows, err := db.All(tx, func(s db.Scanner) (k key, err error) {
 		return k, s.Scan(&k.rollout, &k.region, &k.from, &k.enrolled)
 	}, "UPDATE outcomes_waiting SET counted = TRUE WHERE token IN (SELECT token FROM outcomes_waiting WHERE due <= $1 AND NOT counted ORDER BY due LIMIT $2) RETURNING rollout, region, from_incremental, enrolled",

@@ -1,4 +1,11 @@
-package fleet
+// Package outcome counts what became of the offers that handsets took: each
+// report once (Record), in sums by rollout, region, build, event and stage, in
+// which no handset is. A handset that applied a build and was not heard of since
+// is counted too (FindSilent): a brick reports nothing.
+//
+// It judges nothing: package fleet says what the sums do to a rollout. Reports
+// come with a token whose signature was verified (package updateapi).
+package outcome
 
 import (
 	"regexp"

@@ -1,4 +1,4 @@
-package fleet
+package outcome
 
 import (
 	"github.com/fridayos/friday/internal/db"
@@ -24,8 +24,8 @@ func (g Group) Ended() int64 { return g.Booted + g.Bad() }
 // Bad is how many handsets ended an update badly.
 func (g Group) Bad() int64 { return g.RolledBack + g.Failed + g.Silent }
 
-// plus is g and o, times sign.
-func (g Group) plus(o Group, sign int64) Group {
+// Plus is g and o, times sign.
+func (g Group) Plus(o Group, sign int64) Group {
 	return Group{
 		Downloaded: g.Downloaded + sign*o.Downloaded, Verified: g.Verified + sign*o.Verified, Applied: g.Applied + sign*o.Applied,
 		Booted: g.Booted + sign*o.Booted, Healthy: g.Healthy + sign*o.Healthy, RolledBack: g.RolledBack + sign*o.RolledBack,
@@ -74,8 +74,8 @@ type Crashes struct {
 // Ended is how many handsets ended an update, enrolled or not.
 func (c Counts) Ended() int64 { return c.Enrolled.Ended() + c.Anonymous.Ended() }
 
-// all are the outcomes of enrolled and anonymous handsets together.
-func (c Counts) all() Group { return c.Enrolled.plus(c.Anonymous, 1) }
+// All are the outcomes of enrolled and anonymous handsets together.
+func (c Counts) All() Group { return c.Enrolled.Plus(c.Anonymous, 1) }
 
 // Regional are counts by region, as Region writes it; "" is for handsets that
 // did not tell theirs, and has the crashes, of which no region is known.
@@ -84,7 +84,7 @@ type Regional map[string]Counts
 // Total is the sum over all regions.
 func (r Regional) Total() (sum Counts) {
 	for _, c := range r {
-		sum.Enrolled, sum.Anonymous = sum.Enrolled.plus(c.Enrolled, 1), sum.Anonymous.plus(c.Anonymous, 1)
+		sum.Enrolled, sum.Anonymous = sum.Enrolled.Plus(c.Enrolled, 1), sum.Anonymous.Plus(c.Anonymous, 1)
 		sum.Crashes.Clusters += c.Crashes.Clusters
 		sum.Crashes.Members += c.Crashes.Members
 	}
@@ -112,17 +112,20 @@ func Region(told string) string {
 	return ""
 }
 
-// CountsOf sums the outcomes of one rollout.
-func CountsOf(tx *db.Tx, rollout int64) (Counts, error) {
+// Of sums the outcomes of one rollout.
+func Of(tx *db.Tx, rollout int64) (Counts, error) {
 	all, err := counts(tx, "WHERE rollout = $1", rollout)
 	return all[rollout].Total(), err
 }
 
-// RegionalCountsOf sums the outcomes of one rollout in each region.
-func RegionalCountsOf(tx *db.Tx, rollout int64) (Regional, error) {
+// RegionalOf sums the outcomes of one rollout in each region.
+func RegionalOf(tx *db.Tx, rollout int64) (Regional, error) {
 	all, err := counts(tx, "WHERE rollout = $1", rollout)
 	return all[rollout], err
 }
+
+// Sums sums the outcomes of all rollouts, by rollout and region.
+func Sums(tx *db.Tx) (map[int64]Regional, error) { return counts(tx, "") }
 
 func counts(tx *db.Tx, where string, args ...any) (map[int64]Regional, error) {
 	rows, err := tx.Query("SELECT rollout, region, event, CASE WHEN stage = 'download' THEN 1 ELSE 0 END, enrolled, CAST(SUM(n) AS BIGINT) FROM outcome_sums "+where+" GROUP BY 1, 2, 3, 4, 5", args...)

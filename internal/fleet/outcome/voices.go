@@ -1,4 +1,4 @@
-package fleet
+package outcome
 
 import (
 	"fmt"
@@ -39,15 +39,15 @@ func (r *Report) voice(member int64) seen {
 	return s
 }
 
-// claimKept is how long a claimed handset's event is remembered, in seconds: it
-// may ask for offers as long as its rollout goes on.
-const claimKept = 400 * 24 * 60 * 60
+// ClaimKept is how long a claimed handset's event is remembered: it may ask for
+// offers as long as its rollout goes on.
+const ClaimKept = 400 * 24 * time.Hour
 
 func (r *Report) keptUntil(now int64) int64 {
 	if r.Token.Claim == 0 {
 		return r.Token.Expires
 	}
-	return max(r.Token.Expires, now+claimKept)
+	return max(r.Token.Expires, now+int64(ClaimKept/time.Second))
 }
 
 // once notes reports, at most batch of them, and returns those that are new.
