@@ -20,8 +20,8 @@ const (
 // deltaOps plans a partition that exists in the old build. As AOSP's generator
 // does: blocks that the old image has anywhere are copied, zeros are zeroed,
 // what changed inside a file is made from the old file, and all the rest
-// (inodes, directories, hash tree, kernels) from the same place.
-func (m *maker) deltaOps(ctx context.Context, old, next *Image) ([]payload.PlannedOp, error) {
+// (inodes, directories, kernels) from the same place. What v names is left out.
+func (m *maker) deltaOps(ctx context.Context, old, next *Image, v verity) ([]payload.PlannedOp, error) {
 	oldHashes, err := hashBlocks(ctx, old, m.Workers)
 	if err != nil {
 		return nil, err
@@ -30,8 +30,9 @@ func (m *maker) deltaOps(ctx context.Context, old, next *Image) ([]payload.Plann
 	if err != nil {
 		return nil, err
 	}
+	v.mark(newHashes)
 	from := sources(oldHashes, newHashes)
-	changed := func(b int32) bool { return from[b] == none && newHashes[b] != zeroHash }
+	changed := func(b int32) bool { return from[b] == none && newHashes[b] != zeroHash && newHashes[b] != computed }
 	newFiles, newOwner := files(next)
 	oldFiles, oldOwner := files(old)
 	match := newMatcher(oldFiles, oldOwner)

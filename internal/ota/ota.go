@@ -130,7 +130,7 @@ func Incremental(ctx context.Context, f otazip.File, from, to Side, o Options) (
 			part.Ops = m.fullOps(ctx, img)
 		} else {
 			part.Old, part.OldSize, part.OldSHA256 = old.Content, old.Size, old.SHA256[:]
-			part.Ops, err = m.deltaOps(ctx, old, img)
+			part.Ops, part.Extra, err = m.delta(ctx, old, img)
 		}
 		if err != nil {
 			return catalog.Package{}, fmt.Errorf("cannot make incremental package: partition %q: %w", img.Partition, err)

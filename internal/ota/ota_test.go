@@ -100,7 +100,7 @@ func build(t testing.TB, version string, time int64, root *tree.Node, boot []byt
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, _, err = avb.AddHashtree(im, avb.HashtreeParams{Partition: "system", Salt: []byte("salt")})
+	im, _, err = avb.AddHashtree(im, avb.HashtreeParams{Partition: "system", Salt: []byte("salt"), FECRoots: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
