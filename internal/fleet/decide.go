@@ -46,6 +46,17 @@ type line struct {
 	from    map[string]source // by the incremental of the build it starts from
 	order   order
 	notes   string
+	says    says
+}
+
+// says are reasons that a line gives to nearly all who ask: they are the same for
+// each, and are put together once.
+type says struct{ runs, older, turn string }
+
+func (l *line) saying() says {
+	r := &l.rollout
+	return says{runs: fmt.Sprintf("the handset runs %s already", r.Release), older: fmt.Sprintf("%s is older than what the handset runs", r.Release),
+		turn: fmt.Sprintf("%s is at %s, this handset's turn comes later", r.Release, r.Reach())}
 }
 
 type source struct {
@@ -78,6 +89,7 @@ func NewSnapshot(f Facts) *Snapshot {
 		}
 		s.versions[r.Build] = build.Incremental
 		l := &line{rollout: r, build: build, order: newOrder(r.Release), notes: notes(&r, f.Notes[r.Release]), from: map[string]source{}}
+		l.says = l.saying()
 		for _, p := range f.To[r.Build] {
 			s.serve(p, r.State)
 			if p.Kind == catalog.Full {
@@ -181,11 +193,12 @@ func Decide(c *wire.CheckIn, t *wire.Ticket, s *Snapshot, now time.Time, full ..
 	first := "" // the reason that is about the newest release
 	for i, l := range lines {
 		d := l.decide(c, t, now, recalled, full)
-		if step := mustStep(lines[i+1:], c); d.Offer() && step != nil {
-			d = Decision{Reason: fmt.Sprintf("%s comes after %s, which may not be skipped", l.rollout.Release, step.rollout.Release)}
-		}
 		if d.Offer() {
-			return d
+			step := mustStep(lines[i+1:], c)
+			if step == nil {
+				return d
+			}
+			d = Decision{Reason: fmt.Sprintf("%s comes after %s, which may not be skipped", l.rollout.Release, step.rollout.Release)}
 		}
 		if first == "" {
 			first = d.Reason
@@ -259,7 +272,7 @@ func (l *line) refuse(c *wire.CheckIn) string {
 	}
 	switch {
 	case l.runs(c):
-		return fmt.Sprintf("the handset runs %s already", r.Release)
+		return l.says.runs
 	case r.State == Pulled:
 		return fmt.Sprintf("%s was pulled", r.Release)
 	case r.State == Halted:
@@ -271,7 +284,7 @@ func (l *line) refuse(c *wire.CheckIn) string {
 	case r.Stopped(outcome.Region(c.Region)):
 		return fmt.Sprintf("%s is halted in region %s", r.Release, outcome.Region(c.Region))
 	case b.Timestamp < c.Timestamp:
-		return fmt.Sprintf("%s is older than what the handset runs", r.Release)
+		return l.says.older
 	case !wire.IsPatchLevel(b.PatchLevel) || b.PatchLevel < c.PatchLevel:
 		return fmt.Sprintf("%s has patch level %q, older than the handset's %s", r.Release, b.PatchLevel, c.PatchLevel)
 	case b.RollbackIndex < c.RollbackIndex:
@@ -302,7 +315,7 @@ func (l *line) turn(c *wire.CheckIn, t *wire.Ticket, now time.Time, full []int64
 		percent = max(percent, stage.Volunteers)
 	}
 	if l.order.place(c.Bucket) >= percent*(wire.Buckets/100) {
-		return false, fmt.Sprintf("%s is at %s, this handset's turn comes later", r.Release, r.Reach())
+		return false, l.says.turn
 	}
 	return false, ""
 }

@@ -7,10 +7,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 const (
@@ -25,6 +27,7 @@ type Ticket struct {
 	root    [32]byte
 	key     [32]byte
 	purpose string
+	tags    sync.Pool // of hash.Hash with the key in: putting it in costs as much as a short body
 }
 
 // OpenTicket reads the key at path, and makes it when it is missing. Several
@@ -63,7 +66,9 @@ func makeTicket(path string) error {
 func newTicket(root [32]byte, purpose string) *Ticket {
 	h := hmac.New(sha256.New, root[:])
 	h.Write([]byte("friday purpose 1\x00" + purpose))
-	return &Ticket{root: root, key: [32]byte(h.Sum(nil)), purpose: purpose}
+	t := &Ticket{root: root, key: [32]byte(h.Sum(nil)), purpose: purpose}
+	t.tags.New = func() any { return hmac.New(sha256.New, t.key[:]) }
+	return t
 }
 
 // For gives the key of another purpose: what is signed for one is refused for
@@ -71,16 +76,20 @@ func newTicket(root [32]byte, purpose string) *Ticket {
 // purpose is "ticket".
 func (t *Ticket) For(purpose string) *Ticket { return newTicket(t.root, purpose) }
 
-func (t *Ticket) tag(body []byte) []byte {
-	h := hmac.New(sha256.New, t.key[:])
+// tag appends the tag of body to b.
+func (t *Ticket) tag(b, body []byte) []byte {
+	h := t.tags.Get().(hash.Hash)
+	defer t.tags.Put(h)
+	h.Reset()
 	h.Write(body)
-	return h.Sum(nil)
+	return h.Sum(b)
 }
 
 // Sign returns body with its tag, as text that fits into a URL or a header.
 // The body can be read by whoever holds the text.
 func (t *Ticket) Sign(body []byte) string {
-	return base64.RawURLEncoding.EncodeToString(append(t.tag(body), body...))
+	whole := t.tag(make([]byte, 0, sha256.Size+len(body)), body)
+	return base64.RawURLEncoding.EncodeToString(append(whole, body...))
 }
 
 // Verify returns the body of what Sign returned. It takes the same time
@@ -96,7 +105,7 @@ func (t *Ticket) Verify(text string) ([]byte, error) {
 		return nil, fmt.Errorf("cannot accept %s: it is not one of ours (not base64url of a tag and a body)", t.purpose)
 	}
 	tag, body := b[:sha256.Size], b[sha256.Size:]
-	if !hmac.Equal(tag, t.tag(body)) {
+	if !hmac.Equal(tag, t.tag(nil, body)) {
 		return nil, fmt.Errorf("cannot accept %s: its tag is wrong: it was changed, is for another purpose, or is from another server", t.purpose)
 	}
 	return body, nil

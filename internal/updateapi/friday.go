@@ -14,6 +14,7 @@ import (
 	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/limit"
 	"github.com/fridayos/friday/internal/member"
+	"github.com/fridayos/friday/internal/updateapi/quickjson"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -27,24 +28,25 @@ const (
 )
 
 func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
-	var c wire.CheckIn
-	if !readJSON(w, r, &c) {
-		s.metrics.checkins.WithLabelValues("bad").Inc()
+	c, ok := readCheckIn(w, r)
+	if !ok {
+		s.metrics.checkin.bad.Inc()
 		return
 	}
 	if err := c.Check(); err != nil {
-		s.metrics.checkins.WithLabelValues("bad").Inc()
+		s.metrics.checkin.bad.Inc()
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	if d, ok := fleet.DayOf(&c, s.now()); ok {
-		s.days.add(d, 1, s.now())
+	now := s.now()
+	if d, ok := fleet.DayOf(&c, now); ok {
+		s.days.add(d, 1, now)
 	}
 	ticket := s.readTicket(c.Ticket)
 	told := s.enrol(ticket, c.Device)
 	d, soon := s.decide(&c, ticket)
 	if d.LeaseOut {
-		s.metrics.checkins.WithLabelValues("lease_out").Inc()
+		s.metrics.checkin.leaseOut.Inc()
 		fail(w, http.StatusServiceUnavailable, d.Reason)
 		return
 	}
@@ -56,16 +58,16 @@ func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
 		with := fleet.WithPlace(ticket, d.Rollout.ID, c.Bucket)
 		ticket, told = &with, false
 	}
-	if ticket != nil && (!told || s.now().Add(ticketLife/2).Unix() > ticket.Expires) {
+	if ticket != nil && (!told || now.Add(ticketLife/2).Unix() > ticket.Expires) {
 		reply.Ticket = s.signTicket(*ticket)
 	}
 	if d.Offer() {
-		s.metrics.checkins.WithLabelValues("offer").Inc()
+		s.metrics.checkin.offer.Inc()
 		reply.Offer = s.offer(&d, ticket)
 	} else {
-		s.metrics.checkins.WithLabelValues("none").Inc()
+		s.metrics.checkin.none.Inc()
 	}
-	writeJSON(w, http.StatusOK, reply)
+	writeReply(w, &reply)
 }
 
 // enrol gives a ticket the channels that its claim opens now, whatever it said:
@@ -98,18 +100,19 @@ func (s *Server) nextCheck(c *wire.CheckIn) int64 {
 
 func (s *Server) offer(d *fleet.Decision, t *wire.Ticket) *wire.Offer {
 	p, b := d.Package, d.Build
+	digest := p.Digest.String()
 	token := wire.OfferToken{
 		ID: rand.Text(), Rollout: d.Rollout.ID, Release: d.Rollout.Release, Device: d.Rollout.Device, Channel: d.Rollout.Channel,
-		From: d.From, To: b.ID, Region: d.Region, Package: p.Digest.String(), Expires: s.now().Add(tokenLife).Unix(),
+		From: d.From, To: b.ID, Region: d.Region, Package: digest, Expires: s.now().Add(tokenLife).Unix(),
 	}
 	if t != nil && t.Device == token.Device { // a claim speaks for its own device
 		token.Claim = t.Claim
 	}
 	return &wire.Offer{
-		Release: d.Rollout.Release, Version: b.Incremental, Kind: p.Kind, URL: packagePath(p), SHA256: p.Digest.String(), Size: p.Size,
+		Release: d.Rollout.Release, Version: b.Incremental, Kind: p.Kind, URL: wire.PackagePath(digest, p.File), SHA256: digest, Size: p.Size,
 		PayloadOffset: p.PayloadOffset, PayloadSize: p.PayloadSize, Properties: p.Properties,
 		Timestamp: b.Timestamp, PatchLevel: b.PatchLevel, RollbackIndex: b.RollbackIndex,
-		Notes: d.Notes, NotesURL: s.o.BaseURL + "/r/" + d.Rollout.Release, Token: sign(s.offers.Sign, token),
+		Notes: d.Notes, NotesURL: s.o.BaseURL + "/r/" + d.Rollout.Release, Token: s.offers.Sign(quickjson.AppendToken(make([]byte, 0, 512), &token)),
 	}
 }
 
@@ -117,19 +120,14 @@ func (s *Server) offer(d *fleet.Decision, t *wire.Ticket) *wire.Offer {
 // sums that outcomes flow into go by it too.
 func (s *Server) now() time.Time { return s.o.DB.Now() }
 
-// sign signs a ticket or token of ours.
-func sign(with func([]byte) string, v any) string {
-	body, err := json.Marshal(v)
-	if err != nil { // numbers and texts
-		panic(err)
-	}
-	return with(body)
-}
-
 func (s *Server) signTicket(t wire.Ticket) string {
 	now := s.now()
 	t.Issued, t.Expires = now.Unix(), now.Add(ticketLife).Unix()
-	return sign(s.o.Tickets.Sign, t)
+	body, err := json.Marshal(t)
+	if err != nil { // numbers and texts
+		panic(err)
+	}
+	return s.o.Tickets.Sign(body)
 }
 
 // readTicket returns nil for none, a forged one and one that has expired: such
@@ -151,7 +149,7 @@ func (s *Server) readTicket(text string) *wire.Ticket {
 
 func (s *Server) outcome(w http.ResponseWriter, r *http.Request) {
 	var o wire.Outcome
-	if !readJSON(w, r, &o) {
+	if !readJSON(w, r, &o, quickjson.Outcome) {
 		s.metrics.outcomes.WithLabelValues("bad").Inc()
 		return
 	}
@@ -193,7 +191,7 @@ func (s *Server) readOutcome(o *wire.Outcome) (report outcome.Report, status int
 	}
 	body, err := s.offers.Verify(o.Token)
 	var token wire.OfferToken
-	if err != nil || json.Unmarshal(body, &token) != nil {
+	if err != nil || !quickjson.Token(string(body), &token) && json.Unmarshal(body, &token) != nil {
 		return report, http.StatusForbidden, "its token was not signed by this server"
 	}
 	if s.now().Unix() >= token.Expires {
@@ -215,7 +213,7 @@ func (s *Server) readOutcome(o *wire.Outcome) (report outcome.Report, status int
 
 func (s *Server) claim(w http.ResponseWriter, r *http.Request) {
 	var c wire.ClaimRequest
-	if !readJSON(w, r, &c) {
+	if !readJSON(w, r, &c, nil) {
 		return
 	}
 	if c.Code == "" || len(c.Code) > wire.MaxField || c.Device == "" || len(c.Device) > wire.MaxField {

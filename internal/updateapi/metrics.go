@@ -9,6 +9,7 @@ import (
 type metrics struct {
 	checkins, outcomes, packages, lineage, places *prometheus.CounterVec
 	counted                                       prometheus.Counter
+	checkin                                       struct{ bad, leaseOut, offer, none prometheus.Counter } // of checkins, found once
 }
 
 // newMetrics registers the server's metrics; a nil registerer keeps them apart.
@@ -27,6 +28,8 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 		places:   vec("places_total", "Places in stages that count handsets: leased from the database, given to handsets, returned.", "what"),
 		counted:  prometheus.NewCounter(prometheus.CounterOpts{Namespace: "friday", Name: "outcomes_counted_total", Help: "Outcomes that were new and went into the sums."}),
 	}
+	m.checkin.bad, m.checkin.leaseOut = m.checkins.WithLabelValues("bad"), m.checkins.WithLabelValues("lease_out")
+	m.checkin.offer, m.checkin.none = m.checkins.WithLabelValues("offer"), m.checkins.WithLabelValues("none")
 	pending := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "friday", Name: "outcomes_pending", Help: "Outcomes that wait to be written."}, func() float64 {
 		s.mu.Lock()
 		defer s.mu.Unlock()

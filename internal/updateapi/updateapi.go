@@ -217,7 +217,7 @@ func Patterns() []string { return []string{"/api/", wire.PathPackages, wire.Path
 
 // ServeHTTP answers handsets.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header()["X-Content-Type-Options"] = noSniff
 	// A recorder in a test has no deadlines; every real connection has.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.patience))
 	if r.URL.Path == wire.PathCheckIn && r.Method == http.MethodPost { // nearly all that comes
@@ -409,27 +409,6 @@ func (s *Server) Ready() error {
 func (s *Server) fresh() (*fleet.Snapshot, bool) {
 	snapshot := s.snapshot.Load()
 	return snapshot, snapshot != nil && s.o.Clock().Before(snapshot.Until)
-}
-
-// readJSON reads a request's body into v, within the limits; on false it has
-// answered.
-func readJSON(w http.ResponseWriter, r *http.Request, v any) bool {
-	// A recorder in a test has no deadlines; every real connection has.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(10 * time.Second))
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, wire.MaxRequest))
-	err := d.Decode(v)
-	if err == nil && d.More() {
-		err = errors.New("there is more after the JSON value")
-	}
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("cannot read request: it has more than %d bytes", wire.MaxRequest))
-		return false
-	}
-	if err != nil {
-		fail(w, http.StatusBadRequest, "cannot read request: "+err.Error())
-		return false
-	}
-	return true
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
