@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fridayos/friday/internal/db"
@@ -168,6 +169,28 @@ func one(tx *db.Tx, what, where string, arg any) (Member, error) {
 		return Member{}, err
 	}
 	return withRoles(tx, m)
+}
+
+// Names gives the names of members by their ids; who is not there has none.
+func Names(tx *db.Tx, members ...int64) (map[int64]string, error) {
+	if len(members) == 0 {
+		return nil, nil
+	}
+	marks, args := make([]string, len(members)), make([]any, len(members))
+	for i, id := range members {
+		marks[i], args[i] = fmt.Sprintf("$%d", i+1), id
+	}
+	type row struct {
+		id   int64
+		name string
+	}
+	rows, err := db.All(tx, func(s db.Scanner) (r row, err error) { return r, s.Scan(&r.id, &r.name) },
+		"SELECT id, name FROM members WHERE id IN ("+strings.Join(marks, ", ")+")", args...)
+	names := map[int64]string{}
+	for _, r := range rows {
+		names[r.id] = r.name
+	}
+	return names, err
 }
 
 // List lists members in the order they came, those after an id, at most limit (100 unless given).

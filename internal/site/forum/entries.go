@@ -94,6 +94,9 @@ func entries(c *page.Call, tx *db.Tx, t feedback.Thread, p feedback.Page, cat pa
 		authors[i] = post.AuthorID
 	}
 	badges, err := c.Badges(tx, authors)
+	if err == nil {
+		err = who.Read(tx, authors)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -180,6 +180,15 @@ func Choices(values []string, on string, name func(string) string) []Choice {
 // Names looks members' names up, each once; one who left has none.
 type Names map[int64]string
 
+// Read reads the names of many at once.
+func (n Names) Read(tx *db.Tx, members []int64) error {
+	all, err := member.Names(tx, members...)
+	for _, id := range members {
+		n[id] = all[id]
+	}
+	return err
+}
+
 // Of is a member's name; empty for nobody, and for one who left.
 func (n Names) Of(tx *db.Tx, id int64) (string, error) {
 	if id == 0 {

@@ -40,8 +40,11 @@ func Guess(text string) string {
 			continue
 		}
 		letters++
+		if r <= 0x24f { // Latin
+			continue
+		}
 		for _, s := range scripts {
-			if r > 0x24f && unicode.Is(s.table, r) {
+			if unicode.Is(s.table, r) {
 				by[s.lang]++
 				break
 			}
@@ -90,15 +93,22 @@ func byLetters(text string, letters int) string {
 	return ""
 }
 
+// commonIn is common the other way about: the languages of each word.
+var commonIn = func() map[string][]string {
+	in := map[string][]string{}
+	for lang, list := range common {
+		for _, w := range list {
+			in[w] = append(in[w], lang)
+		}
+	}
+	return in
+}()
+
 func byWords(text string) string {
 	points := map[string]int{}
-	for _, word := range strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) }) {
-		for lang, list := range common {
-			for _, w := range list {
-				if w == word {
-					points[lang]++
-				}
-			}
+	for word := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) }) {
+		for _, lang := range commonIn[word] {
+			points[lang]++
 		}
 	}
 	best, second, lang := 0, 0, ""
