@@ -7,7 +7,7 @@ import (
 	"github.com/fridayos/friday/internal/db/dbtest"
 )
 
-func TestNames(t *testing.T) {
+func TestNamesOfMany(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		a, b := register(t, d, "ana"), register(t, d, "kim")
 		write(t, d, func(tx *db.Tx) error {
