@@ -148,7 +148,7 @@ func TestDescribeRefuses(t *testing.T) {
 		"it has 0 bytes, too few":                  {nil, ""},
 		"its type is \"BLOCK\", expected AB":       {block.Bytes(), ""},
 		"vbmeta digest is \"12\", expected 64 hex": {good, "12"},
-		"which an incremental package has none of": {zip(t, func(c *otazip.Contents) { c.Metadata.PreBuild = "f/old" }), vbmeta},
+		"which an incremental package has none of": {zip(t, func(c *otazip.Contents) { c.Metadata.PreBuild, c.Metadata.PreBuildIncremental = "f/old", "26.11.20" }), vbmeta},
 		"no end of central directory":              {good[:len(good)-3000], ""},
 	} {
 		_, err := csig.Describe(t.Context(), bytes.NewReader(c.zip), int64(len(c.zip)), c.digest)

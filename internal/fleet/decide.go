@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/wire"
@@ -43,7 +44,8 @@ type line struct {
 	rollout Rollout
 	build   *catalog.Build
 	full    *catalog.Package
-	from    map[string]source // by the incremental of the build it starts from
+	from    map[string]source        // by the incremental of the build it starts from
+	csigs   map[blob.Digest]blob.Ref // by package; nil: none
 	order   order
 	notes   string
 	says    says
@@ -76,6 +78,7 @@ type Facts struct {
 	Rollouts []Rollout
 	Builds   map[string]*catalog.Build     // by ID: those of the rollouts, and those that packages start from
 	To       map[string][]*catalog.Package // by the build that they lead to
+	Csigs    map[blob.Digest]catalog.Csig  // by package
 	Notes    map[string]string             // by release
 }
 
@@ -92,6 +95,7 @@ func NewSnapshot(f Facts) *Snapshot {
 		l.says = l.saying()
 		for _, p := range f.To[r.Build] {
 			s.serve(p, r.State)
+			l.describe(s, p, f.Csigs)
 			if p.Kind == catalog.Full {
 				l.full = p
 			} else if b := f.Builds[p.From]; b != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 )
@@ -16,10 +17,11 @@ import (
 type Loader struct {
 	mu       sync.Mutex
 	revision int64 // up to which rollouts were read
-	packages int64 // that the catalogue had
+	packages int64 // that the catalogue had, and csigs of them
 	rollouts map[int64]Rollout
 	builds   map[string]*catalog.Build
 	to       map[string][]*catalog.Package // by the build that they lead to
+	csigs    map[blob.Digest]catalog.Csig  // by package
 	notes    map[string]string             // by release
 }
 
@@ -33,6 +35,7 @@ func (l *Loader) Load(tx *db.Tx) (*Snapshot, error) {
 	defer l.mu.Unlock()
 	if l.rollouts == nil {
 		l.revision, l.rollouts, l.builds, l.to, l.notes = -1, map[int64]Rollout{}, map[string]*catalog.Build{}, map[string][]*catalog.Package{}, map[string]string{}
+		l.csigs = map[blob.Digest]catalog.Csig{}
 	}
 	revision, err := Revision(tx)
 	if err != nil {
@@ -49,14 +52,14 @@ func (l *Loader) Load(tx *db.Tx) (*Snapshot, error) {
 		l.rollouts[r.ID] = r
 	}
 	l.revision = revision
-	return NewSnapshot(Facts{Revision: revision, Rollouts: slices.Collect(maps.Values(l.rollouts)), Builds: l.builds, To: l.to, Notes: l.notes}), nil
+	return NewSnapshot(Facts{Revision: revision, Rollouts: slices.Collect(maps.Values(l.rollouts)), Builds: l.builds, To: l.to, Csigs: l.csigs, Notes: l.notes}), nil
 }
 
 // catalogue reads the builds and packages of rollouts that are new. A package
 // may be made later than the rollout of its build: then those of all are read.
 func (l *Loader) catalogue(tx *db.Tx, changed []Rollout) error {
 	var n int64
-	if err := tx.QueryRow("SELECT COUNT(*) FROM packages").Scan(&n); err != nil {
+	if err := tx.QueryRow("SELECT (SELECT COUNT(*) FROM packages) + (SELECT COUNT(*) FROM package_csigs)").Scan(&n); err != nil {
 		return err
 	}
 	want := map[string]bool{}
@@ -99,6 +102,11 @@ func (l *Loader) read(tx *db.Tx, id string) error {
 	for i := range packages {
 		l.to[id] = append(l.to[id], &packages[i])
 	}
+	csigs, err := catalog.CsigsTo(tx, id)
+	if err != nil {
+		return err
+	}
+	maps.Copy(l.csigs, csigs)
 	for _, build := range append([]string{id}, sources(packages)...) {
 		if l.builds[build] != nil {
 			continue

@@ -200,6 +200,9 @@ func Revision(tx *db.Tx) (n int64, err error) {
 	return n, err
 }
 
+// Touch makes nodes read a rollout again, and what is in the catalogue for it.
+func Touch(tx *db.Tx, rollout int64) error { return bump(tx, rollout) }
+
 // bump says that a rollout has changed.
 func bump(tx *db.Tx, rollout int64) error {
 	var revision int64

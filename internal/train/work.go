@@ -58,7 +58,7 @@ type worker struct {
 	o WorkerOptions
 }
 
-// Workers returns the job handlers: build, package, tick.
+// Workers returns the job handlers: build, package, tick, csig.
 func (t *Train) Workers(o WorkerOptions) (*jobs.Workers, error) {
 	if t.Repo == nil || t.Blobs == nil || o.Keys == nil {
 		return nil, errors.New("cannot work on the train: the OS repository, the blobs and the release keys must be open")
@@ -75,6 +75,8 @@ func (t *Train) Workers(o WorkerOptions) (*jobs.Workers, error) {
 	jobs.Add(&all, w.pack)
 	jobs.Add(&all, func(ctx context.Context, _ TickArgs) error { return t.Tick(ctx) })
 	jobs.Every(&all, o.Tick, TickArgs{})
+	jobs.Add(&all, w.describeShipped)
+	jobs.Every(&all, csigEvery, CsigArgs{})
 	return &all, nil
 }
 
@@ -193,13 +195,13 @@ func (w *worker) pack(ctx context.Context, a PackageArgs) error {
 	if err != nil || !ok {
 		return err
 	}
-	packages, err := w.makePackages(ctx, d)
+	packages, csigs, err := w.makePackages(ctx, d)
 	if err != nil {
 		return w.fail(ctx, a.Release, a.Device, Packaging, err)
 	}
 	return w.end(ctx, a.Release, a.Device, Packaging, func(tx *db.Tx, d *device) error {
-		for _, p := range packages {
-			if err := catalog.PutPackage(tx, p); err != nil {
+		for i, p := range packages {
+			if err := errors.Join(catalog.PutPackage(tx, p), catalog.PutCsig(tx, csigs[i])); err != nil {
 				return err
 			}
 		}
@@ -207,9 +209,9 @@ func (w *worker) pack(ctx context.Context, a PackageArgs) error {
 	})
 }
 
-// makePackages makes and proves the full package, and the incremental ones from
-// the builds that handsets most likely run.
-func (w *worker) makePackages(ctx context.Context, d device) ([]catalog.Package, error) {
+// makePackages makes, proves and describes the full package, and the incremental
+// ones from the builds that handsets most likely run.
+func (w *worker) makePackages(ctx context.Context, d device) (packages []catalog.Package, csigs []catalog.Csig, err error) {
 	var to catalog.Build
 	var from []catalog.Build
 	if err := w.t.DB.Read(ctx, func(tx *db.Tx) (err error) {
@@ -219,7 +221,7 @@ func (w *worker) makePackages(ctx context.Context, d device) ([]catalog.Package,
 		from, err = shipped(tx, d.codename, d.release)
 		return err
 	}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	from = slices.DeleteFunc(from, func(b catalog.Build) bool {
 		return b.ID == to.ID || guard(d.codename, to, &b, []catalog.Package{{Kind: catalog.Full, Device: d.codename, To: to.ID}}) != nil
@@ -227,20 +229,27 @@ func (w *worker) makePackages(ctx context.Context, d device) ([]catalog.Package,
 	from = from[:min(len(from), max(0, w.o.Incrementals))]
 	full, err := w.makePackage(ctx, d, nil, to)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	packages := []catalog.Package{full}
+	packages = []catalog.Package{full}
 	for i := range from {
 		p, err := w.makePackage(ctx, d, &from[i], to)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		// One that saves nothing is not worth its risk.
 		if p.Size < full.Size {
 			packages = append(packages, p)
 		}
 	}
-	return packages, nil
+	for _, p := range packages {
+		c, err := w.describe(ctx, p, to)
+		if err != nil {
+			return nil, nil, err
+		}
+		csigs = append(csigs, c)
+	}
+	return packages, csigs, nil
 }
 
 // makePackage makes one package, applies it and compares the result; only then

@@ -169,13 +169,13 @@ func TestOpenAPIDescribesTheWords(t *testing.T) {
 	}
 	for path, method := range map[string]string{wire.PathCheckIn: "post", wire.PathOutcome: "post", wire.PathClaim: "post", wire.PathLineageV2: "get",
 		wire.PathPackages + "{digest}/{file}": "get", updateapi.PathOpenAPI: "get",
-		wire.PathLineageV1: "get", wire.PathGrapheneOS + "{name}": "get", wire.PathUpdateEngine: "get"} {
+		wire.PathLineageV1: "get", wire.PathGrapheneOS + "{name}": "get", wire.PathUpdateEngine: "get", wire.PathCustota + "{channel}/{file}": "get"} {
 		if d.Paths[path][method] == nil {
 			t.Errorf("%s %s is not described", method, path)
 		}
 	}
-	if len(d.Paths) != 9 {
-		t.Errorf("%d paths are described, expected 9", len(d.Paths))
+	if len(d.Paths) != 10 {
+		t.Errorf("%d paths are described, expected 10", len(d.Paths))
 	}
 	for _, v := range []any{wire.CheckIn{}, wire.CheckInReply{}, wire.Offer{}, wire.ClaimRequest{}, wire.ClaimReply{}, wire.Outcome{}, wire.Error{}} {
 		typ := reflect.TypeOf(v)

@@ -24,6 +24,7 @@ var strangers = map[string]struct {
 	"GET " + wire.PathLineageV2:                    {"/api/v2/devices/none/builds", http.StatusOK},
 	"GET " + wire.PathLineageV1:                    {"/api/v1/none/weekly/x", http.StatusOK},
 	"GET " + wire.PathGrapheneOS + "{name}":        {wire.PathGrapheneOS + "none-weekly", http.StatusNotFound},
+	"GET " + wire.PathCustota + "{channel}/{file}": {wire.PathCustota + "weekly/none.json", http.StatusNotFound},
 	"GET " + wire.PathUpdateEngine:                 {"/api/update_engine/v1/none/weekly", http.StatusNotFound},
 	"GET " + wire.PathPackages + "{digest}/{file}": {wire.PathPackages + strings.Repeat("0", 64) + "/x.zip", http.StatusNotFound},
 	"GET " + updateapi.PathOpenAPI:                 {updateapi.PathOpenAPI, http.StatusOK},

@@ -58,6 +58,9 @@ func (s *Server) sendPackage(w http.ResponseWriter, r *http.Request, served flee
 	s.metrics.packages.WithLabelValues("served").Inc()
 	h := w.Header()
 	h.Set("Content-Type", "application/zip")
+	if served.Package.Kind == fleet.KindCsig {
+		h.Set("Content-Type", "application/pkcs7-mime")
+	}
 	h.Set("ETag", `"`+served.Package.Digest.String()+`"`)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	more := func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.patience)) }

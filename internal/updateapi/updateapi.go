@@ -205,6 +205,7 @@ func (s *Server) routes() map[string]http.HandlerFunc {
 		"GET " + wire.PathLineageV2:                    s.lineage,
 		"GET " + wire.PathLineageV1:                    s.lineageV1,
 		"GET " + wire.PathGrapheneOS + "{name}":        s.grapheneOS,
+		"GET " + wire.PathCustota + "{channel}/{file}": s.custota,
 		"GET " + wire.PathUpdateEngine:                 s.rawUpdate,
 		"GET " + wire.PathPackages + "{digest}/{file}": s.servePackage,
 		"GET " + PathOpenAPI:                           serveOpenAPI,
@@ -213,7 +214,9 @@ func (s *Server) routes() map[string]http.HandlerFunc {
 
 // Patterns are the addresses that the server answers, for the mux of a process
 // that serves more than this.
-func Patterns() []string { return []string{"/api/", wire.PathPackages, wire.PathGrapheneOS} }
+func Patterns() []string {
+	return []string{"/api/", wire.PathPackages, wire.PathGrapheneOS, wire.PathCustota}
+}
 
 // ServeHTTP answers handsets.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

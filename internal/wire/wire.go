@@ -28,6 +28,9 @@ const (
 	PathLineageV1 = "/api/v1/{device}/{type}/{incr}"
 	// PathGrapheneOS is followed by what GrapheneOS's Updater asks for.
 	PathGrapheneOS = "/grapheneos/"
+	// PathCustota is the address that Custota's owner enters, with the channel's
+	// name behind it and a slash; Custota adds "<codename>.json".
+	PathCustota = "/custota/"
 	// PathUpdateEngine says what update_engine needs to be told.
 	PathUpdateEngine = "/api/update_engine/v1/{device}/{channel}"
 )
