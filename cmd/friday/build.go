@@ -161,7 +161,7 @@ func (s *installation) buildInput(cmd *cobra.Command, device, rev, keyDir string
 	if in.AVB, err = ring.AVB(); err != nil {
 		return in, err
 	}
-	_, in.UpdateCert, err = ring.OTA()
+	in.AppKey, in.UpdateCert, err = ring.OTA()
 	return in, err
 }
 

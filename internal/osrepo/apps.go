@@ -23,6 +23,7 @@ type PlannedApp struct {
 	VersionName string `json:"version_name"`
 	Signer      string `json:"signer"` // SHA-256 of the certificate, in hex; "": it is not signed
 	Scheme      int    `json:"scheme"` // of the signature: 1 to 3
+	Overlay     string `json:"overlay,omitempty"` // the package that it lays resources over
 }
 
 // StockApp is an app of stock.

@@ -291,23 +291,33 @@ func (l *Layer) checkAdd(a *Add, at string) {
 
 // checkFrom says whether there is something to be added.
 func (l *Layer) checkFrom(a *Add, at string) {
-	d := l.doc
-	if d.Has(at + ".from") {
-		if a.From == "" || path.Clean(a.From) != a.From || strings.HasPrefix(a.From, "/") || strings.HasPrefix(a.From, "..") {
-			d.Add(at+".from", "", "from is %q, expected a folder beside layer.yaml", a.From)
-		} else if len(l.Under(a.From)) == 0 {
-			tops := map[string]bool{}
-			for f := range l.files {
-				tops[strings.Split(f, "/")[0]] = true
-			}
-			d.Add(at+".from", strict.OneOf(a.From, slices.Collect(maps.Keys(tops))), "nothing is committed at layers/%s/%s", l.Name, a.From)
-		}
+	if l.doc.Has(at + ".from") {
+		l.checkFolder(a.From, at+".from")
 	}
 	for _, f := range l.Under(a.From) {
 		if f.Submodule {
-			d.Add(at+".from", "", "%s is a submodule, which cannot be added", f.Path)
+			l.doc.Add(at+".from", "", "%s is a submodule, which cannot be added", f.Path)
 		}
 	}
+}
+
+// checkFolder says whether something is committed in a folder of the layer.
+func (l *Layer) checkFolder(from, at string) bool {
+	d := l.doc
+	if from == "" || path.Clean(from) != from || strings.HasPrefix(from, "/") || strings.HasPrefix(from, "..") {
+		key := at[strings.LastIndexByte(at, '.')+1:]
+		d.Add(at, "", "%s is %q, expected a folder beside layer.yaml", key, from)
+		return false
+	}
+	if len(l.Under(from)) > 0 {
+		return true
+	}
+	tops := map[string]bool{}
+	for f := range l.files {
+		tops[strings.Split(f, "/")[0]] = true
+	}
+	d.Add(at, strict.OneOf(from, slices.Collect(maps.Keys(tops))), "nothing is committed at layers/%s/%s", l.Name, from)
+	return false
 }
 
 func (l *Layer) checkRule(r *Rule, at string) {

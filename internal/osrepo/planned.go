@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fridayos/friday/android/apk/overlay"
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/tree"
 )
@@ -79,6 +80,8 @@ type Plan struct {
 	Props []PropEdit
 	// Apps are those that layers bring.
 	Apps []PlannedApp
+	// Overlays are the resource overlays that layers bring; they are in Placed too.
+	Overlays []PlannedOverlay
 	// Policy is what comes behind the system's SELinux policy, in order.
 	Policy []Policy
 	// Boot are the changes of boot images, in the order of the layers.
@@ -98,8 +101,9 @@ type Placed struct {
 	// Capability is the value of security.capability; nil with Replaces: as the
 	// stock's file has it.
 	Capability []byte
-	Replaces   bool  // the stock has this path
-	File       *File // nil for a folder
+	Replaces   bool             // the stock has this path
+	File       *File            // nil for a folder, and for an overlay
+	Overlay    *overlay.Overlay // what the file is made of; nil: File
 }
 
 // PropOp is what an edit does.

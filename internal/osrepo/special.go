@@ -85,6 +85,7 @@ func (l *Layer) checkSpecial(s *Snapshot) {
 		l.checkBoot(partition)
 	}
 	l.checkApps()
+	l.checkOverlays()
 	l.checkRequires(s)
 }
 

@@ -96,7 +96,8 @@ type Layer struct {
 	Remove []string             `yaml:"remove"` // "partition:path", with * ? [] and **
 	Props  map[string]PropEdits `yaml:"props"`  // by partition
 
-	Apps []App `yaml:"apps"`
+	Apps     []App     `yaml:"apps"`
+	Overlays []Overlay `yaml:"overlays"`
 
 	// The rest are files of the layer whose place Friday knows.
 	Init          []string            `yaml:"init"`          // .rc files, for system/etc/init

@@ -107,7 +107,7 @@ func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan, view osrepo.Vi
 		places: map[string][]string{}, stock: map[string]catalog.Partition{}, made: map[string]avb.Descriptor{},
 		report: &Report{
 			Device: in.Device, Version: in.Version, Commit: in.Snapshot.Commit.Hash, Stock: in.Stock.Incremental,
-			Apps: plan.Apps, Owners: map[string]string{}, Removed: map[string]string{}, Properties: map[string]string{},
+			Owners: map[string]string{}, Removed: map[string]string{}, Properties: map[string]string{},
 		},
 	}
 	for _, p := range in.Stock.Partitions {
@@ -277,7 +277,7 @@ func (b *builder) readable() error {
 func (b *builder) finish() (catalog.Build, error) {
 	slices.SortFunc(b.images, func(x, y catalog.Partition) int { return strings.Compare(x.Name, y.Name) })
 	slices.SortFunc(b.report.Partitions, func(x, y ReportPartition) int { return strings.Compare(x.Name, y.Name) })
-	b.report.Wipes = b.wipes()
+	b.report.Wipes, b.report.Apps = b.wipes(), b.apps()
 	out := b.facts
 	out.Device, out.Version, out.Incremental = b.in.Device, b.in.Version, b.in.Version
 	out.Commit, out.Timestamp = b.in.Snapshot.Commit.Hash, b.time

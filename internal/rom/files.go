@@ -149,6 +149,12 @@ func (b *builder) place(root *tree.Node, w osrepo.Placed, nul bool) error {
 		}
 		n.Target = target
 	case tree.Regular:
+		if w.Overlay != nil {
+			if err := b.overlay(n, w.Overlay); err != nil {
+				return err
+			}
+			break
+		}
 		ref, err := b.take(w.File)
 		if err != nil {
 			return err

@@ -131,7 +131,11 @@ func (r *Report) Text(w io.Writer) error {
 		if a.Signer != "" {
 			signed = fmt.Sprintf("signed by %.16s… (scheme %d)", a.Signer, a.Scheme)
 		}
-		fmt.Fprintf(&out, "app %s: %s %d %s, %s\n", a.Partition+":"+a.Path, a.Package, a.VersionCode, a.VersionName, signed)
+		what := "app"
+		if a.Overlay != "" {
+			what, signed = "overlay", "over "+a.Overlay+", "+signed
+		}
+		fmt.Fprintf(&out, "%s %s: %s %d %s, %s\n", what, a.Partition+":"+a.Path, a.Package, a.VersionCode, a.VersionName, signed)
 	}
 	for _, v := range r.Wipes {
 		does := "keeps the data"

@@ -44,6 +44,7 @@
 package rom
 
 import (
+	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -65,6 +66,9 @@ type Input struct {
 	Blobs      *blob.Store
 	AVB        *rsa.PrivateKey
 	UpdateCert *x509.Certificate
+	// AppKey is the key of UpdateCert; RSA; it signs the overlays that layers bring, and
+	// may be nil where none does.
+	AppKey crypto.Signer
 	// Progress may be nil. It is called by one goroutine at a time with what is
 	// being done and how many bytes of it are.
 	Progress func(step string, done, total int64)

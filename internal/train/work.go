@@ -183,7 +183,7 @@ func (w *worker) makeBuild(ctx context.Context, d device, r catalog.Release) (ca
 	if in.AVB, err = w.o.Keys.AVB(); err != nil {
 		return catalog.Build{}, err
 	}
-	if _, in.UpdateCert, err = w.o.Keys.OTA(); err != nil {
+	if in.AppKey, in.UpdateCert, err = w.o.Keys.OTA(); err != nil {
 		return catalog.Build{}, err
 	}
 	b, _, err := rom.Build(ctx, in)

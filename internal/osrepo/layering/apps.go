@@ -96,13 +96,7 @@ func (p *planner) staleCode() {
 // sameKey finds what Android would refuse to start with: a package twice, and a
 // shared user with two keys.
 func (p *planner) sameKey(l *osrepo.Layer, at string, app osrepo.PlannedApp) {
-	for _, have := range p.view.Apps {
-		if have.Package == app.Package && (have.Partition != app.Partition || have.Path != app.Path) {
-			if _, gone := p.removed[place(have.Partition, have.Path)]; !gone {
-				p.complain(l, at+".to", fmt.Sprintf("remove %s", place(have.Partition, path.Dir(have.Path))), "%s brings package %s, which stock has at %s", path.Base(app.Path), app.Package, place(have.Partition, have.Path))
-			}
-		}
-	}
+	p.onePackage(l, at+".to", path.Base(app.Path), app.Package, app.Partition, app.Path)
 	i := slices.IndexFunc(p.view.Apps, func(s osrepo.StockApp) bool { return s.Partition == app.Partition && s.Path == app.Path })
 	if i < 0 {
 		return

@@ -59,6 +59,7 @@ func Plan(s *osrepo.Snapshot, codename string, v osrepo.View) (*osrepo.Plan, err
 		p.additions(l)
 		p.special(l)
 		p.apps(l)
+		p.overlays(l)
 	}
 	for _, l := range p.plan.Layers {
 		p.properties(l)

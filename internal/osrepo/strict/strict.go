@@ -59,6 +59,11 @@ func (d *Document) Add(path, hint, format string, args ...any) {
 	d.problems.Add(d.File, d.Pos(path), hint, format, args...)
 }
 
+// AddIn notes a problem in another file, which the document led to.
+func (d *Document) AddIn(file string, at Pos, hint, format string, args ...any) {
+	d.problems.Add(file, at, hint, format, args...)
+}
+
 // Decode reads text into v, a pointer to a struct whose yaml tags name the keys.
 // Anchors, aliases, merges and tags are refused: what a file says stands where
 // it is used.
