@@ -21,8 +21,8 @@ type PlannedApp struct {
 	Package     string `json:"package"`
 	VersionCode int64  `json:"version_code"`
 	VersionName string `json:"version_name"`
-	Signer      string `json:"signer"` // SHA-256 of the certificate, in hex; "": it is not signed
-	Scheme      int    `json:"scheme"` // of the signature: 1 to 3
+	Signer      string `json:"signer"`            // SHA-256 of the certificate, in hex; "": it is not signed
+	Scheme      int    `json:"scheme"`            // of the signature: 1 to 3
 	Overlay     string `json:"overlay,omitempty"` // the package that it lays resources over
 }
 
