@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/fridayos/friday/android/internal/fields"
 )
 
 // Numbers of fields in system/core/debuggerd/proto/tombstone.proto.
@@ -52,40 +54,11 @@ func (x *reading) tombstone(r io.Reader) error {
 	return x.text(strings.NewReader(t))
 }
 
-// fields calls fn for every field of a message; v is a number, or b its bytes.
-func fields(b []byte, fn func(number protowire.Number, v uint64, b []byte) error) error {
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		b = b[n:]
-		var v uint64
-		var inner []byte
-		switch kind {
-		case protowire.VarintType:
-			v, n = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			inner, n = protowire.ConsumeBytes(b)
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, b)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		if err := fn(number, v, inner); err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
-}
-
 func parseTombstone(b []byte) (string, error) {
 	var pid, tid uint64
 	var fingerprint, when, process, signal, abort, thread, name string
 	threads := map[uint64][]byte{}
-	err := fields(b, func(number protowire.Number, v uint64, b []byte) error {
+	err := fields.Each(b, func(number protowire.Number, v uint64, b []byte) error {
 		switch number {
 		case fieldFingerprint:
 			fingerprint = line(b)
@@ -100,7 +73,7 @@ func parseTombstone(b []byte) (string, error) {
 				process = line(b)
 			}
 		case fieldSignal:
-			return fields(b, func(number protowire.Number, v uint64, b []byte) error {
+			return fields.Each(b, func(number protowire.Number, v uint64, b []byte) error {
 				if number == 1 {
 					signal = fmt.Sprintf("signal %d", v)
 				} else if number == 2 {
@@ -113,7 +86,7 @@ func parseTombstone(b []byte) (string, error) {
 		case fieldThreads: // a map: key 1, Thread 2
 			var id uint64
 			var inner []byte
-			if err := fields(b, func(number protowire.Number, v uint64, b []byte) error {
+			if err := fields.Each(b, func(number protowire.Number, v uint64, b []byte) error {
 				if number == 1 {
 					id = v
 				} else if number == 2 {
@@ -154,7 +127,7 @@ func parseTombstone(b []byte) (string, error) {
 func backtrace(b []byte) (frames, name string, err error) {
 	var out strings.Builder
 	n := 0
-	err = fields(b, func(number protowire.Number, _ uint64, b []byte) error {
+	err = fields.Each(b, func(number protowire.Number, _ uint64, b []byte) error {
 		if number == 2 {
 			name = line(b)
 		}
@@ -163,7 +136,7 @@ func backtrace(b []byte) (frames, name string, err error) {
 		}
 		var pc, offset uint64
 		var function, file, id string
-		if err := fields(b, func(number protowire.Number, v uint64, b []byte) error {
+		if err := fields.Each(b, func(number protowire.Number, v uint64, b []byte) error {
 			switch number {
 			case 1:
 				pc = v

@@ -34,6 +34,8 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/fridayos/friday/android/internal/fields"
 )
 
 const (
@@ -68,7 +70,7 @@ func parseHeader(patch []byte) (src, dst side, rest []byte, err error) {
 	if n > int64(len(patch)-8) {
 		return src, dst, nil, fmt.Errorf("header of %d bytes is cut off at %d", n, len(patch)-8)
 	}
-	err = fields(patch[8:8+n], func(num protowire.Number, v uint64, b []byte) error {
+	err = fields.Each(patch[8:8+n], func(num protowire.Number, v uint64, b []byte) error {
 		switch num {
 		case 2:
 			return src.parse(b)
@@ -93,37 +95,8 @@ func parseHeader(patch []byte) (src, dst side, rest []byte, err error) {
 	return src, dst, patch[8+n:], nil
 }
 
-// fields goes through a protobuf message: v is the value of a number, b of bytes.
-func fields(m []byte, fn func(num protowire.Number, v uint64, b []byte) error) error {
-	for len(m) > 0 {
-		num, kind, n := protowire.ConsumeTag(m)
-		if n < 0 {
-			return fmt.Errorf("protobuf: %w", protowire.ParseError(n))
-		}
-		m = m[n:]
-		var v uint64
-		var b []byte
-		switch kind {
-		case protowire.VarintType:
-			v, n = protowire.ConsumeVarint(m)
-		case protowire.BytesType:
-			b, n = protowire.ConsumeBytes(m)
-		default:
-			n = protowire.ConsumeFieldValue(num, kind, m)
-		}
-		if n < 0 {
-			return fmt.Errorf("protobuf: field %d: %w", num, protowire.ParseError(n))
-		}
-		m = m[n:]
-		if err := fn(num, v, b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (s *side) parse(m []byte) error {
-	return fields(m, func(num protowire.Number, v uint64, b []byte) error {
+	return fields.Each(m, func(num protowire.Number, v uint64, b []byte) error {
 		to := &s.deflates
 		switch num {
 		case 2:
@@ -142,7 +115,7 @@ func (s *side) parse(m []byte) error {
 			return fmt.Errorf("more than %d stretches of deflate", maxStreams)
 		}
 		var e Extent
-		err := fields(b, func(num protowire.Number, v uint64, _ []byte) error {
+		err := fields.Each(b, func(num protowire.Number, v uint64, _ []byte) error {
 			if v > maxFile*8 {
 				return fmt.Errorf("stretch %d is at %d, out of any file", len(*to), v)
 			}
