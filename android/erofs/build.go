@@ -1,11 +1,14 @@
 package erofs
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
+	"github.com/fridayos/friday/android/layout"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -30,17 +33,27 @@ func Build(root *tree.Node, o Options) (*tree.Image, error) {
 }
 
 func build(root *tree.Node, o Options) (*tree.Image, error) {
+	b := &builder{o: o, byNode: map[*tree.Node]*item{}}
+	return b.build(root)
+}
+
+func (b *builder) build(root *tree.Node) (*tree.Image, error) {
 	if err := tree.Validate(root); err != nil {
 		return nil, err
 	}
-	if len(o.VolumeName) > 16 {
-		return nil, fmt.Errorf("volume name %q has %d bytes; 16 are allowed", o.VolumeName, len(o.VolumeName))
+	if n := b.o.VolumeName; len(n) > 16 {
+		return nil, fmt.Errorf("volume name %q has %d bytes; 16 are allowed", n, len(n))
 	}
-	b := &builder{o: o, byNode: map[*tree.Node]*item{}}
+	if s := b.o.Size; s < 0 || s%block != 0 || s/block > math.MaxUint32 {
+		return nil, fmt.Errorf("size: expected a multiple of %d up to %d blocks, found %d", block, uint32(math.MaxUint32), s)
+	}
 	if err := b.collect(root); err != nil {
 		return nil, err
 	}
 	if err := b.collectXattrs(); err != nil {
+		return nil, err
+	}
+	if err := b.digests(); err != nil {
 		return nil, err
 	}
 	if err := b.compress(); err != nil {
@@ -73,7 +86,10 @@ type item struct {
 	blocks   int64 // blocks of its own
 	first    int64 // the first of them
 	dir      dirLayout
+	own      []byte      // blocks of a directory
 	packed   *packedFile // nil: not compressed
+
+	digest layout.Digest
 }
 
 // behind is how many bytes lie behind the inode and its xattrs, which end at pos.
@@ -119,10 +135,13 @@ type builder struct {
 	byNode map[*tree.Node]*item
 
 	sharedID map[string]uint32
+	shares   [][]byte // in the order of their places
 	shared   []byte
 
-	xattrBlock, dirBlock, metaBlock, blocks int64
-	meta                                    int64 // bytes of inodes
+	plan                          *layout.Plan // nil: nobody asks where things lie
+	space                         *layout.Space
+	xattrBlock, metaBlock, blocks int64
+	meta                          []metaRun
 }
 
 // collect lists the inodes and counts their links.
@@ -209,68 +228,56 @@ func (b *builder) size(it *item) error {
 	return nil
 }
 
-// place gives everything its address.
-func (b *builder) place() error {
-	next := int64(1)
-	put := func(dirs bool) {
-		for _, it := range b.items {
-			if it.blocks > 0 && (it.node.Type == tree.Directory) == dirs {
-				it.first = next
-				next += it.blocks
-			}
-		}
-	}
-	put(false)
-	b.xattrBlock = next
-	next += alignUp(int64(len(b.shared)), block) / block
-	b.dirBlock = next
-	put(true)
-	b.metaBlock = next
-
-	// Number 0 stays free: readdir takes it for a deleted entry.
-	pos := int64(inodeUnit)
-	for _, it := range b.items {
-		pos = it.fit(alignUp(pos, inodeUnit))
-		it.nid = uint64(pos / inodeUnit)
-		pos += it.head() + it.behind(pos+it.head())
-	}
-	b.meta = alignUp(pos, block)
-	b.blocks = next + b.meta/block
-	if b.blocks > math.MaxUint32 {
-		return fmt.Errorf("%d blocks; the format takes %d", b.blocks, uint32(math.MaxUint32))
-	}
-	if len(b.items) > 0 && b.items[0].nid > math.MaxUint16 {
-		return fmt.Errorf("root is inode %d; the format takes %d", b.items[0].nid, math.MaxUint16)
-	}
-	return nil
-}
-
 // write makes the image of what was placed.
 func (b *builder) write() (*tree.Image, error) {
-	im := new(tree.Image)
-	im.AppendBytes(b.superblock())
-	for _, it := range b.items {
-		if it.blocks == 0 || it.node.Type == tree.Directory {
-			continue
-		}
-		switch {
-		case it.packed != nil:
-			im.AppendRange(b.o.LZ4.Scratch, it.packed.at, it.blocks*block)
-			continue
-		case it.node.Type == tree.Symlink:
-			im.AppendBytes([]byte(it.node.Target))
-		default:
-			im.AppendRange(it.node.Content, 0, it.size)
-		}
-		im.AppendZeros(it.blocks*block - it.size)
+	if err := b.inodes(); err != nil {
+		return nil, err
 	}
-	im.AppendBytes(b.shared)
-	im.AppendZeros(alignUp(int64(len(b.shared)), block) - int64(len(b.shared)))
-
-	dirs := make([]byte, (b.metaBlock-b.dirBlock)*block)
-	meta := make([]byte, b.meta)
+	type part struct {
+		first  int64
+		append func(im *tree.Image)
+	}
+	parts := []part{{0, func(im *tree.Image) { im.AppendBytes(b.superblock()) }}}
+	if len(b.shared) > 0 {
+		parts = append(parts, part{b.xattrBlock, func(im *tree.Image) { im.AppendBytes(b.shared) }})
+	}
+	for _, r := range b.meta {
+		parts = append(parts, part{r.first, func(im *tree.Image) { im.AppendBytes(r.b) }})
+	}
 	for _, it := range b.items {
-		p := meta[it.nid*inodeUnit:]
+		if it.blocks > 0 {
+			parts = append(parts, part{it.first, func(im *tree.Image) { b.content(it, im) }})
+		}
+	}
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.first, b.first) })
+	im := new(tree.Image)
+	for _, p := range parts {
+		im.AppendZeros(p.first*block - im.Size())
+		p.append(im)
+	}
+	im.AppendZeros(b.blocks*block - im.Size())
+	return im, nil
+}
+
+// content appends the blocks of an inode.
+func (b *builder) content(it *item, im *tree.Image) {
+	switch {
+	case it.packed != nil:
+		im.AppendRange(it.packed.r, it.packed.at, it.blocks*block)
+	case it.node.Type == tree.Directory:
+		im.AppendBytes(it.own)
+	case it.node.Type == tree.Symlink:
+		im.AppendBytes([]byte(it.node.Target))
+	default:
+		im.AppendRange(it.node.Content, 0, it.size)
+	}
+}
+
+// inodes encodes all inodes and what lies behind them, and the blocks of
+// directories.
+func (b *builder) inodes() error {
+	for _, it := range b.items {
+		p := b.metaAt(int64(it.nid) * inodeUnit)
 		b.inode(it, p)
 		p = p[it.inodeSize():]
 		p = p[copy(p, it.xattrs):]
@@ -280,32 +287,27 @@ func (b *builder) write() (*tree.Image, error) {
 			b.zindex(it, p[start-end:], start)
 			if f := it.packed; f.tail > 0 {
 				tail := p[zindexSize(end, it.size):][:f.tail]
-				if err := tree.ReadFull(b.o.LZ4.Scratch, tail, f.tailAt); err != nil {
-					return nil, fmt.Errorf("%q: cannot read packed content: %w", it.path, err)
+				if err := tree.ReadFull(f.r, tail, f.tailAt); err != nil {
+					return fmt.Errorf("%q: cannot read packed content: %w", it.path, err)
 				}
 			}
 			continue
 		}
-		if err := b.fillBehind(it, p[:it.inline], dirs); err != nil {
-			return nil, fmt.Errorf("%q: %w", it.path, err)
+		if err := b.fillBehind(it, p[:it.inline]); err != nil {
+			return fmt.Errorf("%q: %w", it.path, err)
 		}
 	}
-	im.AppendBytes(dirs)
-	im.AppendBytes(meta)
-	return im, nil
+	return nil
 }
 
-// fillBehind fills in what lies behind an inode, and the blocks of directories.
-func (b *builder) fillBehind(it *item, p, dirs []byte) error {
+// fillBehind fills in what lies behind an inode, and the blocks of a directory.
+func (b *builder) fillBehind(it *item, p []byte) error {
 	switch it.node.Type {
 	case tree.Symlink:
 		copy(p, it.node.Target)
 	case tree.Directory:
-		own := dirs
-		if it.blocks > 0 {
-			own = dirs[(it.first-b.dirBlock)*block:][:it.blocks*block]
-		}
-		return b.directory(it, own, p)
+		it.own = make([]byte, it.blocks*block)
+		return b.directory(it, it.own, p)
 	case tree.Regular:
 		if len(p) == 0 {
 			return nil
@@ -340,7 +342,11 @@ func (b *builder) inode(it *item, p []byte) {
 	}
 	le.PutUint16(p[4:], n.Type.Bits()|n.Perm)
 	le.PutUint32(p[16:], u)
-	le.PutUint32(p[20:], it.ino)
+	ino := it.ino
+	if b.plan != nil {
+		ino = uint32(it.nid) // a count would change with every file before it
+	}
+	le.PutUint32(p[20:], ino)
 	if !it.extended {
 		le.PutUint16(p, format)
 		le.PutUint16(p[6:], uint16(it.links))

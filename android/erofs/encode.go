@@ -131,14 +131,24 @@ func (b *builder) collectXattrs() error {
 	}
 	slices.Sort(common)
 	b.sharedID = make(map[string]uint32, len(common))
+	b.keepShared(count)
 	for _, e := range common {
 		if len(b.shared)/4 > math.MaxUint32-len(e) {
 			break // the rest lies with its inodes
 		}
-		b.sharedID[e] = uint32(len(b.shared) / 4)
-		b.shared = append(b.shared, e...)
+		b.share(e)
 	}
 	return nil
+}
+
+// share puts an xattr into the shared area, once.
+func (b *builder) share(e string) {
+	if _, ok := b.sharedID[e]; ok {
+		return
+	}
+	b.sharedID[e] = uint32(len(b.shared) / 4)
+	b.shared = append(b.shared, e...)
+	b.shares = append(b.shares, []byte(e))
 }
 
 // xattrArea encodes what lies behind an inode: the numbers of shared xattrs,

@@ -40,6 +40,9 @@
 // half a block for each file; the gain is that every block of unchanged content is found
 // again. LZ4.TailPacking chooses otherwise for compressed files.
 //
+// That is how Build lays out. Lay, given the layout map of the image before, keeps
+// what did not change where it was, wherever that is.
+//
 // The format is described in Linux, Documentation/filesystems/erofs.rst and
 // fs/erofs/erofs_fs.h.
 package erofs
@@ -66,6 +69,9 @@ type Options struct {
 	BuildTime  int64  // files with this time get smaller inodes
 	VolumeName string // at most 16 bytes
 	LZ4        *LZ4   // nil: content is not compressed
+	// Size in bytes that the image has at least, a multiple of 4096; what is not
+	// needed of it is zeros. 0: as small as it can be.
+	Size int64
 }
 
 const (

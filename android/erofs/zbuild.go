@@ -31,7 +31,28 @@ type LZ4 struct {
 	// moves the tails of others.
 	TailPacking bool
 	Scratch     Scratch
+	// Memory gives content that was packed before; nil: all is packed.
+	Memory Memory
 }
+
+// Memory keeps packed content from image to image. Many goroutines use it at once.
+type Memory interface {
+	// Recall returns what Remember was given for the same content, packed in the
+	// same way, and nil if nothing was. It must stay as it is for as long as the
+	// image is used.
+	Recall(n *tree.Node, packing string) (io.ReaderAt, int64, error)
+	// Remember keeps how content was packed: n bytes of r.
+	Remember(n *tree.Node, packing string, r io.ReaderAt, size int64) error
+}
+
+// Packing names the way in which content is compressed: what is packed by the same
+// name is the same bytes.
+func (z *LZ4) Packing() string {
+	return fmt.Sprintf("lz4 %d %d %d %t", codecVersion, z.Level, max(z.Blocks, 1), z.TailPacking)
+}
+
+// codecVersion changes whenever the same content would be packed otherwise.
+const codecVersion = 1
 
 // ForKernel is the closest packing that a kernel reads, by its version as a boot
 // profile has it ("5.10"), at level 9 and without scratch.
@@ -73,12 +94,13 @@ func (z *LZ4) check() error {
 	return nil
 }
 
-// packedFile is compressed content in scratch.
+// packedFile is compressed content.
 type packedFile struct {
-	at       int64 // in scratch
+	r        io.ReaderAt // scratch, or what a Memory gave
+	at       int64       // in r
 	blocks   int64
 	tail     int64 // bytes of the last cluster, which lies behind the inode; 0: in blocks as the others
-	tailAt   int64 // in scratch
+	tailAt   int64 // in r
 	clusters []packedCluster
 }
 
@@ -114,7 +136,7 @@ func (b *builder) compress() error {
 				if ctx.Err() != nil {
 					continue
 				}
-				f, err := p.file(it.node)
+				f, err := p.recalled(it.node)
 				if err != nil {
 					cancel(fmt.Errorf("%q: %w", it.path, err))
 				}
@@ -164,7 +186,7 @@ const windowSize = 4 * maxClusterContent
 // one that the plain content would take, which is not exceeded.
 func (p *packer) file(n *tree.Node) (*packedFile, error) {
 	plain := (n.Size + block - 1) / block
-	f := &packedFile{at: p.room.take(plain * block)}
+	f := &packedFile{r: p.z.Scratch, at: p.room.take(plain * block)}
 	r := n.Open()
 	p.plain = 0
 	if p.buf == nil {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/fridayos/friday/android/layout"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -58,20 +59,34 @@ func Build(root *tree.Node, o Options) (*tree.Image, error) {
 }
 
 func build(root *tree.Node, o Options) (*tree.Image, error) {
+	b, err := newBuilder(root, o)
+	if err != nil {
+		return nil, err
+	}
+	return b.build(root)
+}
+
+func newBuilder(root *tree.Node, o Options) (*builder, error) {
 	if err := tree.Validate(root); err != nil {
 		return nil, err
 	}
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	b := &builder{o: o, byNode: map[*tree.Node]*item{}, blocks: map[string]*xattrShare{}, seed: crc32c(^uint32(0), o.UUID[:])}
+	return &builder{o: o, byNode: map[*tree.Node]*item{}, blocks: map[string]*xattrShare{}, seed: crc32c(^uint32(0), o.UUID[:])}, nil
+}
+
+func (b *builder) build(root *tree.Node) (*tree.Image, error) {
 	if err := b.collect(root); err != nil {
+		return nil, err
+	}
+	if err := b.keepFiles(); err != nil {
 		return nil, err
 	}
 	if err := b.pieces(); err != nil {
 		return nil, err
 	}
-	need := int64(o.JournalBlocks) + int64(len(b.shares))
+	need := int64(b.o.JournalBlocks) + int64(len(b.shares))
 	for _, it := range b.items {
 		for _, p := range it.pieces {
 			if p.owner == nil {
@@ -119,6 +134,11 @@ type item struct {
 	inode  []tree.Xattr
 	share  *xattrShare
 	dir    dirLayout
+
+	was    *layout.File // of the same path in the image before; nil: none
+	kept   bool         // its content is the same, and lies where it lay
+	digest layout.Digest
+	wrote  []run // of a kept file: what no kept one before it holds as well
 }
 
 // run is blocks that follow each other, in the image and in the file.
@@ -130,6 +150,7 @@ type run struct {
 // xattrShare is an xattr block and who has it.
 type xattrShare struct {
 	b     []byte
+	nth   int // of those with this content
 	block int64
 	refs  uint32
 }
@@ -142,7 +163,9 @@ type builder struct {
 	blocks  map[string]*xattrShare
 	shares  []*xattrShare
 	inodes  uint32 // the highest number in use
-	layout  layout
+	layout  geometry
+	space   *layout.Space
+	plan    *layout.Plan // nil: nobody asks where things lie
 	journal item
 }
 
@@ -167,17 +190,17 @@ func (b *builder) collect(root *tree.Node) error {
 	if err != nil {
 		return err
 	}
-	if lost != nil {
-		b.inodes++
-		b.byNode[lost].ino = b.inodes
+	b.keepNumbers()
+	next := b.unused()
+	if lost != nil && b.byNode[lost].ino == 0 {
+		b.byNode[lost].ino = next()
 	}
 	for _, it := range b.items {
 		switch {
 		case it.node == root:
 			it.ino, it.parent = rootInode, it
 		case it.ino == 0:
-			b.inodes++
-			it.ino = b.inodes
+			it.ino = next()
 		}
 		for _, e := range it.node.Entries {
 			if e.Node.Type == tree.Directory {
@@ -254,7 +277,11 @@ func (b *builder) placeXattrs(it *item) error {
 	}
 	share := b.blocks[string(blk)]
 	if share == nil || share.refs == 1024 { // as many as Linux lets share one
-		share = &xattrShare{b: blk}
+		next := &xattrShare{b: blk}
+		if share != nil {
+			next.nth = share.nth + 1
+		}
+		share = next
 		b.blocks[string(blk)] = share
 		b.shares = append(b.shares, share)
 	}
@@ -263,8 +290,8 @@ func (b *builder) placeXattrs(it *item) error {
 	return nil
 }
 
-// layout is where the fixed parts of the image lie.
-type layout struct {
+// geometry is where the fixed parts of the image lie.
+type geometry struct {
 	blocks      int64 // of the image
 	groups      int64
 	inodes      uint32 // of a group
@@ -280,13 +307,13 @@ func (o *Options) descSize() int64 {
 	return 32
 }
 
-func newLayout(groups int64, inodes uint32, descSize int64) layout {
+func newGeometry(groups int64, inodes uint32, descSize int64) geometry {
 	n := alignUp(max((inodes+uint32(groups)-1)/uint32(groups), inodesInBlock), inodesInBlock)
-	return layout{groups: groups, inodes: n, tableBlocks: int64(n) / inodesInBlock, descBlocks: alignUp(groups*descSize, block) / block}
+	return geometry{groups: groups, inodes: n, tableBlocks: int64(n) / inodesInBlock, descBlocks: alignUp(groups*descSize, block) / block}
 }
 
 // front is how many blocks at the start of a group are not for data.
-func (l *layout) front(g int64) int64 {
+func (l *geometry) front(g int64) int64 {
 	n := 2 + l.tableBlocks
 	if hasSuper(uint32(g)) {
 		n += 1 + l.descBlocks
@@ -297,21 +324,24 @@ func (l *layout) front(g int64) int64 {
 // fit finds the number of groups and places everything.
 func (b *builder) fit(need int64) error {
 	inodes := max(b.inodes, b.o.Inodes)
+	if b.plan != nil && b.plan.Was == nil {
+		inodes = max(inodes, b.inodes+b.inodes/16) // some to spare for the images to come
+	}
 	groups := max(alignUp(need, perGroup)/perGroup, int64(inodes)/perGroup, 1)
 	if b.o.Size > 0 {
 		blocks := b.o.Size / block
 		groups = alignUp(blocks, perGroup) / perGroup
 		if int64(inodes) > groups*perGroup {
-			return fmt.Errorf("size: %d bytes have room for %d inodes, and %d are needed", b.o.Size, groups*perGroup, inodes)
+			return fmt.Errorf("size: %d bytes have room for %d inodes, and %d are needed: %w", b.o.Size, groups*perGroup, inodes, ErrNoRoom)
 		}
-		b.layout = newLayout(groups, inodes, b.o.descSize())
+		b.layout = b.geometry(groups, inodes)
 		b.layout.blocks = blocks
 		if last := blocks - (groups-1)*perGroup; groups > 1 && last <= b.layout.front(groups-1) {
-			b.layout = newLayout(groups-1, inodes, b.o.descSize()) // too little for a group
+			b.layout = b.geometry(groups-1, inodes) // too little for a group
 			b.layout.blocks = (groups - 1) * perGroup
 		}
 		if !b.place() {
-			return fmt.Errorf("size: expected room for %d blocks of content and what describes them, found %d blocks in all", need, blocks)
+			return fmt.Errorf("size: expected room for %d blocks of content and what describes them, found %d blocks in all: %w", need, blocks, ErrNoRoom)
 		}
 		return nil
 	}
@@ -319,98 +349,13 @@ func (b *builder) fit(need int64) error {
 		if int64(inodes) > groups*perGroup {
 			continue
 		}
-		b.layout = newLayout(groups, inodes, b.o.descSize())
+		b.layout = b.geometry(groups, inodes)
 		b.layout.blocks = groups * perGroup
 		if b.place() {
 			return nil
 		}
 	}
 	return fmt.Errorf("it would be larger than %d bytes", int64(MaxSize))
-}
-
-// place gives everything its blocks, and says whether there was room. Without a
-// size the image ends with the last of them.
-func (b *builder) place() bool {
-	l := &b.layout
-	a := allocator{l: l}
-	for _, dirs := range []bool{false, true} {
-		for _, it := range b.items {
-			if (it.node.Type == tree.Directory) == dirs {
-				a.item(it)
-			}
-		}
-	}
-	for _, s := range b.shares {
-		if r := a.take(1); len(r) == 1 {
-			s.block = r[0].first
-		}
-	}
-	journal := int64(b.o.JournalBlocks)
-	b.journal = item{ino: journalInode, blocks: journal, size: journal * block, pieces: []piece{{0, journal, nil, 0}}}
-	if b.journal.blocks > 0 {
-		a.item(&b.journal)
-	}
-	if a.full {
-		return false
-	}
-	if b.o.Size == 0 {
-		last := (l.groups - 1) * perGroup
-		l.blocks = max(a.next, last+l.front(l.groups-1))
-	}
-	return true
-}
-
-// allocator hands out the blocks behind the fronts of groups, one after the
-// other.
-type allocator struct {
-	l    *layout
-	next int64
-	full bool
-}
-
-func (a *allocator) take(n int64) []run {
-	var out []run
-	for n > 0 {
-		g := a.next / perGroup
-		if front := g*perGroup + a.l.front(g); a.next < front {
-			a.next = front
-		}
-		k := min(n, (g+1)*perGroup-a.next, a.l.blocks-a.next)
-		if k <= 0 {
-			a.full = true
-			return nil
-		}
-		// An extent has at most so many blocks, and joins are the reader's affair.
-		k = min(k, maxExtentBlocks)
-		out = append(out, run{first: a.next, n: k})
-		a.next, n = a.next+k, n-k
-	}
-	return out
-}
-
-func (a *allocator) item(it *item) {
-	it.runs, it.nodes = nil, nil
-	for _, p := range it.pieces {
-		var runs []run
-		if p.owner != nil {
-			runs = p.owner.physical(p.at, p.n)
-		} else {
-			runs = a.take(p.n)
-		}
-		for _, r := range runs {
-			r.logical, r.shared = p.logical, p.owner != nil
-			p.logical += r.n
-			it.runs = append(it.runs, r)
-		}
-	}
-	for n := len(it.runs); n > inlineExtents; {
-		n = (n + leafExtents - 1) / leafExtents
-		for _, r := range a.take(int64(n)) {
-			for i := range r.n {
-				it.nodes = append(it.nodes, r.first+i)
-			}
-		}
-	}
 }
 
 // dirLayout is how the names of a directory, "." and ".." first, are cut into

@@ -32,6 +32,9 @@
 // order of paths, each in one piece but for those fronts; then directories,
 // xattr blocks, long symlinks, the journal.
 //
+// That is how Build lays out. Lay, given the layout map of the image before, keeps
+// what did not change where it was.
+//
 // The format is described in Linux, Documentation/filesystems/ext4.
 package ext4
 
@@ -54,6 +57,10 @@ const (
 // ErrNotSupported is wrapped by the errors for what the format allows and this
 // package does not read.
 var ErrNotSupported = errors.New("not supported")
+
+// ErrNoRoom is wrapped by the error of Build and Lay for a tree that is larger than
+// Options.Size.
+var ErrNoRoom = errors.New("there is no room")
 
 // ErrNotExt4 is wrapped by the error of Open for what has another magic.
 var ErrNotExt4 = errors.New("this is not an ext4 image")

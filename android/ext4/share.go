@@ -51,7 +51,8 @@ func (b *builder) pieces() error {
 		if h, ok := it.node.Content.(tree.Holed); ok {
 			it.pieces = without(it.blocks, h.Holes(), it.size)
 		}
-		if b.o.SharedBlocks {
+		shares := b.o.SharedBlocks && !it.kept // what is kept shares what it shared
+		if shares {
 			var cut []piece
 			for _, p := range it.pieces {
 				for i := p.logical; i < p.logical+p.n; i++ {
@@ -72,7 +73,7 @@ func (b *builder) pieces() error {
 		it.blocks = 0
 		for _, p := range it.pieces {
 			it.blocks += p.n
-			for i := p.logical; b.o.SharedBlocks && p.owner == nil && i < p.logical+p.n; i++ {
+			for i := p.logical; shares && p.owner == nil && i < p.logical+p.n; i++ {
 				if _, ok := seen[sums[it][i]]; !ok {
 					seen[sums[it][i]] = place{it, i}
 				}
@@ -166,7 +167,7 @@ func (b *builder) blockSums() (map[*item][][32]byte, error) {
 		})
 	}
 	for _, it := range b.items {
-		if it.node.Type == tree.Regular && it.blocks > 0 {
+		if it.node.Type == tree.Regular && it.blocks > 0 && !it.kept {
 			work <- it
 		}
 	}
@@ -212,5 +213,8 @@ func (it *item) physical(logical, n int64) []run {
 
 // own are the runs that no other file owns.
 func (it *item) own() []run {
+	if it.kept {
+		return it.wrote
+	}
 	return slices.DeleteFunc(slices.Clone(it.runs), func(r run) bool { return r.shared })
 }

@@ -27,12 +27,7 @@ func (b *builder) write() (*tree.Image, error) {
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.at, b.at) })
 
 	l := &b.layout
-	used := int64(0) // the first block that holds nothing
-	if len(parts) > 0 {
-		last := parts[len(parts)-1]
-		used = last.at + last.n
-	}
-	descs, bitmaps := b.groups(used)
+	descs, bitmaps, free := b.groups()
 	im := new(tree.Image)
 	for g := range l.groups {
 		first := g * perGroup
@@ -40,7 +35,7 @@ func (b *builder) write() (*tree.Image, error) {
 			if g == 0 {
 				im.AppendZeros(superOffset)
 			}
-			im.AppendBytes(b.superblock(uint32(g), used))
+			im.AppendBytes(b.superblock(uint32(g), free))
 			im.AppendZeros((first+1)*block - im.Size())
 			im.AppendBytes(descs)
 		}
@@ -136,15 +131,20 @@ func (b *builder) journalParts(tables []byte) []part {
 	return out
 }
 
-// groups encodes the descriptors of all groups, and their bitmaps. Blocks from
-// used on hold nothing but fronts.
-func (b *builder) groups(used int64) ([]byte, [][]byte) {
+// groups encodes the descriptors of all groups and their bitmaps, and counts what
+// is free.
+func (b *builder) groups() (descs []byte, bitmaps [][]byte, free vacancy) {
 	le := binary.LittleEndian
 	l := &b.layout
-	descs := make([]byte, l.descBlocks*block)
-	bitmaps := make([][]byte, l.groups)
+	descs = make([]byte, l.descBlocks*block)
+	bitmaps = make([][]byte, l.groups)
 	dirs := make([]int, l.groups)
+	numbers := make([]bool, b.inodes)
+	for i := range min(firstInode-1, len(numbers)) {
+		numbers[i] = true
+	}
 	for _, it := range b.items {
+		numbers[it.ino-1] = true
 		if it.node.Type == tree.Directory {
 			dirs[(it.ino-1)/l.inodes]++
 		}
@@ -152,13 +152,25 @@ func (b *builder) groups(used int64) ([]byte, [][]byte) {
 	for g := range l.groups {
 		first := g * perGroup
 		blocks := min(int64(perGroup), l.blocks-first)
-		taken := max(l.front(g), min(used-first, blocks))
 		maps := make([]byte, 2*block)
-		setBits(maps[:block], 0, taken)
+		freeBlocks := int64(0)
+		for i := range blocks {
+			if b.space.Taken(first + i) {
+				maps[i/8] |= 1 << (i % 8)
+			} else {
+				freeBlocks++
+			}
+		}
 		setBits(maps[:block], blocks, perGroup)
-		inodes := min(max(int64(b.inodes)-g*int64(l.inodes), 0), int64(l.inodes))
-		setBits(maps[block:], 0, inodes)
+		freeInodes, last := int64(l.inodes), int64(0) // last: behind the last in use
+		for i := range min(max(int64(len(numbers))-g*int64(l.inodes), 0), int64(l.inodes)) {
+			if numbers[g*int64(l.inodes)+i] {
+				maps[block+i/8] |= 1 << (i % 8)
+				freeInodes, last = freeInodes-1, i+1
+			}
+		}
 		setBits(maps[block:], int64(l.inodes), perGroup)
+		free.blocks, free.inodes = free.blocks+freeBlocks, free.inodes+uint32(freeInodes)
 		bitmaps[g] = maps
 
 		bitmapAt := first
@@ -169,11 +181,11 @@ func (b *builder) groups(used int64) ([]byte, [][]byte) {
 		for i, v := range []int64{bitmapAt, bitmapAt + 1, bitmapAt + 2} {
 			le.PutUint32(d[4*i:], uint32(v))
 		}
-		le.PutUint16(d[12:], uint16(blocks-taken))
-		le.PutUint16(d[14:], uint16(int64(l.inodes)-inodes))
+		le.PutUint16(d[12:], uint16(freeBlocks))
+		le.PutUint16(d[14:], uint16(freeInodes))
 		le.PutUint16(d[16:], uint16(dirs[g]))
 		le.PutUint16(d[18:], 4) // the inode table is zeroed
-		le.PutUint16(d[28:], uint16(int64(l.inodes)-inodes))
+		le.PutUint16(d[28:], uint16(int64(l.inodes)-last))
 		number := le.AppendUint32(nil, uint32(g))
 		if b.o.MetadataSum {
 			blockSum, inodeSum := crc32c(b.seed, maps[:block]), crc32c(b.seed, maps[block:][:l.inodes/8])
@@ -188,7 +200,13 @@ func (b *builder) groups(used int64) ([]byte, [][]byte) {
 			le.PutUint16(d[30:], groupSum(b.o.UUID, number, d))
 		}
 	}
-	return descs, bitmaps
+	return descs, bitmaps, free
+}
+
+// vacancy is what no file has.
+type vacancy struct {
+	blocks int64
+	inodes uint32
 }
 
 // setBits sets the bits [from, to).
@@ -205,18 +223,13 @@ func setBits(p []byte, from, to int64) {
 }
 
 // superblock encodes the copy of a group.
-func (b *builder) superblock(g uint32, used int64) []byte {
+func (b *builder) superblock(g uint32, free vacancy) []byte {
 	le := binary.LittleEndian
 	l := &b.layout
 	p := make([]byte, superSize)
-	free := int64(0)
-	for g := range l.groups {
-		blocks := min(int64(perGroup), l.blocks-g*perGroup)
-		free += blocks - max(l.front(g), min(used-g*perGroup, blocks))
-	}
 	inodes := l.inodes * uint32(l.groups)
 	put := map[int]uint32{
-		0: inodes, 4: uint32(l.blocks), 12: uint32(free), 16: inodes - b.inodes,
+		0: inodes, 4: uint32(l.blocks), 12: uint32(free.blocks), 16: free.inodes,
 		24: 2, 28: 2, 32: perGroup, 36: perGroup, 40: l.inodes,
 		48: uint32(b.o.Time), 64: uint32(b.o.Time), 76: 1, 84: firstInode,
 		92: compatXattr | compatDirIndex, 96: incompatFileType | incompatExtents,
