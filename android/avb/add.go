@@ -36,10 +36,13 @@ type HashtreeParams struct {
 	// when the new image is; without one they are held in memory: 1/126 of the
 	// image each.
 	Store Store
+	// Since is the partition made before, if little has changed since; nil: all is
+	// computed. Where it has another shape, what of it does not serve is computed.
+	Since *Since
 }
 
-// AddHashtree appends to img its hash tree, a vbmeta struct that describes it, and
-// a footer. All cores hash; apart from tree and error correction a few MiB are held.
+// AddHashtree appends to img its hash tree, error correction if asked, a vbmeta
+// struct that describes them, and a footer. All cores hash; apart from tree and error correction a few MiB are held.
 func AddHashtree(img *tree.Image, p HashtreeParams) (*tree.Image, *HashtreeDescriptor, error) {
 	fail := func(err error) (*tree.Image, *HashtreeDescriptor, error) {
 		return nil, nil, fmt.Errorf("cannot add hash tree to partition %s: %w", p.Partition, err)
@@ -67,10 +70,19 @@ func AddHashtree(img *tree.Image, p HashtreeParams) (*tree.Image, *HashtreeDescr
 	d.TreeSize = uint64(g.treeSize)
 	store := storeOr(p.Store, g.treeSize)
 	ctx := context.Background() // a source that fails ends it
-	if d.RootDigest, err = g.run(ctx, out, func(off int64, b []byte) error {
+	emit := func(off int64, b []byte) error {
 		_, err := store.WriteAt(b, off)
 		return err
-	}); err != nil {
+	}
+	if p.Since != nil && p.Since.usable(g, d) != nil {
+		p.Since = nil
+	}
+	if p.Since != nil {
+		d.RootDigest, err = g.update(ctx, out, p.Since, emit)
+	} else {
+		d.RootDigest, err = g.run(ctx, out, emit)
+	}
+	if err != nil {
 		return fail(err)
 	}
 	out.AppendRange(store, 0, g.treeSize)
@@ -97,6 +109,13 @@ func appendFEC(ctx context.Context, out *tree.Image, d *HashtreeDescriptor, p Ha
 	store, start := storeOr(p.Store, n), int64(0)
 	if p.Store != nil {
 		start = int64(d.TreeSize)
+	}
+	if p.Since != nil && p.Since.usableFEC(d) == nil {
+		if err := p.Since.revise(ctx, c, out, d, store, start); err != nil {
+			return err
+		}
+		out.AppendRange(store, start, n)
+		return nil
 	}
 	at := start
 	if err := c.run(ctx, out, covered, int(d.DataBlockSize), func(parity []byte) error {
