@@ -266,7 +266,7 @@ func reachAll(t *testing.T, address string) {
 	defer receiver.Close()
 
 	root := t.TempDir()
-	if out, err := exec.Command("friday", "init", filepath.Join(root, "os"), "--name", "Ember").CombinedOutput(); err != nil {
+	if out, err := exec.Command("friday", "init", filepath.Join(root, "os"), "--name", "Ember", "--no-stock").CombinedOutput(); err != nil {
 		t.Fatalf("friday init: %v\n%s", err, out)
 	}
 	dir, one, two := filepath.Join(root, "os", ".friday"), freeAddress(t), freeAddress(t)

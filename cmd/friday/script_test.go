@@ -151,7 +151,7 @@ func (p *preparation) make() error {
 	stock := filepath.Join(p.dir, "stock.zip")
 	keyDir := filepath.Join(dir, ".friday", "keys")
 	return errors.Join(
-		friday("init", dir, "--name", "Mango OS"),
+		friday("init", dir, "--name", "Mango OS", "--device", "umi", "--no-stock"),
 		os.RemoveAll(keyDir),
 		keys.GenerateWith(keyDir, keys.Options{AVBBits: 2048, OTABits: 2048}),
 		writeStock(stock, stocktest.Spec{Device: "umi", Files: 200, Bytes: 1 << 20}),

@@ -147,7 +147,7 @@ func installation(ctx context.Context, o ForumOptions) (state, busiest string, r
 	if err := os.RemoveAll(repo); err != nil { // half filled
 		return fail(err)
 	}
-	if out, err := exec.CommandContext(ctx, o.Exe, "init", repo, "--url", "http://127.0.0.1").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, o.Exe, "init", repo, "--url", "http://127.0.0.1", "--no-stock").CombinedOutput(); err != nil {
 		return fail(fmt.Errorf("%w: %s", err, out))
 	}
 	o.Note(fmt.Sprintf("writing %d threads", o.Threads))

@@ -32,7 +32,7 @@ add:
 // makeStock makes a vendor's firmware, an OS repository, and takes the one into
 // the other's installation.
 func (s *story) makeStock(ctx context.Context) (string, error) {
-	if _, err := s.friday(ctx, "init", s.path("os"), "--name", "Mango OS", "--url", s.base); err != nil {
+	if _, err := s.friday(ctx, "init", s.path("os"), "--name", "Mango OS", "--url", s.base, "--device", device, "--no-stock"); err != nil {
 		return "", err
 	}
 	// The release keys leave the server's folder: only the worker is shown them.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -27,13 +28,36 @@ import (
 //go:embed all:files
 var files embed.FS
 
-// Device is a device that Write writes a device.yaml for.
+//go:embed examples
+var examples embed.FS
+
+// Examples are the codenames of devices that are described already, one or more of
+// each of five vendors.
+func Examples() []string {
+	names := []string{umi.Codename}
+	entries, err := examples.ReadDir("examples")
+	if err != nil {
+		return names // it is embedded
+	}
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// umi is the example that is written like any other device.
+var umi = Device{Codename: "umi", Vendor: "Xiaomi", Name: "Xiaomi Mi 10"}
+
+// Device is a device that Write writes a device.yaml for, as that of an A/B phone
+// with Verified Boot 2.0.
 type Device struct{ Codename, Vendor, Name string }
 
 // Options says what Write writes.
 type Options struct {
 	Name        string    // the OS's name; "Friday OS" if empty
-	Devices     []Device  // the Xiaomi Mi 10, umi, if empty
+	Devices     []Device  // devices that are new; the Xiaomi Mi 10, umi, if there are no Examples either
+	Examples    []string  // of Examples, those that are wanted
 	UpdateURL   string    // where handsets check in; "http://127.0.0.1:8017" if empty
 	AuthorName  string    // of the first commit; the OS's name if empty
 	AuthorEmail string    // "os@localhost" if empty
@@ -98,8 +122,8 @@ func (o Options) filled() Options {
 	if o.Name == "" {
 		o.Name = "Friday OS"
 	}
-	if len(o.Devices) == 0 {
-		o.Devices = []Device{{Codename: "umi", Vendor: "Xiaomi", Name: "Xiaomi Mi 10"}}
+	if len(o.Devices) == 0 && len(o.Examples) == 0 || slices.Contains(o.Examples, umi.Codename) {
+		o.Devices = append(slices.Clone(o.Devices), umi)
 	}
 	if o.UpdateURL == "" {
 		o.UpdateURL = "http://127.0.0.1:8017"
@@ -149,7 +173,20 @@ func (o Options) render() (map[string][]byte, error) {
 		}
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	for _, codename := range o.Examples {
+		if codename == umi.Codename {
+			continue
+		}
+		text, err := examples.ReadFile("examples/" + codename + ".yaml")
+		if err != nil {
+			return nil, fmt.Errorf("there is no example of a device %q, only %s", codename, strings.Join(Examples(), ", "))
+		}
+		out["devices/"+codename+"/device.yaml"] = text
+	}
+	return out, nil
 }
 
 func render(t *template.Template, data any, name string, files map[string][]byte) error {
