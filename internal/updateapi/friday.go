@@ -4,14 +4,12 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
-	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/limit"
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/updateapi/quickjson"
@@ -145,70 +143,6 @@ func (s *Server) readTicket(text string) *wire.Ticket {
 		return nil
 	}
 	return &t
-}
-
-func (s *Server) outcome(w http.ResponseWriter, r *http.Request) {
-	var o wire.Outcome
-	if !readJSON(w, r, &o, quickjson.Outcome) {
-		s.metrics.outcomes.WithLabelValues("bad").Inc()
-		return
-	}
-	if !s.teller.Allow(limit.Caller(r, s.o.TrustedProxies)) {
-		s.metrics.outcomes.WithLabelValues("limited").Inc()
-		fail(w, http.StatusTooManyRequests, "cannot take outcome: too many come from this address; try again later")
-		return
-	}
-	report, status, why := s.readOutcome(&o)
-	if status != 0 {
-		s.metrics.outcomes.WithLabelValues("refused").Inc()
-		fail(w, status, "cannot take outcome: "+why)
-		return
-	}
-	s.mu.Lock()
-	full := len(s.pending) >= maxPending
-	if !full {
-		s.pending = append(s.pending, report)
-	}
-	s.mu.Unlock()
-	if full {
-		s.metrics.outcomes.WithLabelValues("full").Inc()
-		fail(w, http.StatusServiceUnavailable, "cannot take outcome: too many wait to be written")
-		return
-	}
-	s.metrics.outcomes.WithLabelValues(string(o.Event)).Inc()
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// readOutcome verifies an outcome; status is 0 when it counts.
-func (s *Server) readOutcome(o *wire.Outcome) (report outcome.Report, status int, why string) {
-	if !o.Event.Valid() {
-		return report, http.StatusBadRequest, fmt.Sprintf("event is %.32q, expected downloaded, verified, applied, booted, healthy, rolled_back or failed", o.Event)
-	}
-	for _, f := range []string{o.Stage, o.Code, o.Detail, o.Incremental} {
-		if len(f) > wire.MaxField {
-			return report, http.StatusBadRequest, fmt.Sprintf("a field has %d bytes, at most %d are allowed", len(f), wire.MaxField)
-		}
-	}
-	body, err := s.offers.Verify(o.Token)
-	var token wire.OfferToken
-	if err != nil || !quickjson.Token(string(body), &token) && json.Unmarshal(body, &token) != nil {
-		return report, http.StatusForbidden, "its token was not signed by this server"
-	}
-	if s.now().Unix() >= token.Expires {
-		return report, http.StatusGone, "its token has expired"
-	}
-	if o.Event == wire.Booted && o.Incremental != "" {
-		if snapshot, ok := s.fresh(); ok {
-			if want, known := snapshot.Incremental(token.To); known && want != o.Incremental {
-				return report, http.StatusBadRequest, fmt.Sprintf("the handset says that it booted %.64q, and was offered %q", o.Incremental, want)
-			}
-		}
-	}
-	// A handset that was claimed between offer and outcome counts as claimed.
-	if t := s.readTicket(o.Ticket); t != nil && token.Claim == 0 && t.Device == token.Device {
-		token.Claim = t.Claim
-	}
-	return outcome.Report{Token: token, Event: o.Event, Stage: o.Stage, Code: o.Code}, 0, ""
 }
 
 func (s *Server) claim(w http.ResponseWriter, r *http.Request) {

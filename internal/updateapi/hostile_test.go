@@ -2,9 +2,11 @@ package updateapi_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -168,12 +170,62 @@ func TestFloods(t *testing.T) {
 			t.Errorf("trusted %v: another address was answered with %d, expected %d", trusted, got, want)
 		}
 	}
-	last := 0
-	for range 2200 {
-		last = post(wire.PathOutcome, `{"token":"x","event":"booted"}`, "198.51.100.1")
+}
+
+// TestSharedAddress: of the handsets behind a carrier's address, one who sends
+// what is forged, or the same outcome over and over, shuts out nobody but itself.
+func TestSharedAddress(t *testing.T) {
+	b := newBench(t, sqlite(t))
+	b.refresh(t)
+	for i := range 3000 {
+		if status := b.post(t, wire.PathOutcome, wire.Outcome{Token: fmt.Sprint(i), Event: wire.Booted}, nil); status != http.StatusForbidden {
+			t.Fatalf("forged outcome %d was answered with %d, expected 403", i, status)
+		}
 	}
-	if last != 429 {
-		t.Errorf("the last of many outcomes was answered with %d, expected 429", last)
+	o := wire.Outcome{Token: b.offer(t, checkin()).Token, Event: wire.Downloaded}
+	last := 0
+	for range 30 {
+		last = b.post(t, wire.PathOutcome, o, nil)
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("the last of one outcome told 30 times was answered with %d, expected 429", last)
+	}
+	for i := range 3000 {
+		token := b.tickets.For("offer").Sign(fmt.Appendf(nil, `{"id":"%d","rollout":%d,"expires":9999999999}`, i, b.rollout.ID))
+		if status := b.post(t, wire.PathOutcome, wire.Outcome{Token: token, Event: wire.Downloaded}, nil); status != http.StatusNoContent {
+			t.Fatalf("neighbour %d was answered with %d, expected 204", i, status)
+		}
+	}
+	if err := b.api.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.write(t, func(tx *db.Tx) error {
+		n, err := outcome.Of(tx, b.rollout.ID)
+		if want := (outcome.Group{Downloaded: 3001}); n.Anonymous != want {
+			t.Errorf("counted %+v, expected %+v", n.Anonymous, want)
+		}
+		return err
+	})
+	// One address has a bound all the same, and no other one's.
+	tell := func(i int, from string) int {
+		token := b.tickets.For("offer").Sign(fmt.Appendf(nil, `{"id":"%s %d","rollout":%d,"expires":9999999999}`, from, i, b.rollout.ID))
+		req := httptest.NewRequest(http.MethodPost, wire.PathOutcome, strings.NewReader(`{"event":"verified","token":"`+token+`"}`))
+		req.RemoteAddr = from + ":1234"
+		w := httptest.NewRecorder()
+		b.api.ServeHTTP(w, req)
+		return w.Code
+	}
+	taken := 0
+	for tell(taken, "198.51.100.1") == http.StatusNoContent {
+		if taken++; taken > 200_000 {
+			t.Fatal("one address tells without end")
+		}
+	}
+	if taken < 20_000 {
+		t.Errorf("an address could tell %d outcomes at once, expected 20,000", taken)
+	}
+	if status := tell(0, "198.51.100.2"); status != http.StatusNoContent {
+		t.Errorf("another address was answered with %d", status)
 	}
 }
 

@@ -4,11 +4,14 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fridayos/friday/internal/wire"
 )
 
 type metrics struct {
 	checkins, outcomes, packages, lineage, places *prometheus.CounterVec
 	counted                                       prometheus.Counter
+	outcome                                       map[wire.Event]prometheus.Counter                       // of outcomes, found once
 	checkin                                       struct{ bad, leaseOut, offer, none prometheus.Counter } // of checkins, found once
 }
 
@@ -28,12 +31,14 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 		places:   vec("places_total", "Places in stages that count handsets: leased from the database, given to handsets, returned.", "what"),
 		counted:  prometheus.NewCounter(prometheus.CounterOpts{Namespace: "friday", Name: "outcomes_counted_total", Help: "Outcomes that were new and went into the sums."}),
 	}
+	m.outcome = map[wire.Event]prometheus.Counter{}
+	for _, e := range []wire.Event{wire.Downloaded, wire.Verified, wire.Applied, wire.Booted, wire.Healthy, wire.RolledBack, wire.Failed} {
+		m.outcome[e] = m.outcomes.WithLabelValues(string(e))
+	}
 	m.checkin.bad, m.checkin.leaseOut = m.checkins.WithLabelValues("bad"), m.checkins.WithLabelValues("lease_out")
 	m.checkin.offer, m.checkin.none = m.checkins.WithLabelValues("offer"), m.checkins.WithLabelValues("none")
 	pending := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "friday", Name: "outcomes_pending", Help: "Outcomes that wait to be written."}, func() float64 {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return float64(len(s.pending))
+		return float64(s.waiting.len())
 	})
 	lease := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "friday", Name: "lease_seconds", Help: "What is left of the lease on the rollouts; negative: no offers are made."}, func() float64 {
 		snapshot := s.snapshot.Load()

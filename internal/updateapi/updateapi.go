@@ -81,6 +81,7 @@ type Server struct {
 	claims  *rate.Limiter  // of all
 	claimer *limit.Limiter // each address
 	teller  *limit.Limiter // each address
+	retold  *limit.Limiter // each offer
 	metrics *metrics
 
 	patience time.Duration
@@ -89,8 +90,7 @@ type Server struct {
 	enrolments atomic.Pointer[enrolments] // never older than snapshot
 	loader     fleet.Loader
 
-	mu      sync.Mutex
-	pending []outcome.Report
+	waiting waiting
 	flush   sync.Mutex // one at a time
 
 	days   activeDays
@@ -139,18 +139,23 @@ func (a *activeDays) take(before time.Time) map[fleet.Day]int64 {
 
 // Bounds of what a node keeps in memory, and of what it writes at once.
 const (
-	maxPending = 100_000
-	maxFlush   = 5_000
+	maxPending = 100_000 // outcomes, some 300 bytes each
+	maxFlush   = 2_500   // so that others who write wait for a moment only
 	maxBoots   = 200
 	maxDays    = 20_000
 )
 
 // How often one address may try a claim's code, and tell an outcome: each that
-// is taken is a row for a month. Many handsets may share an address.
+// is taken is a row for a month. A carrier may have a hundred thousand handsets
+// behind one address: updated within a day, they tell 20 a second when most of
+// them are awake. An offer has six outcomes that count, and may be told again when
+// an answer was lost.
 const (
 	claimRate, claimBurst     = 6.0 / 60, 20
-	outcomeRate, outcomeBurst = 10, 2000
+	outcomeRate, outcomeBurst = 100, 20_000
+	offerRate, offerBurst     = 1.0 / 60, 20
 	maxAddresses              = 50_000
+	maxOffers                 = 50_000
 )
 
 // patience is how long a client may take to accept an answer, or a piece of a
@@ -184,7 +189,8 @@ func New(o Options) (*Server, error) {
 		}
 	}
 	s := &Server{o: o, patience: patience, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), claims: rate.NewLimiter(20, 100),
-		places: newPlaces(), claimer: limit.New(claimRate, claimBurst, maxAddresses), teller: limit.New(outcomeRate, outcomeBurst, maxAddresses)}
+		places: newPlaces(), claimer: limit.New(claimRate, claimBurst, maxAddresses), teller: limit.New(outcomeRate, outcomeBurst, maxAddresses),
+		retold: limit.New(offerRate, offerBurst, maxOffers)}
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics, s); err != nil {
 		return nil, fmt.Errorf("cannot make update API: %w", err)
@@ -342,9 +348,7 @@ func (s *Server) write(ctx context.Context, wait time.Duration) error {
 	s.flush.Lock()
 	defer s.flush.Unlock()
 	for {
-		s.mu.Lock()
-		batch := s.pending[:min(len(s.pending), maxFlush)]
-		s.mu.Unlock()
+		batch := s.waiting.first(maxFlush)
 		if len(batch) == 0 {
 			break
 		}
@@ -355,9 +359,7 @@ func (s *Server) write(ctx context.Context, wait time.Duration) error {
 		}); err != nil {
 			return err // they stay, and are counted once when the database is back
 		}
-		s.mu.Lock()
-		s.pending = append([]outcome.Report(nil), s.pending[len(batch):]...)
-		s.mu.Unlock()
+		s.waiting.done(len(batch))
 		s.metrics.counted.Add(float64(fresh))
 	}
 	if counts := s.days.take(s.now().Add(-wait)); len(counts) > 0 {

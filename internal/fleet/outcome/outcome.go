@@ -8,8 +8,11 @@
 package outcome
 
 import (
+	"cmp"
+	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/wire"
@@ -17,10 +20,23 @@ import (
 
 // Report is one outcome whose token was verified, on its way into the sums.
 type Report struct {
-	Token wire.OfferToken
+	Token wire.OfferToken // ID, Rollout, From, To, Region, Claim and Expires count
 	Event wire.Event
 	Stage string // where it failed
 	Code  string
+}
+
+// Kept is r with what counts, in memory of its own: what it was read from may be
+// many times as large, and r may have to wait for the database.
+func (r Report) Kept() Report {
+	t := r.Token
+	r.Token = wire.OfferToken{ID: strings.Clone(t.ID), Rollout: t.Rollout, From: strings.Clone(t.From), To: strings.Clone(t.To), Region: strings.Clone(t.Region), Claim: t.Claim, Expires: t.Expires}
+	r.Event = wire.Event(strings.Clone(string(r.Event)))
+	r.Stage = strings.Clone(r.Stage)
+	if r.Code = strings.Clone(r.Code); !word.MatchString(r.Code) {
+		r.Code = ""
+	}
+	return r
 }
 
 // key is a row of the sums. All of its values are bounded: Region is one of
@@ -33,6 +49,17 @@ type key struct {
 	stage    string
 	code     string
 	enrolled bool
+}
+
+func (k key) compare(o key) int {
+	rank := func(enrolled bool) int {
+		if enrolled {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(k.rollout, o.rollout), cmp.Compare(k.region, o.region), cmp.Compare(k.from, o.from), cmp.Compare(k.event, o.event),
+		cmp.Compare(k.stage, o.stage), cmp.Compare(k.code, o.code), rank(k.enrolled)-rank(o.enrolled))
 }
 
 // Stages at which an update fails.
@@ -90,14 +117,15 @@ func Record(tx *db.Tx, reports []Report) (fresh int, err error) {
 		if err != nil {
 			return 0, err
 		}
+		var boots []any
 		for i, r := range counted {
 			sums[r.key(enrolled[i])]++
-			if r.Event != wire.Booted || r.Token.Claim == 0 {
-				continue
+			if r.Event == wire.Booted && r.Token.Claim != 0 {
+				boots = append(boots, r.Token.Claim, r.Token.To, tx.Now())
 			}
-			if _, err := tx.Exec("INSERT INTO fleet_boots (claim, build, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", r.Token.Claim, r.Token.To, tx.Now()); err != nil {
-				return 0, err
-			}
+		}
+		if err := insert(tx, "INSERT INTO fleet_boots (claim, build, at) VALUES ", 3, boots, " ON CONFLICT DO NOTHING"); err != nil {
+			return 0, err
 		}
 		if err := wait(tx, counted, enrolled, sums); err != nil {
 			return 0, err
@@ -106,18 +134,17 @@ func Record(tx *db.Tx, reports []Report) (fresh int, err error) {
 	return fresh, addSums(tx, sums)
 }
 
+// addSums adds to the sums. Everyone does so in the same order: two nodes that
+// waited for each other's rows would wait for ever.
 func addSums(tx *db.Tx, sums map[key]int64) error {
-	for k, n := range sums {
-		if n == 0 {
-			continue
-		}
-		if _, err := tx.Exec("INSERT INTO outcome_sums (rollout, region, from_incremental, event, stage, code, enrolled, n) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "+
-			"ON CONFLICT (rollout, region, from_incremental, event, stage, code, enrolled) DO UPDATE SET n = outcome_sums.n + excluded.n",
-			k.rollout, k.region, k.from, k.event, k.stage, k.code, k.enrolled, n); err != nil {
-			return err
+	var args []any
+	for _, k := range slices.SortedFunc(maps.Keys(sums), key.compare) {
+		if n := sums[k]; n != 0 {
+			args = append(args, k.rollout, k.region, k.from, k.event, k.stage, k.code, k.enrolled, n)
 		}
 	}
-	return nil
+	return insert(tx, "INSERT INTO outcome_sums (rollout, region, from_incremental, event, stage, code, enrolled, n) VALUES ", 8, args,
+		" ON CONFLICT (rollout, region, from_incremental, event, stage, code, enrolled) DO UPDATE SET n = outcome_sums.n + excluded.n")
 }
 
 // Failure says how often an update failed at one place for one reason.

@@ -1,8 +1,6 @@
 package outcome
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/fridayos/friday/internal/db"
@@ -64,17 +62,13 @@ func wait(tx *db.Tx, reports []Report, enrolled []bool, sums map[key]int64) erro
 	for _, token := range over {
 		past[token] = true
 	}
+	var args []any
 	for _, i := range applied {
-		r := &reports[i]
-		if past[r.seen().token] {
-			continue
-		}
-		if _, err := tx.Exec("INSERT INTO outcomes_waiting (token, rollout, region, from_incremental, enrolled, due, counted) VALUES ($1, $2, $3, $4, $5, $6, FALSE) ON CONFLICT DO NOTHING",
-			r.seen().token, r.Token.Rollout, r.Token.Region, r.Token.From, enrolled[i], tx.Now().Add(SilentAfter)); err != nil {
-			return err
+		if r := &reports[i]; !past[r.seen().token] {
+			args = append(args, r.seen().token, r.Token.Rollout, r.Token.Region, r.Token.From, enrolled[i], tx.Now().Add(SilentAfter), false)
 		}
 	}
-	return nil
+	return insert(tx, "INSERT INTO outcomes_waiting (token, rollout, region, from_incremental, enrolled, due, counted) VALUES ", 7, args, " ON CONFLICT DO NOTHING")
 }
 
 // maxSilent is how many handsets one Tick finds silent.
@@ -95,16 +89,4 @@ func FindSilent(tx *db.Tx) error {
 		sums[k]++
 	}
 	return addSums(tx, sums)
-}
-
-// marks are n placeholders.
-func marks(n int) string {
-	var b strings.Builder
-	for i := range n {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "$%d", i+1)
-	}
-	return b.String()
 }

@@ -2,16 +2,12 @@ package outcome
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/wire"
 )
-
-// batch is how many tokens one statement takes: well within both databases'
-// number of arguments.
-const batch = 200
 
 // seen is what counts once: a token's event. A claimed handset counts once in a
 // rollout, however many offers it asks for. It may fail to download and fail
@@ -73,37 +69,37 @@ func insertSeen(tx *db.Tx, reports []Report, keys []seen) ([]seen, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	var q strings.Builder
-	q.WriteString("INSERT INTO outcomes_seen (token, event, expires) VALUES ")
 	args := make([]any, 0, 3*len(keys))
 	for i, k := range keys {
-		if i > 0 {
-			q.WriteString(", ")
-		}
-		fmt.Fprintf(&q, "($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3)
 		args = append(args, k.token, k.event, reports[i].keptUntil(tx.Now().Unix()))
 	}
-	q.WriteString(" ON CONFLICT DO NOTHING RETURNING token, event")
-	return db.All(tx, func(row db.Scanner) (k seen, err error) { return k, row.Scan(&k.token, &k.event) }, q.String(), args...)
+	return db.All(tx, func(row db.Scanner) (k seen, err error) { return k, row.Scan(&k.token, &k.event) },
+		"INSERT INTO outcomes_seen (token, event, expires) VALUES "+rows(len(keys), 3)+" ON CONFLICT DO NOTHING RETURNING token, event", args...)
 }
 
 // cutTimes are when the release of each rollout was cut; one that does not exist
 // is not in it.
 func cutTimes(tx *db.Tx, reports []Report) (map[int64]time.Time, error) {
+	type cut struct {
+		id int64
+		at time.Time
+	}
 	cuts, asked := map[int64]time.Time{}, map[int64]bool{}
+	var ids []any
 	for _, r := range reports {
-		id := r.Token.Rollout
-		if asked[id] {
-			continue
+		if id := r.Token.Rollout; !asked[id] {
+			asked[id] = true
+			ids = append(ids, id)
 		}
-		asked[id] = true
-		rows, err := db.All(tx, func(s db.Scanner) (at time.Time, err error) { return at, s.Scan(&at) },
-			"SELECT CASE WHEN e.cut_at > 0 AND e.cut_at < r.created_at THEN e.cut_at ELSE r.created_at END FROM rollouts r LEFT JOIN releases e ON e.name = r.release WHERE r.id = $1", id)
+	}
+	for some := range slices.Chunk(ids, mostArgs) {
+		found, err := db.All(tx, func(s db.Scanner) (c cut, err error) { return c, s.Scan(&c.id, &c.at) },
+			"SELECT r.id, CASE WHEN e.cut_at > 0 AND e.cut_at < r.created_at THEN e.cut_at ELSE r.created_at END FROM rollouts r LEFT JOIN releases e ON e.name = r.release WHERE r.id IN ("+marks(len(some))+")", some...)
 		if err != nil {
 			return nil, err
 		}
-		if len(rows) == 1 {
-			cuts[id] = rows[0]
+		for _, c := range found {
+			cuts[c.id] = c.at
 		}
 	}
 	return cuts, nil
