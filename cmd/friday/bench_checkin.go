@@ -34,7 +34,6 @@ The history is a table with the columns date, seen, codename, phone, branch, met
 			if err != nil {
 				return err
 			}
-			o.Note(fmt.Sprintf("the bare handler's p99 is %.2f ms; %.1f%% of the answers were offers", f.BareP99, 100*f.Offers))
 			out := cmd.OutOrStdout()
 			if asJSON {
 				return printJSON(out, f)
@@ -42,7 +41,14 @@ The history is a table with the columns date, seen, codename, phone, branch, met
 			fmt.Fprintf(out, "friday  %.0f check-ins a second, 99%% within %.2f ms\n", f.Friday, f.P99)
 			fmt.Fprintf(out, "bare    %.0f a second, 99%% within %.2f ms\n", f.Bare, f.BareP99)
 			fmt.Fprintf(out, "ratio   %.2f\n", f.Ratio)
-			_, err = fmt.Fprintf(out, "memory  %.0f MB\n", f.RSS)
+			if f.BareCPU > 0 {
+				fmt.Fprintf(out, "CPU     %.1f µs an answer, bare %.1f µs\n", f.FridayCPU, f.BareCPU)
+			}
+			if m := f.Meanwhile; m != nil {
+				fmt.Fprintf(out, "busy    rollouts changed %.1f times a second, %.0f outcomes a second came in; %d counted, %d lost\n", m.Changes, m.Outcomes, m.Counted, m.Lost)
+				fmt.Fprintf(out, "        %d offers contradicted the state of a lease ago\n", m.Contradictions)
+			}
+			_, err = fmt.Fprintf(out, "memory  %.0f MB; %.1f%% of the answers were offers\n", f.RSS, 100*f.Offers)
 			return err
 		},
 	}

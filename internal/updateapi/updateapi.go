@@ -140,7 +140,7 @@ func (a *activeDays) take(before time.Time) map[fleet.Day]int64 {
 // Bounds of what a node keeps in memory, and of what it writes at once.
 const (
 	maxPending = 100_000 // outcomes, some 300 bytes each
-	maxFlush   = 2_500   // so that others who write wait for a moment only
+	maxFlush   = 1_000   // so that others who write wait for a moment only
 	maxBoots   = 200
 	maxDays    = 20_000
 )
@@ -155,7 +155,7 @@ const (
 	outcomeRate, outcomeBurst = 100, 20_000
 	offerRate, offerBurst     = 1.0 / 60, 20
 	maxAddresses              = 50_000
-	maxOffers                 = 50_000
+	maxOffers                 = 10_000
 )
 
 // patience is how long a client may take to accept an answer, or a piece of a

@@ -7,15 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/wire"
 )
@@ -24,15 +27,27 @@ import (
 const (
 	changesPerS  = 10
 	outcomesPerS = 5000
-	tellers      = 4 // connections that outcomes come by
+	tellers      = 4                    // connections that outcomes come by
+	beat         = 5 * time.Millisecond // between the outcomes that are sent at once
 )
+
+// Meanwhile is what went on while check-ins were measured.
+type Meanwhile struct {
+	Changes        float64 `json:"changes_per_s"`  // rollouts that were halted or let go on
+	Outcomes       float64 `json:"outcomes_per_s"` // that the server took
+	Counted        int64   `json:"outcomes_counted"`
+	Lost           int64   `json:"outcomes_lost"`  // taken, and not in the sums; below 0: counted twice
+	Contradictions int64   `json:"contradictions"` // offers of what had been halted for longer than a lease
+}
 
 // busy changes rollouts, as another node or a person does, and tells outcomes.
 type busy struct {
+	d        *db.DB
 	ctx      context.Context
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 	began    time.Time
+	before   int64 // outcomes in the sums
 	changes  atomic.Int64
 	outcomes atomic.Int64
 	halted   sync.Map     // when, by device, channel and release
@@ -50,9 +65,13 @@ func newBusy(ctx context.Context, d *db.DB, dir, address string) (*busy, error) 
 	if err := d.Read(ctx, func(tx *db.Tx) (err error) { rollouts, err = fleet.All(tx); return err }); err != nil {
 		return nil, err
 	}
-	b := &busy{began: time.Now()}
+	rollouts = slices.DeleteFunc(rollouts, func(r fleet.Rollout) bool { return r.State != fleet.Running })
+	b := &busy{d: d, began: time.Now()}
+	if b.before, err = b.counted(ctx); err != nil {
+		return nil, err
+	}
 	b.ctx, b.cancel = context.WithCancel(ctx)
-	b.wg.Go(func() { b.fail(b.change(d, rollouts)) })
+	b.wg.Go(func() { b.fail(b.change(ctx, rollouts)) })
 	for range tellers {
 		b.wg.Go(func() { b.fail(b.tell(address, tickets.For("offer"), rollouts)) })
 	}
@@ -67,45 +86,68 @@ func (b *busy) fail(err error) {
 	}
 }
 
-// lag is for how many changes a rollout stays halted: twice a lease.
-const lag = 10 * changesPerS / 2
+// counted is how many outcomes are in the sums.
+func (b *busy) counted(ctx context.Context) (n int64, err error) {
+	err = b.d.Read(ctx, func(tx *db.Tx) error {
+		sums, err := outcome.Sums(tx)
+		n = 0
+		for _, of := range sums {
+			g := of.Total().All()
+			n += g.Downloaded + g.Verified + g.Applied + g.Booted + g.Healthy
+		}
+		return err
+	})
+	return n, err
+}
 
-// change halts rollouts, one after the other, and lets each go on again ten
-// seconds later.
-func (b *busy) change(d *db.DB, rollouts []fleet.Rollout) error {
-	tick := time.NewTicker(time.Second / changesPerS)
-	defer tick.Stop()
-	for i := 0; ; i++ {
+// staysHalted is for how long: twice a lease, so that it matters whether a node
+// goes by what it held before.
+const staysHalted = 2 * lease
+
+// change halts rollouts, one after the other, and lets each go on again later. At
+// the end all go on.
+func (b *busy) change(ctx context.Context, rollouts []fleet.Rollout) error {
+	type halt struct {
+		r  fleet.Rollout
+		at time.Time
+	}
+	var halts []halt
+	resume := func() error {
+		r := halts[0].r
+		halts = halts[1:]
+		b.halted.Delete(lineOf(r.Device, r.Channel, r.Release))
+		return b.d.Write(ctx, func(tx *db.Tx) error { _, err := fleet.Resume(tx, r.ID, "bench", "busy"); return err })
+	}
+	next := time.Now()
+	for i := 0; ; b.changes.Add(1) {
+		next = next.Add(time.Second / changesPerS) // after a wait it catches up
 		select {
 		case <-b.ctx.Done():
+			for len(halts) > 0 && ctx.Err() == nil {
+				if err := resume(); err != nil {
+					return err
+				}
+			}
 			return nil
-		case <-tick.C:
+		case <-time.After(time.Until(next)):
 		}
-		r, halt := rollouts[i/2%len(rollouts)], i%2 == 0
-		if !halt && i/2 < lag {
-			continue
-		}
-		if !halt {
-			r = rollouts[(i/2-lag)%len(rollouts)]
-			b.halted.Delete(lineOf(r.Device, r.Channel, r.Release))
-		}
-		if _, is := b.halted.Load(lineOf(r.Device, r.Channel, r.Release)); is && halt { // there are few
-			continue
-		}
-		if err := d.Write(b.ctx, func(tx *db.Tx) error {
-			if halt {
-				_, err := fleet.Halt(tx, r.ID, "bench", "busy")
+		if len(halts) > 0 && time.Since(halts[0].at) > staysHalted {
+			if err := resume(); err != nil {
 				return err
 			}
-			_, err := fleet.Resume(tx, r.ID, "bench", "busy")
-			return err
-		}); err != nil {
+			continue
+		}
+		r := rollouts[i%len(rollouts)]
+		i++
+		if _, is := b.halted.Load(lineOf(r.Device, r.Channel, r.Release)); is { // there are few
+			continue
+		}
+		if err := b.d.Write(ctx, func(tx *db.Tx) error { _, err := fleet.Halt(tx, r.ID, "bench", "busy"); return err }); err != nil {
 			return err
 		}
-		if halt {
-			b.halted.Store(lineOf(r.Device, r.Channel, r.Release), time.Now())
-		}
-		b.changes.Add(1)
+		now := time.Now()
+		halts = append(halts, halt{r, now})
+		b.halted.Store(lineOf(r.Device, r.Channel, r.Release), now)
 	}
 }
 
@@ -127,33 +169,62 @@ func (b *busy) check(request, answer []byte, sent time.Time) {
 // lease is for how long a node may offer what was halted meanwhile.
 const lease = 5 * time.Second
 
-// tell sends outcomes of handsets at many addresses.
+// tell sends outcomes of handsets at many addresses: as many as are due at every
+// beat, on one connection, whether the ones before were answered or not.
 func (b *busy) tell(address string, sign *keys.Ticket, rollouts []fleet.Rollout) error {
 	c, err := net.Dial("tcp", address)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	r := bufio.NewReader(c)
+	answered := make(chan error, 1)
+	go func() { answered <- b.hear(c) }()
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	began, sent := time.Now(), 0
+	for {
+		select {
+		case err := <-answered:
+			return err
+		case <-b.ctx.Done():
+			// What was sent is heard to its end.
+			return errors.Join(c.(*net.TCPConn).CloseWrite(), <-answered)
+		case <-tick.C:
+		}
+		var all []byte
+		for due := int(time.Since(began) * outcomesPerS / tellers / time.Second); sent < due; sent++ {
+			if all, err = appendOutcome(all, sign, rollouts, sent); err != nil {
+				return err
+			}
+		}
+		if _, err := c.Write(all); err != nil {
+			return err
+		}
+	}
+}
+
+func appendOutcome(to []byte, sign *keys.Ticket, rollouts []fleet.Rollout, i int) ([]byte, error) {
 	events := []wire.Event{wire.Downloaded, wire.Verified, wire.Applied, wire.Booted, wire.Healthy}
-	next := time.Now()
-	for i := 0; b.ctx.Err() == nil; i++ {
-		if next = next.Add(time.Second * tellers / outcomesPerS); time.Until(next) > time.Millisecond {
-			time.Sleep(time.Until(next))
-		}
-		o := rollouts[rand.IntN(len(rollouts))]
-		token, err := json.Marshal(wire.OfferToken{ID: fmt.Sprint(rand.Uint64()), Rollout: o.ID, Release: o.Release, Device: o.Device, Channel: o.Channel, To: o.Build, Expires: time.Now().Unix() + 3600})
-		if err != nil {
-			return err
-		}
-		body, err := json.Marshal(wire.Outcome{Token: sign.Sign(token), Event: events[i%len(events)]})
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: friday\r\nX-Forwarded-For: 10.%d.%d.%d\r\nContent-Length: %d\r\n\r\n%s", wire.PathOutcome, rand.IntN(200), rand.IntN(256), rand.IntN(256), len(body), body); err != nil {
-			return err
-		}
+	o := rollouts[rand.IntN(len(rollouts))]
+	token, err := json.Marshal(wire.OfferToken{ID: fmt.Sprint(rand.Uint64()), Rollout: o.ID, Release: o.Release, Device: o.Device, Channel: o.Channel, To: o.Build, Expires: time.Now().Unix() + 3600})
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(wire.Outcome{Token: sign.Sign(token), Event: events[i%len(events)]})
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(to, "POST %s HTTP/1.1\r\nHost: friday\r\nX-Forwarded-For: 10.%d.%d.%d\r\nContent-Length: %d\r\n\r\n%s", wire.PathOutcome, rand.IntN(200), rand.IntN(256), rand.IntN(256), len(body), body), nil
+}
+
+// hear reads answers until there are no more.
+func (b *busy) hear(c net.Conn) error {
+	r := bufio.NewReader(c)
+	for {
 		status, err := r.ReadString('\n')
+		if err == io.EOF && status == "" {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -167,13 +238,27 @@ func (b *busy) tell(address string, sign *keys.Ticket, rollouts []fleet.Rollout)
 		}
 		b.outcomes.Add(1)
 	}
-	return nil
 }
 
-// stop ends it and says how busy it was.
-func (b *busy) stop() (string, error) {
+// patience is how long the server may take to write what it took.
+const patience = time.Minute
+
+// stop ends it, waits until the server has written what it took, and says how busy
+// it was.
+func (b *busy) stop(ctx context.Context) (m Meanwhile, err error) {
+	s := time.Since(b.began).Seconds()
+	changes, outcomes := b.changes.Load(), b.outcomes.Load()
 	b.cancel()
 	b.wg.Wait()
-	s := time.Since(b.began).Seconds()
-	return fmt.Sprintf("meanwhile rollouts changed %.1f times a second, and %.0f outcomes a second came in; %d offers contradicted the state of a lease ago", float64(b.changes.Load())/s, float64(b.outcomes.Load())/s, b.wrong.Load()), errors.Join(b.errs...)
+	taken := b.outcomes.Load()
+	m = Meanwhile{Changes: float64(changes) / s, Outcomes: float64(outcomes) / s, Contradictions: b.wrong.Load()}
+	for until := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		n, err := b.counted(ctx)
+		if err != nil {
+			return m, errors.Join(append(b.errs, err)...)
+		}
+		if m.Counted, m.Lost = n-b.before, taken-(n-b.before); m.Lost <= 0 || time.Now().After(until) {
+			return m, errors.Join(b.errs...)
+		}
+	}
 }

@@ -31,8 +31,11 @@ type Figures struct {
 	P99    float64 `json:"p99_ms"`
 	RSS    float64 `json:"rss_mb"` // most that the server's process had, in 10⁶ bytes
 
-	BareP99 float64 `json:"-"` // milliseconds
-	Offers  float64 `json:"-"` // share of Friday's answers that were offers
+	BareP99   float64 `json:"bare_p99_ms"`
+	FridayCPU float64 `json:"friday_cpu_us,omitempty"` // of a processor, for each of Friday's answers; the server's process alone
+	BareCPU   float64 `json:"bare_cpu_us,omitempty"`   // for each of the bare handler's
+	Offers    float64 `json:"offers"`                  // share of Friday's answers that were offers
+	*Meanwhile
 }
 
 // Requests are check-ins as they go over the wire: of handsets of every device
@@ -99,10 +102,14 @@ type answers struct {
 	n, offers int
 	took      []time.Duration
 	spent     time.Duration
+	cpu       time.Duration                                // of the server
 	check     func(request, answer []byte, sent time.Time) // of each offer, if not nil
 }
 
 func (a *answers) perS() float64 { return float64(a.n) / a.spent.Seconds() }
+
+// each is the server's processor time for one answer, in microseconds.
+func (a *answers) each() float64 { return a.cpu.Seconds() * 1e6 / float64(a.n) }
 
 func (a *answers) p99() float64 {
 	slices.Sort(a.took)
@@ -114,9 +121,12 @@ func (a *answers) p99() float64 {
 const turn = 200 * time.Millisecond
 
 // Measure asks both servers in turns over so many connections
-// that stay open, for duration each. check, if not nil, is told of each offer of
-// the first.
-func Measure(ctx context.Context, a Addresses, requests [][]byte, connections int, duration time.Duration, check func(request, answer []byte, sent time.Time)) (Figures, error) {
+// that stay open, for duration each. cpu, if not nil, tells what the process of both
+// has used; check, if not nil, is told of each offer of the first.
+func Measure(ctx context.Context, a Addresses, requests [][]byte, connections int, duration time.Duration, cpu func() time.Duration, check func(request, answer []byte, sent time.Time)) (Figures, error) {
+	if cpu == nil {
+		cpu = func() time.Duration { return 0 }
+	}
 	friday, bare := &answers{check: check}, &answers{}
 	for _, side := range []struct {
 		address string
@@ -128,12 +138,19 @@ func Measure(ctx context.Context, a Addresses, requests [][]byte, connections in
 	}
 	for left := duration; left > 0; left -= turn {
 		slice := min(left, turn)
-		if err := errors.Join(ask(ctx, a.Bare, requests, connections, slice, bare), ask(ctx, a.Friday, requests, connections, slice, friday)); err != nil {
-			return Figures{}, err
+		for _, side := range []struct {
+			address string
+			to      *answers
+		}{{a.Bare, bare}, {a.Friday, friday}} {
+			before := cpu()
+			if err := ask(ctx, side.address, requests, connections, slice, side.to); err != nil {
+				return Figures{}, err
+			}
+			side.to.cpu += cpu() - before
 		}
 	}
 	return Figures{Friday: friday.perS(), Bare: bare.perS(), Ratio: friday.perS() / bare.perS(), P99: friday.p99(), BareP99: bare.p99(),
-		Offers: float64(friday.offers) / float64(friday.n)}, nil
+		FridayCPU: friday.each(), BareCPU: bare.each(), Offers: float64(friday.offers) / float64(friday.n)}, nil
 }
 
 // ask sends requests one after the other on each connection.

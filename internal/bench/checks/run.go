@@ -79,13 +79,13 @@ func Run(ctx context.Context, o Options) (f Figures, err error) {
 		if err != nil {
 			return f, err
 		}
-		f, err = Measure(ctx, a, requests, o.Connections, o.Duration, b.check)
-		notes, err2 := b.stop()
-		o.Note(notes)
+		f, err = Measure(ctx, a, requests, o.Connections, o.Duration, spent(cmd.Process.Pid), b.check)
+		meanwhile, err2 := b.stop(ctx)
 		if err = errors.Join(err, err2); err != nil {
 			return f, err
 		}
-	} else if f, err = Measure(ctx, a, requests, o.Connections, o.Duration, nil); err != nil {
+		f.Meanwhile = &meanwhile
+	} else if f, err = Measure(ctx, a, requests, o.Connections, o.Duration, spent(cmd.Process.Pid), nil); err != nil {
 		return f, err
 	}
 	f.RSS = memory(cmd.Process.Pid)
@@ -159,4 +159,31 @@ func memory(pid int) float64 {
 		}
 	}
 	return 0
+}
+
+// spent tells how much of the processors a process has used until now; nil where
+// the system does not tell.
+func spent(pid int) func() time.Duration {
+	stat := "/proc/" + strconv.Itoa(pid) + "/stat"
+	if _, err := os.Stat(stat); err != nil {
+		return nil
+	}
+	return func() time.Duration {
+		text, err := os.ReadFile(stat)
+		if err != nil {
+			return 0
+		}
+		// After the name, which may have spaces and parentheses: utime and stime are the
+		// 12th and 13th, in hundredths of a second.
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		if len(fields) < 13 {
+			return 0
+		}
+		user, err := strconv.ParseInt(fields[11], 10, 64)
+		system, err2 := strconv.ParseInt(fields[12], 10, 64)
+		if err != nil || err2 != nil {
+			return 0
+		}
+		return time.Duration(user+system) * 10 * time.Millisecond
+	}
 }

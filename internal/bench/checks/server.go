@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/fridayos/friday/internal/blob"
@@ -30,6 +32,9 @@ type Addresses struct {
 // Serve answers from the store in dir, as friday serve does, and beside that with
 // a bare handler, until ctx ends. It prints its Addresses as JSON to out first.
 func Serve(ctx context.Context, dir string, out io.Writer) error {
+	if os.Getenv("GOGC") == "" { // as friday serve
+		debug.SetGCPercent(50)
+	}
 	d, err := db.Open(ctx, "sqlite:"+filepath.Join(dir, "friday.db"))
 	if err != nil {
 		return err

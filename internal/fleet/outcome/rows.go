@@ -1,7 +1,8 @@
 package outcome
 
 import (
-	"slices"
+	"iter"
+	"math/bits"
 	"strconv"
 
 	"github.com/fridayos/friday/internal/db"
@@ -10,16 +11,46 @@ import (
 // Many rows in one statement: what one costs by itself, on its way to the
 // database and there, is most of what a row costs. Too many are dear again:
 // SQLite's driver asks for the name of each argument, and SQLite walks through all
-// of them to find it.
+// of them to find it. There are few lengths, all of them powers of two, since a
+// database keeps what it was asked before compiled, by its text.
 const (
-	mostArgs = 400          // of one statement
-	batch    = mostArgs / 3 // reports at once; each has three in insertSeen
+	mostArgs = 400 // of one statement
+	batch    = 128 // reports at once; each has three arguments in insertSeen
 )
+
+// pieces cuts args, rows of so many columns each, into what statements take.
+func pieces(args []any, columns int) iter.Seq2[int, []any] {
+	return func(yield func(rows int, args []any) bool) {
+		for len(args) > 0 {
+			rows := powerBelow(min(len(args), mostArgs) / columns)
+			if !yield(rows, args[:rows*columns]) {
+				return
+			}
+			args = args[rows*columns:]
+		}
+	}
+}
+
+// powerBelow is the largest power of two that is not above n, which is 1 or more.
+func powerBelow(n int) int { return 1 << (bits.Len(uint(n)) - 1) }
+
+// among fills a list of values to look for up to a power of two, by its last one
+// again, and returns its placeholders.
+func among(values []any) (marks string, filled []any) {
+	n := powerBelow(len(values))
+	if n < len(values) {
+		n *= 2
+	}
+	for len(values) < n {
+		values = append(values, values[len(values)-1])
+	}
+	return marksFrom(1, n), values
+}
 
 // insert writes rows of so many columns each; args are all their values.
 func insert(tx *db.Tx, into string, columns int, args []any, then string) error {
-	for some := range slices.Chunk(args, mostArgs/columns*columns) {
-		if _, err := tx.Exec(into+rows(len(some)/columns, columns)+then, some...); err != nil {
+	for n, some := range pieces(args, columns) {
+		if _, err := tx.Exec(into+rows(n, columns)+then, some...); err != nil {
 			return err
 		}
 	}
@@ -38,9 +69,6 @@ func rows(n, columns int) string {
 	}
 	return string(b)
 }
-
-// marks are n placeholders.
-func marks(n int) string { return marksFrom(1, n) }
 
 func marksFrom(first, n int) string {
 	b := make([]byte, 0, n*7)

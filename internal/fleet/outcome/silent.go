@@ -33,12 +33,13 @@ func wait(tx *db.Tx, reports []Report, enrolled []bool, sums map[key]int64) erro
 		}
 	}
 	if len(ended) > 0 {
+		marks, ended := among(ended)
 		gone, err := db.All(tx, func(s db.Scanner) (w struct {
 			key
 			counted bool
 		}, err error) {
 			return w, s.Scan(&w.rollout, &w.region, &w.from, &w.enrolled, &w.counted)
-		}, "DELETE FROM outcomes_waiting WHERE token IN ("+marks(len(ended))+") RETURNING rollout, region, from_incremental, enrolled, counted", ended...)
+		}, "DELETE FROM outcomes_waiting WHERE token IN ("+marks+") RETURNING rollout, region, from_incremental, enrolled, counted", ended...)
 		if err != nil {
 			return err
 		}
@@ -53,8 +54,9 @@ func wait(tx *db.Tx, reports []Report, enrolled []bool, sums map[key]int64) erro
 		return nil
 	}
 	// Outcomes may come out of order.
+	marks, asked := among(asked)
 	over, err := db.All(tx, func(s db.Scanner) (token string, err error) { return token, s.Scan(&token) },
-		"SELECT DISTINCT token FROM outcomes_seen WHERE event IN ('booted', 'rolled_back', 'failed') AND token IN ("+marks(len(asked))+")", asked...)
+		"SELECT DISTINCT token FROM outcomes_seen WHERE event IN ('booted', 'rolled_back', 'failed') AND token IN ("+marks+")", asked...)
 	if err != nil {
 		return err
 	}

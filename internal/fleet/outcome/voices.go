@@ -65,16 +65,20 @@ func once(tx *db.Tx, reports []Report) ([]Report, error) {
 
 // insertSeen notes keys, as long as their reports are to be kept, and returns
 // those that were not noted before.
-func insertSeen(tx *db.Tx, reports []Report, keys []seen) ([]seen, error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
+func insertSeen(tx *db.Tx, reports []Report, keys []seen) (fresh []seen, err error) {
 	args := make([]any, 0, 3*len(keys))
 	for i, k := range keys {
 		args = append(args, k.token, k.event, reports[i].keptUntil(tx.Now().Unix()))
 	}
-	return db.All(tx, func(row db.Scanner) (k seen, err error) { return k, row.Scan(&k.token, &k.event) },
-		"INSERT INTO outcomes_seen (token, event, expires) VALUES "+rows(len(keys), 3)+" ON CONFLICT DO NOTHING RETURNING token, event", args...)
+	for n, some := range pieces(args, 3) {
+		new, err := db.All(tx, func(row db.Scanner) (k seen, err error) { return k, row.Scan(&k.token, &k.event) },
+			"INSERT INTO outcomes_seen (token, event, expires) VALUES "+rows(n, 3)+" ON CONFLICT DO NOTHING RETURNING token, event", some...)
+		if err != nil {
+			return nil, err
+		}
+		fresh = append(fresh, new...)
+	}
+	return fresh, nil
 }
 
 // cutTimes are when the release of each rollout was cut; one that does not exist
@@ -92,9 +96,10 @@ func cutTimes(tx *db.Tx, reports []Report) (map[int64]time.Time, error) {
 			ids = append(ids, id)
 		}
 	}
-	for some := range slices.Chunk(ids, mostArgs) {
+	for some := range slices.Chunk(ids, batch) {
+		marks, some := among(some)
 		found, err := db.All(tx, func(s db.Scanner) (c cut, err error) { return c, s.Scan(&c.id, &c.at) },
-			"SELECT r.id, CASE WHEN e.cut_at > 0 AND e.cut_at < r.created_at THEN e.cut_at ELSE r.created_at END FROM rollouts r LEFT JOIN releases e ON e.name = r.release WHERE r.id IN ("+marks(len(some))+")", some...)
+			"SELECT r.id, CASE WHEN e.cut_at > 0 AND e.cut_at < r.created_at THEN e.cut_at ELSE r.created_at END FROM rollouts r LEFT JOIN releases e ON e.name = r.release WHERE r.id IN ("+marks+")", some...)
 		if err != nil {
 			return nil, err
 		}
@@ -123,8 +128,9 @@ func voices(tx *db.Tx, reports []Report, cuts map[int64]time.Time) ([]bool, erro
 	if len(args) == 0 {
 		return enrolled, nil
 	}
+	marks, args := among(args)
 	claims, err := db.All(tx, func(s db.Scanner) (c claim, err error) { return c, s.Scan(&c.id, &c.member, &c.since) },
-		"SELECT id, member_id, created_at FROM claims WHERE ended_at = 0 AND id IN ("+marks(len(args))+")", args...)
+		"SELECT id, member_id, created_at FROM claims WHERE ended_at = 0 AND id IN ("+marks+")", args...)
 	if err != nil {
 		return nil, err
 	}
