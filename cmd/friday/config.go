@@ -42,6 +42,8 @@ type config struct {
 	Mail mailConfig `yaml:"mail"`
 	// SignIn are services that members may sign in by (OpenID Connect).
 	SignIn []signInConfig `yaml:"sign_in"`
+	// Fleet says how this node answers handsets.
+	Fleet fleetConfig `yaml:"fleet"`
 	// Outward says what webhooks and push services may be called beside the public
 	// internet over https.
 	Outward outwardConfig `yaml:"outward"`
@@ -76,6 +78,16 @@ repository: ..
 
 # "" for SQLite in this folder, or postgres://user@host/name.
 database: ""
+
+# How handsets are answered. A server that has heard nothing of the rollouts for
+# the length of the lease offers nothing: what is pulled is gone everywhere by then.
+# A longer one rides out a longer absence of the database. What handsets report is
+# written every flush; a server that is killed loses one flush of it at most.
+# fleet:
+#   lease: 5s             # 2s to 1h
+#   flush: 1s             # 100ms to 1m
+#   check_every: 6h       # how often handsets should ask: 1m to 168h
+#   lineage_channel: weekly   # what LineageOS's updater gets: weekly or stable
 
 # The server that mail leaves by. Secrets lie in files of their own, relative to
 # this folder. security is starttls, tls, or none for a relay on this machine.
@@ -160,6 +172,8 @@ func (c *config) check(doc *strict.Document) {
 	if c.PackagesURL != "" {
 		if err := checkURL(c.PackagesURL); err != nil {
 			doc.Add("packages_url", "", "packages_url is %v", err)
+		} else if strings.HasPrefix(c.BaseURL, "https:") != strings.HasPrefix(c.PackagesURL, "https:") {
+			doc.Add("packages_url", "", "packages_url is %q, expected the protocol of base_url: handsets follow no redirect to another one", c.PackagesURL)
 		}
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
@@ -177,6 +191,7 @@ func (c *config) check(doc *strict.Document) {
 		c.proxies = append(c.proxies, p)
 	}
 	doc.NotEmpty("repository", c.Repository)
+	c.checkFleet(doc)
 	c.checkMembers(doc)
 	c.checkOutward(doc)
 	if err := checkDatabase(c.Database); c.Database != "" && err != nil {

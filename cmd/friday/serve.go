@@ -166,6 +166,7 @@ func (s *installation) handlers(ctx context.Context, log *slog.Logger, registry 
 	}
 	api, err := updateapi.New(updateapi.Options{
 		DB: s.db, Blobs: s.blobs, Tickets: tickets, TrustedProxies: s.proxies, Log: log, BaseURL: s.BaseURL, PackagesURL: s.PackagesURL, Metrics: registry, OnBooted: tr.Booted,
+		Lease: s.Fleet.lease, Flush: s.Fleet.flush, CheckEvery: s.Fleet.checkEvery, LineageChannel: s.Fleet.LineageChannel,
 	})
 	if err != nil {
 		return nil, nil, nil, err

@@ -19,9 +19,10 @@ type Snapshot struct {
 	Revision int64
 	Until    time.Time // the end of the lease: Decide offers nothing after it
 
-	lines    map[lineKey][]*line // newest build first
-	packages map[string]Served   // by digest, hex
-	versions map[string]string   // incrementals by build ID
+	lines    map[lineKey][]*line          // newest build first
+	packages map[string]Served            // by digest, hex
+	versions map[string]string            // incrementals by build ID
+	known    map[[2]string]*catalog.Build // by device and incremental
 }
 
 // Renewed is s with a lease until then.
@@ -84,7 +85,13 @@ type Facts struct {
 
 // NewSnapshot arranges facts for deciding. Until is left to the caller.
 func NewSnapshot(f Facts) *Snapshot {
-	s := &Snapshot{Revision: f.Revision, lines: map[lineKey][]*line{}, packages: map[string]Served{}, versions: map[string]string{}}
+	s := &Snapshot{Revision: f.Revision, lines: map[lineKey][]*line{}, packages: map[string]Served{}, versions: map[string]string{}, known: map[[2]string]*catalog.Build{}}
+	for _, b := range f.Builds {
+		key := [2]string{b.Device, b.Incremental}
+		if have := s.known[key]; have == nil || cmp.Or(cmp.Compare(b.Timestamp, have.Timestamp), cmp.Compare(b.ID, have.ID)) > 0 {
+			s.known[key] = b
+		}
+	}
 	for _, r := range f.Rollouts {
 		build := f.Builds[r.Build]
 		if build == nil || r.State == Planned {

@@ -11,9 +11,10 @@ import (
 	"github.com/fridayos/friday/internal/wire"
 )
 
-// Clients that other projects made. None says which bucket or region it is in,
-// so they get what is complete and for all; of a node that does not know, they
-// get a 503, which all of them take for a reason to ask again.
+// Clients that other projects made. They say nothing about themselves, but those
+// whose address was told to (see lineage.go), so they get what is complete and for
+// all; of a node that does not know, they get a 503, which all of them take for a
+// reason to ask again.
 
 // listed is the build that such clients may have, or an answer: ok is false
 // then. Both may be nil: there is none.
@@ -26,38 +27,6 @@ func (s *Server) listed(w http.ResponseWriter, device, channel string) (b *catal
 	}
 	_, b, full = snapshot.Listed(device, channel)
 	return b, full, true
-}
-
-// lineageV1Build is one element of the list that the LineageOS Updater read
-// until 2026.
-type lineageV1Build struct {
-	Datetime int64  `json:"datetime"`
-	Filename string `json:"filename"`
-	ID       string `json:"id"`
-	ROMType  string `json:"romtype"`
-	Size     int64  `json:"size"`
-	URL      string `json:"url"`
-	Version  string `json:"version"`
-}
-
-// lineageV1 answers the LineageOS Updater before its version 23.2. It shows what
-// has the type that it asked for, whatever that is called here.
-func (s *Server) lineageV1(w http.ResponseWriter, r *http.Request) {
-	channel := r.PathValue("type")
-	if !wire.OpenChannel(channel) {
-		channel = s.o.LineageChannel
-	}
-	b, full, ok := s.listed(w, r.PathValue("device"), channel)
-	if !ok {
-		return
-	}
-	list := []lineageV1Build{}
-	if full != nil {
-		list = append(list, lineageV1Build{Datetime: b.Timestamp, Filename: full.File, ID: full.Digest.String(), ROMType: r.PathValue("type"), Size: full.Size,
-			URL: s.o.BaseURL + packagePath(full), Version: b.Version})
-	}
-	s.metrics.lineage.WithLabelValues("listed_v1").Inc()
-	writeJSON(w, http.StatusOK, map[string]any{"response": list})
 }
 
 // grapheneOS answers GrapheneOS's Updater: a line about the newest build under

@@ -1,7 +1,6 @@
 package updateapi
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"time"
@@ -81,55 +80,4 @@ func (e eachRead) Read(p []byte) (int, error) {
 func (s *Server) packageFailed(w http.ResponseWriter, status int, message string) {
 	s.metrics.packages.WithLabelValues("refused").Inc()
 	fail(w, status, message)
-}
-
-// lineageBuild is one element of the LineageOS Updater's list (v2). Its decoder
-// is strict: every field is always there.
-type lineageBuild struct {
-	Datetime int64         `json:"datetime"`
-	Type     string        `json:"type"`
-	Version  string        `json:"version"`
-	Files    []lineageFile `json:"files"`
-}
-
-type lineageFile struct {
-	Filename      string `json:"filename"`
-	SHA256        string `json:"sha256"`
-	Size          int64  `json:"size"`
-	URL           string `json:"url"`
-	PatchLevel    string `json:"os_patch_level"`
-	SDKLevel      int    `json:"os_sdk_level"`
-	PropertyFiles string `json:"ota_property_files"`
-}
-
-// maxLineage is where one of the clients stops reading.
-const maxLineage = 4 << 10
-
-// lineage answers the LineageOS Updater. The request says nothing about the
-// handset, so it gets what is complete and for all. An empty list makes handsets
-// delete their download: it is sent when there is no such release, never because
-// this node does not know.
-func (s *Server) lineage(w http.ResponseWriter, r *http.Request) {
-	build, full, ok := s.listed(w, r.PathValue("device"), s.o.LineageChannel)
-	if !ok {
-		return
-	}
-	list := []lineageBuild{}
-	if full != nil {
-		list = append(list, lineageBuild{
-			Datetime: build.Timestamp, Type: s.o.LineageChannel, Version: build.Version,
-			Files: []lineageFile{{
-				Filename: full.File, SHA256: full.Digest.String(), Size: full.Size, URL: s.o.BaseURL + packagePath(full),
-				PatchLevel: build.PatchLevel, SDKLevel: build.SDK, PropertyFiles: full.PropertyFiles,
-			}},
-		})
-	}
-	if body, err := json.Marshal(list); err != nil || len(body) > maxLineage {
-		s.o.Log.Error("cannot list builds for LineageOS clients", "device", r.PathValue("device"), "bytes", len(body), "error", err)
-		s.metrics.lineage.WithLabelValues("too_large").Inc()
-		fail(w, http.StatusInternalServerError, "cannot list builds: the list is too large for the clients")
-		return
-	}
-	s.metrics.lineage.WithLabelValues("listed").Inc()
-	writeJSON(w, http.StatusOK, list)
 }

@@ -69,7 +69,8 @@ type Options struct {
 	Clock          func() time.Time // of the lease; nil: time.Now
 	Lease          time.Duration    // 0: 5 s
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
-	Refresh        time.Duration    // of the snapshot and the outcomes; 0: 1 s
+	Refresh        time.Duration    // of the snapshot and of leased places; 0: 1 s
+	Flush          time.Duration    // of the outcomes, as many of which a killed process loses; 0: Refresh
 	CheckEvery     time.Duration    // how often handsets should ask; 0: 6 h
 }
 
@@ -170,6 +171,10 @@ func New(o Options) (*Server, error) {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("cannot make update API: base URL is %q, expected an absolute one such as \"https://os.example.org\"", o.BaseURL)
 	}
+	if u, err := url.Parse(o.PackagesURL); o.PackagesURL != "" && (err != nil || !strings.HasPrefix(o.BaseURL, u.Scheme+"://")) {
+		scheme, _, _ := strings.Cut(o.BaseURL, ":")
+		return nil, fmt.Errorf("cannot make update API: packages URL is %q, expected %s as the base URL: clients follow no redirect to another protocol", o.PackagesURL, scheme)
+	}
 	o.BaseURL, o.PackagesURL = strings.TrimSuffix(o.BaseURL, "/"), strings.TrimSuffix(o.PackagesURL, "/")
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -187,6 +192,9 @@ func New(o Options) (*Server, error) {
 		if *d.set == 0 {
 			*d.set = d.want
 		}
+	}
+	if o.Flush == 0 {
+		o.Flush = o.Refresh
 	}
 	s := &Server{o: o, patience: patience, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), claims: rate.NewLimiter(20, 100),
 		places: newPlaces(), claimer: limit.New(claimRate, claimBurst, maxAddresses), teller: limit.New(outcomeRate, outcomeBurst, maxAddresses),
@@ -262,9 +270,9 @@ func (h *headerOnly) WriteHeader(int)             {}
 // then it flushes a last time, and hands places back. It returns an error only if that fails.
 func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	every := func(name string, fn func(context.Context) error) {
+	every := func(wait time.Duration, name string, fn func(context.Context) error) {
 		wg.Go(func() {
-			tick := time.NewTicker(s.o.Refresh)
+			tick := time.NewTicker(wait)
 			defer tick.Stop()
 			for failed := false; ; {
 				err := fn(ctx)
@@ -285,9 +293,9 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	every("refresh rollouts", s.Refresh)
-	every("flush outcomes", func(ctx context.Context) error { return s.write(ctx, daysPatience) })
-	every("lease places", s.LeasePlaces)
+	every(s.o.Refresh, "refresh rollouts", s.Refresh)
+	every(s.o.Flush, "flush outcomes", func(ctx context.Context) error { return s.write(ctx, daysPatience) })
+	every(s.o.Refresh, "lease places", s.LeasePlaces)
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

@@ -105,7 +105,7 @@ func newBench(t testing.TB, d *db.DB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.http.Config.Handler = b.api
+	b.http.Config.Handler = judged(t, b.api)
 	b.http.Start()
 	t.Cleanup(b.http.Close)
 	return b
@@ -447,7 +447,7 @@ func TestLimits(t *testing.T) {
 		"too large":        {"POST", wire.PathCheckIn, `{"device":"` + strings.Repeat("x", wire.MaxRequest) + `"}`, 413},
 		"wrong method":     {"GET", wire.PathCheckIn, "", 405},
 		"nothing there":    {"GET", "/api/friday/v2/checkin", "", 404},
-		"unknown fields":   {"POST", wire.PathCheckIn, `{"device":"umi","patch_level":"2026-11-05","channel":"weekly","new":{"x":[1]}}`, 200},
+		"unknown fields":   {"POST", wire.PathCheckIn, `{"device":"umi","incremental":"1","timestamp":1,"rollback_index":0,"bucket":1,"days_since_last":-1,"patch_level":"2026-11-05","channel":"weekly","new":{"x":[1]}}`, 200},
 		"empty claim":      {"POST", wire.PathClaim, `{}`, 400},
 		"null":             {"POST", wire.PathOutcome, `null`, 400},
 	} {
@@ -455,6 +455,7 @@ func TestLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		req.Header.Set("Content-Type", "application/json")
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
