@@ -23,7 +23,7 @@ import (
 )
 
 func newHandset() *cobra.Command {
-	return group("handset", "A virtual phone", newHandsetFlash(), newHandsetFastboot(), newHandsetRun(), newHandsetSideload(), newHandsetStatus(), newHandsetFleet())
+	return group("handset", "A virtual phone", newHandsetFlash(), newHandsetFastboot(), newHandsetRun(), newHandsetSideload(), newHandsetStatus(), newHandsetWish(), newHandsetFleet())
 }
 
 func newHandsetFlash() *cobra.Command {

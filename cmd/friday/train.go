@@ -110,17 +110,19 @@ func newTrainShip() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ship RELEASE",
 		Short: "Start the rollouts of a release, or let stopped ones go on",
-		Long: `Starts the rollouts of a release, for every device that is ready and that its gate lets out. Rollouts that were held or halted, or halted in a region, go on when their devices are named with --device and --reason says why they may; what was seen until then no longer counts against them.
+		Long: `Starts the rollouts of a release, for every device that is ready and that its gate lets out. Rollouts that were held or halted, or halted in a region, go on when their devices are named with --device and --reason says why they may; with --region, in those regions alone. What was seen until then no longer counts against them.
 
---stages lists numbers of handsets, then percentages of the fleet: 20,1%,10%,100%. A stage lasts a day at least; without the flag they are those of a weekly release.`,
-		Example: "  friday train ship 26.11.27\n  friday train ship 26.11.27 --device umi --reason \"camera fix confirmed\"\n  friday train ship 26.11.27 --stages 20,1%,10%,100% --hours 9-18",
+--stages lists numbers of handsets, then percentages of the fleet, each as SIZE[/EARLY][:TIME[:OUTCOMES]]: EARLY is the percentage of those who want it early, TIME how long the stage lasts at least (90m, 6h or 2d; a day unless given), OUTCOMES how many handsets must have ended the update. Without the flag they are those of a weekly release: ` + fleet.FormatStages(fleet.DefaultStages()) + `.`,
+		Example: "  friday train ship 26.11.27\n  friday train ship 26.11.27 --device umi --reason \"camera fix confirmed\"\n  friday train ship 26.11.27 --stages 20:6h:5,1%/30%,10%:2d:30,100% --hours 9-18\n  friday train ship 26.11.27 --device umi --region IN --reason \"the modem's fix is confirmed\"",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if !slices.Contains(wire.Channels(), o.Channel) {
 				return &usageError{cmd.CommandPath(), fmt.Errorf("--channel is %q, expected one of %s", o.Channel, strings.Join(wire.Channels(), ", "))}
 			}
-			if o.Stages, err = parseStages(stages); err != nil {
-				return &usageError{cmd.CommandPath(), err}
+			if stages != "" {
+				if o.Stages, err = fleet.ParseStages(stages); err != nil {
+					return &usageError{cmd.CommandPath(), err}
+				}
 			}
 			if o.Conditions.Hours, err = parseHours(hours); err != nil {
 				return &usageError{cmd.CommandPath(), err}
@@ -142,35 +144,14 @@ func newTrainShip() *cobra.Command {
 	c.Flags().StringSliceVar(&f.devices, "device", nil, "only these `codenames` (default all that are ready)")
 	c.Flags().StringVar(&o.Channel, "channel", wire.Weekly, "`name`: "+strings.Join(wire.Channels(), ", "))
 	c.Flags().StringVar(&f.reason, "reason", "", "why, for the audit trail")
-	c.Flags().StringVar(&stages, "stages", "", "`list` such as 20,1%,10%,100%")
+	c.Flags().StringVar(&stages, "stages", "", "`list` such as 20:6h:5,1%/30%,10%:2d:30,100%")
 	c.Flags().StringVar(&hours, "hours", "", "offer it only in these `hours` of the handset's day, such as 9-18 or 22-6")
-	c.Flags().StringSliceVar(&o.Conditions.Regions, "region", nil, "only these `regions`, such as IN (default what device.yaml says)")
+	c.Flags().StringSliceVar(&o.Conditions.Regions, "region", nil, "only these `regions`, such as IN (default what device.yaml says, or all that are halted)")
 	c.Flags().StringSliceVar(&o.Conditions.Carriers, "carrier", nil, "only these `carriers` (default what device.yaml says)")
 	c.Flags().StringSliceVar(&o.Conditions.HoldFrom, "hold-from", nil, "not to handsets that run these `builds`")
 	c.Flags().BoolVar(&o.Conditions.Stepping, "stepping", false, "older builds may not skip it")
 	c.Flags().BoolVar(&o.RaiseRollbackIndex, "raise-rollback-index", false, "let it raise the rollback index: older builds will not start any more where it has run")
 	return c
-}
-
-// parseStages reads "20,1%,10%,100%"; empty: nil.
-func parseStages(text string) ([]fleet.Stage, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var stages []fleet.Stage
-	for part := range strings.SplitSeq(text, ",") {
-		number, percent := strings.CutSuffix(strings.TrimSpace(part), "%")
-		n, err := strconv.ParseInt(number, 10, 32)
-		if err != nil || n < 1 {
-			return nil, fmt.Errorf("--stages has %q, expected numbers of handsets such as 20 and percentages such as 10%%", part)
-		}
-		s := fleet.Stage{Handsets: n, Least: 24 * time.Hour}
-		if percent {
-			s.Handsets, s.Percent = 0, int(n)
-		}
-		stages = append(stages, s)
-	}
-	return stages, fleet.CheckStages(stages)
 }
 
 // parseHours reads "9-18"; empty: nil.

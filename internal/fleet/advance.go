@@ -45,7 +45,11 @@ func Advance(r *Rollout, e Evidence, now time.Time) (change Change, ok bool) {
 		return Change{}, false
 	}
 	stage := r.Stages[r.Stage]
-	after := fmt.Sprintf("after %s at %s, %d handsets ended the update, %d of them badly", now.Sub(r.StageSince).Round(time.Minute), stage, total.Ended(), total.All().Bad())
+	code, reach := "stage", []any{"Percent", stage.Percent}
+	if stage.Handsets > 0 {
+		code, reach = "stage-places", []any{"Places", stage.Handsets}
+	}
+	after := said.Say(code, append(reach, "Time", now.Sub(r.StageSince).Round(time.Minute), "N", total.Ended(), "Bad", total.All().Bad())...)
 	if r.Stage == len(r.Stages)-1 {
 		return Change{State: Complete, Stage: r.Stage, Reason: after}, true
 	}

@@ -162,33 +162,6 @@ func DefaultStages() []Stage {
 	}
 }
 
-// CheckStages says what is wrong with stages.
-func CheckStages(stages []Stage) error {
-	if len(stages) == 0 || len(stages) > 20 {
-		return fmt.Errorf("cannot use stages: there are %d, expected 1 to 20", len(stages))
-	}
-	var last Stage
-	for i, s := range stages {
-		switch {
-		case s.Handsets < 0 || s.Handsets > 0 && (s.Percent != 0 || s.Volunteers != 0):
-			return fmt.Errorf("cannot use stages: stage %d has %d handsets and %d%%, expected one of them", i+1, s.Handsets, s.Percent)
-		case s.Handsets > 0 && last.Percent > 0:
-			return fmt.Errorf("cannot use stages: stage %d is %s after %s, expected those that count handsets first", i+1, s, last)
-		case s.Handsets > 0 && s.Handsets <= last.Handsets, s.Handsets == 0 && (s.Percent <= last.Percent || s.Percent > 100):
-			return fmt.Errorf("cannot use stages: stage %d is %s after %s, expected more than the one before and at most 100%%", i+1, s, last)
-		case s.Handsets == 0 && s.Volunteers != 0 && (s.Volunteers < s.Percent || s.Volunteers < last.Volunteers || s.Volunteers > 100):
-			return fmt.Errorf("cannot use stages: stage %d has %d%% of the volunteers, expected no fewer than of all, nor than before, and at most 100%%", i+1, s.Volunteers)
-		case s.Least < 0 || s.Outcomes < 0:
-			return fmt.Errorf("cannot use stages: stage %d has a negative least time or number of outcomes", i+1)
-		}
-		last = s
-	}
-	if last.Percent != 100 {
-		return fmt.Errorf("cannot use stages: the last is %s, expected 100%%", last)
-	}
-	return nil
-}
-
 // allowed are the states that may follow each one. Running may follow itself,
 // with the next stage.
 var allowed = map[State][]State{

@@ -57,7 +57,7 @@ func HaltRegion(tx *db.Tx, id int64, c RegionChange, actor string) (Rollout, err
 	}
 	switch {
 	case outcome.Region(c.Region) != c.Region || c.Region == "":
-		return Rollout{}, fmt.Errorf("cannot halt rollout of %s for %s in a region: it is %q, expected two capital letters such as IN, or GLOBAL", r.Release, r.Device, c.Region)
+		return Rollout{}, said.New("regions", "region-name", "Region", c.Region)
 	case c.Reason == "":
 		return Rollout{}, fmt.Errorf("cannot halt rollout of %s for %s in %s: a reason must be given", r.Release, r.Device, c.Region)
 	case r.State != Running && r.State != Held && r.State != Complete:

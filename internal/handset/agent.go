@@ -42,6 +42,7 @@ func (p *Phone) CheckIn(ctx context.Context, c *Client, running Started) (offer 
 		Channel: p.id.Channel, Region: p.id.Region, Carrier: p.id.Carrier, Bucket: p.id.Bucket,
 		DaysSinceLast: daysSince(p.st.LastSeen, now), FailedHere: failed, Ticket: p.st.Ticket, Agent: agent,
 	}
+	p.st.Wishes.ask(&in)
 	var reply wire.CheckInReply
 	if err := c.post(ctx, wire.PathCheckIn, &in, &reply); err != nil {
 		return nil, "", fmt.Errorf("cannot check in: %w", err)

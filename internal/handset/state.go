@@ -26,6 +26,7 @@ type state struct {
 	Wipes    int               `json:"wipes"`    // how often user data was erased
 	Ticket   string            `json:"ticket,omitempty"`
 	LastSeen int64             `json:"last_seen,omitempty"` // of the last check-in, seconds since 1970
+	Wishes   Wishes            `json:"wishes,omitzero"`
 }
 
 // slot is one slot's entry in the boot control block.

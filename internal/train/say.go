@@ -34,6 +34,8 @@ var said = mistake.NewBook("train", map[string]string{
 	"ship-early":     "cannot ship release {Release}: it is {ReleaseState}; wait for the worker, or hold the device",
 	"ship-none":      "cannot ship release {Release} on {Channel}: no device of it is ready to leave",
 	"go-on":          "cannot let {Release} go on for {Device}: it was stopped ({Reason}); say why it may, people will read it",
+	"region-not":     "cannot let {Release} go on for {Device} in {Region}: it is not halted there",
+	"region-all":     "cannot let {Release} go on for {Device} in {Region} alone: it is {From} in all regions",
 	"ship-state":     "cannot ship {Release} to {Device}: it is {DeviceState}",
 	"gate-unbuilt":   "cannot ship {Release} to {Device}: it is {DeviceState}: {Reason}",
 	"gate-package":   "cannot ship {Release} to {Device}: package {File} is for {Other} and leads to build {Build}",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
@@ -18,7 +19,8 @@ type ShipOptions struct {
 	Devices []string      // nil: all that are ready
 	Channel string        // empty: weekly
 	Stages  []fleet.Stage // nil: fleet.DefaultStages
-	// Conditions narrow the rollouts that start, over what device.yaml says.
+	// Conditions narrow the rollouts that start, over what device.yaml says. Of
+	// those that are halted in regions, only Conditions.Regions go on, if it names some.
 	Conditions fleet.Conditions
 	// RaiseRollbackIndex lets a build leave whose rollback index is higher than
 	// that of the builds before.
@@ -87,7 +89,9 @@ func (t *Train) shipOne(tx *db.Tx, d *device, o ShipOptions, named bool) (left b
 		case o.Reason == "":
 			return false, nil, said.New("reason", "go-on", "Release", r.Release, "Device", r.Device, "Reason", stopReason(r))
 		case !stopped:
-			return true, nil, t.resumeRegions(tx, r, o.Actor, o.Reason)
+			return t.resumeRegions(tx, r, o)
+		case len(o.Conditions.Regions) > 0:
+			return false, nil, said.New("regions", "region-all", "Release", r.Release, "Device", r.Device, "Region", strings.Join(o.Conditions.Regions, ", "), "From", r.State)
 		}
 		return true, nil, t.move(tx, r, o.Actor, func() (fleet.Rollout, error) { return fleet.Resume(tx, r.ID, o.Actor, o.Reason) })
 	}
@@ -141,17 +145,27 @@ func stopReason(r fleet.Rollout) string {
 	return r.Reason
 }
 
-// resumeRegions lets a rollout go on in the regions in which it was stopped.
-func (t *Train) resumeRegions(tx *db.Tx, r fleet.Rollout, actor, reason string) error {
-	for _, s := range r.Regions {
-		if _, err := fleet.ResumeRegion(tx, r.ID, s.Region, actor, reason); err != nil {
-			return err
-		}
-		if err := note(tx, Transition{Release: r.Release, Device: r.Device, From: inRegion(r, fleet.Halted, s.Region), To: inRegion(r, r.State, s.Region), Actor: actor, Reason: reason}); err != nil {
-			return err
+// resumeRegions lets a rollout go on in regions in which it was stopped: those
+// that are named, or all.
+func (t *Train) resumeRegions(tx *db.Tx, r fleet.Rollout, o ShipOptions) (left bool, why, err error) {
+	regions := o.Conditions.Regions
+	if len(regions) == 0 {
+		for _, s := range r.Regions {
+			regions = append(regions, s.Region)
 		}
 	}
-	return nil
+	for _, region := range regions {
+		if !r.Stopped(region) {
+			return false, nil, said.New("regions", "region-not", "Release", r.Release, "Device", r.Device, "Region", region)
+		}
+		if _, err := fleet.ResumeRegion(tx, r.ID, region, o.Actor, o.Reason); err != nil {
+			return false, nil, err
+		}
+		if err := note(tx, Transition{Release: r.Release, Device: r.Device, From: inRegion(r, fleet.Halted, region), To: inRegion(r, r.State, region), Actor: o.Actor, Reason: o.Reason}); err != nil {
+			return false, nil, err
+		}
+	}
+	return true, nil, nil
 }
 
 // noteRegions writes down in which regions a rollout was stopped since before.

@@ -3,9 +3,12 @@ package office
 import (
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/tell"
@@ -14,6 +17,7 @@ import (
 
 type consoleView struct {
 	Sentence, Next string
+	Stages         string // the usual ones
 	Week           line.Map
 	CanCut         bool
 	Releases       []consoleRelease
@@ -26,6 +30,7 @@ type consoleRelease struct {
 	Tracks           []trackView
 	More             int // tracks that are shown on the release's page
 	Mine, Verbs      []page.Choice
+	Regions          string // in which one of its rollouts is halted
 	All              bool
 }
 
@@ -67,13 +72,14 @@ func Console(c *page.Call) error {
 		if err != nil {
 			return err
 		}
-		v.Week, v.Next = week.Line, st.Week
+		v.Week, v.Next, v.Stages = week.Line, st.Week, fleet.FormatStages(fleet.DefaultStages())
 		v.Sentence = c.Text.T("train.sentence", "Headline", week.Headline, "Release", st.Week, "Sentence", week.Sentence)
 		v.CanCut = c.Viewer.May(page.Admin) && page.Find(st.Releases, st.Week) == nil
 		for _, r := range st.Releases {
 			w := tell.Train(c.Text, r.State)
 			cr := consoleRelease{ID: strings.ReplaceAll(r.Name, ".", "-"), Name: r.Name, Reason: tell.Said(c.Text, r.Reason),
 				State: page.State{Mark: w.Mark, Word: w.Text}, Tracks: tracks(c, &r, cat), All: c.Viewer.May(page.Admin)}
+			cr.Regions = haltedRegions(&r)
 			cr.More = max(0, len(cr.Tracks)-tracksInConsole)
 			cr.Tracks = cr.Tracks[:len(cr.Tracks)-cr.More]
 			for _, d := range r.Devices {
@@ -103,6 +109,20 @@ func Console(c *page.Call) error {
 		}
 	}
 	return c.Show("train", page.Page{Title: c.Text.T("train.title"), Nav: "train", Script: false, Feed: "/api/forum/v1/releases.atom", Body: v})
+}
+
+// haltedRegions names the regions in which a rollout of the release is halted.
+func haltedRegions(r *train.ReleaseStatus) string {
+	var all []string
+	for _, d := range r.Devices {
+		for _, ro := range d.Rollouts {
+			for _, s := range ro.Regions {
+				all = append(all, s.Region)
+			}
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), ", ")
 }
 
 // maxReason is in characters, as the forms have it.
@@ -171,16 +191,30 @@ func Move(c *page.Call) error {
 	if err != nil {
 		return err
 	}
+	regions, err := regions(f.Get("regions"))
+	if err != nil {
+		return explain(c, err)
+	}
 	t, ctx, actor := c.Site.Train, c.R.Context(), c.Viewer.Name
 	switch verbs[i].name {
 	case "ship":
-		err = t.Ship(ctx, release, train.ShipOptions{Devices: devices, Actor: actor, Reason: reason})
+		o := train.ShipOptions{Devices: devices, Actor: actor, Reason: reason, Conditions: fleet.Conditions{Regions: regions}}
+		if text := strings.TrimSpace(f.Get("stages")); text != "" {
+			if o.Stages, err = fleet.ParseStages(text); err != nil {
+				return explain(c, err)
+			}
+		}
+		err = t.Ship(ctx, release, o)
 	case "next":
 		err = t.Next(ctx, release, devices, actor, reason)
 	case "hold":
 		err = t.Hold(ctx, release, devices, actor, reason)
 	case "halt":
-		err = t.Halt(ctx, release, devices, actor, reason)
+		if len(regions) > 0 {
+			err = t.HaltRegions(ctx, release, devices, regions, actor, reason)
+		} else {
+			err = t.Halt(ctx, release, devices, actor, reason)
+		}
 	case "pull":
 		err = t.Pull(ctx, release, devices, actor, reason)
 	}
@@ -188,6 +222,21 @@ func Move(c *page.Call) error {
 		return explain(c, err)
 	}
 	return c.Redirect("/train", "moved")
+}
+
+// regions reads "in, DE"; empty: none, which is all.
+func regions(text string) (all []string, err error) {
+	const most = 50
+	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+		region := outcome.Region(name)
+		if region == "" || len(all) == most {
+			return nil, fleet.Sayings().New("regions", "region-name", "Region", name[:min(len(name), 20)])
+		}
+		if !slices.Contains(all, region) {
+			all = append(all, region)
+		}
+	}
+	return all, nil
 }
 
 // explain gives a maintainer the train's own words, in their language where they
