@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type builtImage struct {
 	File   string `json:"file"`
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
-	FS     string `json:"fs,omitempty"`
+	FS     string `json:"fs"` // "erofs", "ext4" or "raw"
 }
 
 // built is what 'build --json' prints.
@@ -43,110 +44,151 @@ type built struct {
 	Outputs     []string              `json:"outputs"`
 	Owners      string                `json:"owners"`
 	Changes     *change.Changes       `json:"changes,omitempty"` // since the build that --diff names
-	CPUSeconds  float64               `json:"cpu_s"`
+	CPUSeconds  *float64              `json:"cpu_s,omitempty"`   // nil where others were built meanwhile
 	WallSeconds float64               `json:"wall_s"`
 }
 
 // versions are those that may stand in a file's name and after a slash.
 var versions = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
+// order is what 'build' is asked for.
+type order struct {
+	version, rev, out, diff, keys string
+}
+
 func newBuild() *cobra.Command {
 	var f stateFlags
-	var version, rev, out, keyDir, diff string
-	var asJSON bool
+	var o order
+	var asJSON, all bool
+	var at int
 	c := &cobra.Command{
-		Use:     "build DEVICE",
-		Short:   "Make a build: stock + layers -> signed images",
-		Long:    "Makes the images of one device from its stock firmware and the layers of the OS repository at a commit, and signs them. What is committed counts, not the work tree. The same commit, stock, version and keys give the same bytes.",
-		Example: "  friday build umi -o out\n  friday build umi --version 26.11.27 --rev v2 --json\n  friday build umi --version 26.11.27 --diff 26.11.20",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if diff != "" && !versions.MatchString(diff) {
-				return &usageError{cmd.CommandPath(), fmt.Errorf("--diff is %q, expected the version of a build, such as 26.11.20", diff)}
+		Use:   "build DEVICE...",
+		Short: "Make a build: stock + layers -> signed images",
+		Long: `Makes the images of a device from its stock firmware and the layers of the OS repository at a commit, and signs them. What is committed counts, not the work tree. The same commit, stock, version and keys give the same bytes.
+
+Several devices, or --all that the repository has, are built side by side; one that fails leaves the others. Their images go into a folder each below that of -o.`,
+		Example: "  friday build umi -o out\n  friday build --all -o out\n  friday build umi --version 26.11.27 --rev v2 --json\n  friday build umi --version 26.11.27 --diff 26.11.20",
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case all && len(args) > 0:
+				return &usageError{cmd.CommandPath(), errors.New("--all is every device: name none beside it")}
+			case !all && len(args) == 0:
+				return &usageError{cmd.CommandPath(), errors.New("which device? Name it by its codename, or build --all")}
 			}
-			if version != "" && !versions.MatchString(version) {
-				return &usageError{cmd.CommandPath(), fmt.Errorf("--version is %q, expected at most 64 letters, digits and . _ -", version)}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return &usageError{cmd.CommandPath(), err}
 			}
 			s, err := f.open(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer s.Close()
-			done, err := outputFolder(out)
+			done, err := outputFolder(o.out)
 			if err != nil {
 				return err
 			}
 			defer done()
-			var older catalog.Build
-			if diff != "" {
-				if older, err = s.findBuild(cmd.Context(), args[0]+"/"+diff); err != nil {
-					return err
-				}
-			}
-			begin := time.Now()
-			in, err := s.buildInput(cmd, args[0], rev, keyDir)
-			if err != nil {
-				return err
-			}
-			if in.Version = version; version == "" {
+			if o.version == "" {
 				train := train.DefaultSchedule(time.Local)
-				in.Version = train.Name(train.Next(time.Now()))
+				o.version = train.Name(train.Next(time.Now()))
 			}
-			build, report, err := rom.Build(cmd.Context(), in)
+			if all || len(args) > 1 {
+				return s.buildSeveral(cmd, args, o, at, asJSON)
+			}
+			bars := newBars(cmd)
+			bar := bars.add(args[0])
+			res, err := s.buildOne(cmd.Context(), args[0], o, bar.step)
+			bar.end(err)
+			bars.wait()
 			if err != nil {
 				return err
-			}
-			if err := s.db.Write(cmd.Context(), func(tx *db.Tx) error {
-				build.CreatedAt = tx.Now()
-				return catalog.PutBuild(tx, build)
-			}); err != nil {
-				return err
-			}
-			res, err := s.writeBuild(out, build, report)
-			if err != nil {
-				return err
-			}
-			res.WallSeconds, res.CPUSeconds = time.Since(begin).Seconds(), cpuSeconds()
-			if diff != "" {
-				if res.Changes, err = s.changes(cmd.Context(), older, build); err != nil {
-					return err
-				}
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), res)
 			}
-			if err := printBuild(cmd.OutOrStdout(), res); err != nil || diff == "" {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "\nSince %s:\n", older.Version)
-			return res.Changes.Text(cmd.OutOrStdout(), 0)
+			return printBuild(cmd.OutOrStdout(), res, o.diff)
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&version, "version", "", "`version` of the build (default that of the release that leaves next)")
-	c.Flags().StringVar(&rev, "rev", "HEAD", "`commit` of the OS repository")
-	c.Flags().StringVarP(&out, "output", "o", "", "`folder` for the images (default none: they stay in the blobs)")
-	c.Flags().StringVar(&diff, "diff", "", "`version` of an older build: say, file by file, what changed since")
-	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys (default DIR/keys)")
+	c.Flags().BoolVar(&all, "all", false, "every device of the OS repository")
+	c.Flags().StringVar(&o.version, "version", "", "`version` of the build (default that of the release that leaves next)")
+	c.Flags().StringVar(&o.rev, "rev", "HEAD", "`commit` of the OS repository")
+	c.Flags().StringVarP(&o.out, "output", "o", "", "`folder` for the images (default none: they stay in the blobs)")
+	c.Flags().StringVar(&o.diff, "diff", "", "`version` of an older build: say, file by file, what changed since")
+	c.Flags().StringVar(&o.keys, "keys", "", "`folder` of the release keys (default DIR/keys)")
+	c.Flags().IntVar(&at, "jobs", 0, "how many `devices` at a time (default as many as cores and memory bear)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
 	return c
 }
 
+func (o order) check() error {
+	if o.diff != "" && !versions.MatchString(o.diff) {
+		return fmt.Errorf("--diff is %q, expected the version of a build, such as 26.11.20", o.diff)
+	}
+	if o.version != "" && !versions.MatchString(o.version) {
+		return fmt.Errorf("--version is %q, expected at most 64 letters, digits and . _ -", o.version)
+	}
+	return nil
+}
+
+// buildOne makes the build of one device, and tells progress what it is doing.
+func (s *installation) buildOne(ctx context.Context, device string, o order, progress func(step string, done, total int64)) (built, error) {
+	begin, used := time.Now(), cpuSeconds()
+	var older catalog.Build
+	var err error
+	if o.diff != "" {
+		if older, err = s.findBuild(ctx, device+"/"+o.diff); err != nil {
+			return built{}, err
+		}
+	}
+	in, err := s.buildInput(ctx, device, o)
+	if err != nil {
+		return built{}, err
+	}
+	in.Progress = progress
+	build, report, err := rom.Build(ctx, in)
+	if err != nil {
+		return built{}, err
+	}
+	if err := s.db.Write(ctx, func(tx *db.Tx) error {
+		build.CreatedAt = tx.Now()
+		return catalog.PutBuild(tx, build)
+	}); err != nil {
+		return built{}, err
+	}
+	res, err := s.writeBuild(o.out, build, report)
+	if err != nil {
+		return built{}, err
+	}
+	if o.diff != "" {
+		progress("compare", 0, 1)
+		if res.Changes, err = s.changes(ctx, older, build); err != nil {
+			return built{}, err
+		}
+	}
+	cpu := cpuSeconds() - used
+	res.WallSeconds, res.CPUSeconds = time.Since(begin).Seconds(), &cpu
+	return res, nil
+}
+
 // buildInput gathers all that a build depends on.
-func (s *installation) buildInput(cmd *cobra.Command, device, rev, keyDir string) (rom.Input, error) {
-	in := rom.Input{Device: device, Blobs: s.blobs}
+func (s *installation) buildInput(ctx context.Context, device string, o order) (rom.Input, error) {
+	in := rom.Input{Device: device, Version: o.version, Blobs: s.blobs}
 	repo, err := s.repository()
 	if err != nil {
 		return in, err
 	}
-	if in.Snapshot, err = repo.Load(rev); err != nil {
+	if in.Snapshot, err = repo.Load(o.rev); err != nil {
 		return in, err
 	}
 	if in.Snapshot.Devices[device] == nil {
 		return in, fmt.Errorf("cannot build %s: the OS repository has no such device at %s, only %s; describe it in devices/%[1]s/device.yaml and commit",
-			device, rev, strings.Join(slices.Sorted(maps.Keys(in.Snapshot.Devices)), ", "))
+			device, o.rev, strings.Join(slices.Sorted(maps.Keys(in.Snapshot.Devices)), ", "))
 	}
-	if err := s.db.Read(cmd.Context(), func(tx *db.Tx) (err error) {
+	if err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
 		in.Stock, err = train.StockFor(tx, in.Snapshot, device)
 		return err
 	}); errors.Is(err, catalog.ErrNotFound) {
@@ -154,7 +196,7 @@ func (s *installation) buildInput(cmd *cobra.Command, device, rev, keyDir string
 	} else if err != nil {
 		return in, err
 	}
-	ring, err := s.keyRing(keyDir)
+	ring, err := s.keyRing(o.keys)
 	if err != nil {
 		return in, err
 	}
@@ -183,7 +225,7 @@ func (s *installation) changes(ctx context.Context, older, newer catalog.Build) 
 func (s *installation) writeBuild(dir string, b catalog.Build, report *rom.Report) (built, error) {
 	res := built{Device: b.Device, Version: b.Version, Fingerprint: b.Fingerprint, Images: map[string]builtImage{}, Outputs: []string{}}
 	for _, im := range b.Images {
-		e := builtImage{SHA256: im.Digest.String(), Size: im.Size, FS: im.FS}
+		e := builtImage{SHA256: im.Digest.String(), Size: im.Size, FS: cmp.Or(im.FS, "raw")}
 		if dir != "" {
 			e.File = filepath.Join(dir, im.Name+".img")
 			if err := exportBlob(s.blobs, im.Digest, e.File); err != nil {
@@ -250,7 +292,7 @@ func cpuSeconds() float64 {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
-func printBuild(w io.Writer, b built) error {
+func printBuild(w io.Writer, b built, diff string) error {
 	fmt.Fprintf(w, "Built %s for %s in %.1f s.\n", b.Version, b.Device, b.WallSeconds)
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, name := range slices.Sorted(maps.Keys(b.Images)) {
@@ -261,5 +303,9 @@ func printBuild(w io.Writer, b built) error {
 		}
 		fmt.Fprintln(tw)
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil || b.Changes == nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nSince %s:\n", diff)
+	return b.Changes.Text(w, 0)
 }

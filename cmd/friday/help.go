@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -113,8 +114,9 @@ func wrapUsage(c *cobra.Command) {
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c.CommandPath(), err} })
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
-			if check(c, args) == nil {
-				return nil
+			err := check(c, args)
+			if own := new(usageError); err == nil || errors.As(err, &own) {
+				return err // it says itself what was expected
 			}
 			found := "none"
 			if len(args) > 0 {

@@ -41,6 +41,9 @@ type Options struct {
 	ScheduledAt time.Time
 	MaxAttempts int
 	Priority    int // 1 (first) to 4
+	// Queue keeps the job for the processes that Run on it; "": those that run on none.
+	// Letters, digits, _ and -.
+	Queue string
 }
 
 // whileItLives: one of its kind and arguments that waits or runs is enough.
@@ -64,7 +67,7 @@ func Insert(ctx context.Context, tx *db.Tx, args river.JobArgs, o Options) (id i
 	if err != nil {
 		return 0, err
 	}
-	opts := &river.InsertOpts{ScheduledAt: o.ScheduledAt, MaxAttempts: o.MaxAttempts, Priority: o.Priority}
+	opts := &river.InsertOpts{ScheduledAt: o.ScheduledAt, MaxAttempts: o.MaxAttempts, Priority: o.Priority, Queue: o.Queue}
 	if o.Unique {
 		opts.UniqueOpts = whileItLives
 	}

@@ -402,3 +402,25 @@ func TestRunRefuses(t *testing.T) {
 		}
 	})
 }
+
+// TestQueue: a job that is put into a queue is done by who runs on it, and by nobody
+// else.
+func TestQueue(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		var mine, others atomic.Int64
+		does := func(n *atomic.Int64) *jobs.Workers {
+			w := &jobs.Workers{}
+			jobs.Add(w, func(context.Context, buildArgs) error { n.Add(1); return nil })
+			return w
+		}
+		start(t, d, does(&others), jobs.RunOptions{})
+		id := insert(t, d, buildArgs{Device: "umi"}, jobs.Options{Queue: "mine"})
+		if job := wait(t, d, insert(t, d, buildArgs{Device: "hlte"}, jobs.Options{})); job.State != jobs.Completed {
+			t.Errorf("a job in no queue is %s", job.State)
+		}
+		start(t, d, does(&mine), jobs.RunOptions{Queue: "mine"})
+		if job := wait(t, d, id); job.State != jobs.Completed || mine.Load() != 1 || others.Load() != 1 {
+			t.Errorf("it is %s; done %d times by its own, and others' %d times", job.State, mine.Load(), others.Load())
+		}
+	})
+}

@@ -61,6 +61,7 @@ const DefaultTimeout = 2 * time.Hour
 type RunOptions struct {
 	Log        *slog.Logger  // nil: says nothing
 	MaxWorkers int           // jobs at a time; 2 unless given
+	Queue      string        // whose jobs are done: those that Options give it; "": those of none
 	Drain      time.Duration // how long running jobs may go on after ctx has ended; 30 s unless given
 	Lease      time.Duration // how long after its last sign of life a worker's jobs are given to others; 30 s unless given
 }
@@ -71,6 +72,9 @@ func (o RunOptions) withDefaults() RunOptions {
 	}
 	if o.MaxWorkers <= 0 {
 		o.MaxWorkers = 2
+	}
+	if o.Queue == "" {
+		o.Queue = river.QueueDefault
 	}
 	if o.Drain <= 0 {
 		o.Drain = 30 * time.Second
@@ -134,7 +138,7 @@ func run[T any](ctx context.Context, d *db.DB, driver riverdriver.Driver[T], w *
 		ID:          p.id,
 		Logger:      slog.New(warnings{o.Log.Handler(), ctx}),
 		Workers:     w.bundle,
-		Queues:      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.MaxWorkers}},
+		Queues:      map[string]river.QueueConfig{o.Queue: {MaxWorkers: o.MaxWorkers}},
 		Middleware:  []rivertype.Middleware{river.WorkerMiddlewareFunc(p.work)},
 		MaxAttempts: DefaultMaxAttempts,
 		JobTimeout:  DefaultTimeout,
