@@ -5,11 +5,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha1" //nolint:gosec // the format's own sum
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 
 	"github.com/fridayos/friday/android/avb"
@@ -29,6 +29,10 @@ type Package struct {
 	Patches io.ReaderAt
 	// PatchSize is the size of .patch.dat in bytes.
 	PatchSize int64
+	// Keep holds stashes across power cuts; nil: they are lost with the power, and
+	// an incremental list that was cut off cannot be finished on the same partition.
+	// Lists of versions 1 and 2 do not name their stashes by content, and need nil.
+	Keep Keeper
 }
 
 // maxPatch is the largest patch that is held in memory.
@@ -37,14 +41,18 @@ const maxPatch = 64 << 20
 // Apply carries the list out on dev, which has size bytes. Stashes and results
 // that overlap their sources wait in scratch. From version 3 each source is
 // compared with its SHA-1 before anything of its target is written, and a
-// command whose target holds its result already is passed over. A list that was
-// cut off between a stash and its use cannot be finished on the same partition
-// (recovery keeps its stashes for that): apply incremental lists to a copy.
+// command whose target holds its result already is passed over. With
+// Package.Keep, and a dev that is a Syncer, a list that was cut off anywhere is
+// finished by applying it again; without, apply incremental lists to a copy.
 func (l *List) Apply(ctx context.Context, dev Device, size int64, p Package, scratch Device) error {
 	if end := l.End() * BlockSize; end > size {
 		return fmt.Errorf("cannot apply transfer list: it writes up to byte %d, the partition has %d", end, size)
 	}
+	if p.Keep != nil && l.Version < 3 {
+		return fmt.Errorf("cannot apply transfer list: it is of version %d, which does not name stashes by content; they cannot be kept", l.Version)
+	}
 	a := &applier{ctx: ctx, dev: dev, size: size, pkg: p, scratch: scratch, list: l, stashes: map[string]span{}, buf: make([]byte, 1<<20)}
+	defer a.close()
 	for i := range l.Commands {
 		c := &l.Commands[i]
 		err := ctx.Err()
@@ -65,9 +73,6 @@ func (l *List) Apply(ctx context.Context, dev Device, size int64, p Package, scr
 	return nil
 }
 
-// span is where something lies in scratch, in bytes.
-type span struct{ at, size int64 }
-
 type applier struct {
 	ctx     context.Context
 	dev     Device
@@ -77,6 +82,32 @@ type applier struct {
 	list    *List
 	stashes map[string]span
 	buf     []byte
+	dry     bool // nothing is written: Check
+}
+
+// Check reads what Apply would start from and writes nothing: each command's
+// source must be there, or its result. It says whether a partition can take the
+// list, also one on which the list was cut off before. A full list takes any.
+func (l *List) Check(ctx context.Context, dev Device, size int64, keep Keeper) error {
+	if end := l.End() * BlockSize; end > size {
+		return fmt.Errorf("cannot check transfer list: it writes up to byte %d, the partition has %d", end, size)
+	}
+	a := &applier{ctx: ctx, dev: dev, size: size, pkg: Package{Keep: keep}, list: l, stashes: map[string]span{}, buf: make([]byte, 1<<20), dry: true}
+	defer a.close()
+	for i := range l.Commands {
+		c := &l.Commands[i]
+		err := ctx.Err()
+		switch c.Kind {
+		case Move, BSDiff, IMGDiff, Stash, Free:
+			if err == nil {
+				err = a.run(c)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("cannot check transfer list: line %d: %s: %w", c.Line, c.Kind, err)
+		}
+	}
+	return nil
 }
 
 func (a *applier) run(c *Command) error {
@@ -93,11 +124,7 @@ func (a *applier) run(c *Command) error {
 	case Stash:
 		return a.stash(c)
 	case Free:
-		if _, ok := a.stashes[c.Stash]; !ok && a.list.Version < 3 {
-			return fmt.Errorf("there is no stash %.60q", c.Stash)
-		}
-		delete(a.stashes, c.Stash)
-		return nil
+		return a.free(c)
 	case HashTree:
 		return a.hashTree(c)
 	case Abort:
@@ -182,7 +209,11 @@ func (a *applier) source(c *Command) (*tree.Image, error) {
 		if n := s.At.Blocks() * BlockSize; n != held.size {
 			return nil, fmt.Errorf("stash %.60q has %d bytes, their places %d", s.Stash, held.size, n)
 		}
-		place(io.NewSectionReader(a.scratch, held.at, held.size), s.At)
+		if held.kept != nil {
+			place(held.kept, s.At)
+		} else {
+			place(io.NewSectionReader(a.scratch, held.at, held.size), s.At)
+		}
 	}
 	slices.SortStableFunc(pieces, func(x, y piece) int { return cmp.Compare(x.Start, y.Start) })
 	im, block := &tree.Image{}, int64(0)
@@ -231,17 +262,24 @@ func (a *applier) change(c *Command) error {
 		}
 	}
 	if err != nil {
-		if c.TargetHash != "" {
-			if ok, e := a.done(c); e == nil && ok {
-				return nil
-			}
-		}
-		return err
+		return a.resume(c, err)
+	}
+	if a.dry {
+		return nil
 	}
 	if !c.Target.overlaps(c.Source) {
-		return a.produce(c, src, &setWriter{dev: a.dev, set: c.Target})
+		if err := a.produce(c, src, &setWriter{dev: a.dev, set: c.Target}); err != nil {
+			return err
+		}
+		return a.sync()
 	}
 	// Writing would overwrite what is still to be read.
+	if a.pkg.Keep != nil {
+		if err := a.pkg.Keep.Put(c.own(), io.NewSectionReader(src, 0, src.Size()), src.Size()); err != nil {
+			return err
+		}
+		return a.fromKept(c)
+	}
 	n := c.Target.Blocks() * BlockSize
 	room := a.room(n)
 	w := io.NewOffsetWriter(a.scratch, room)
@@ -249,6 +287,59 @@ func (a *applier) change(c *Command) error {
 		return err
 	}
 	return a.fill(c.Target, io.NewSectionReader(a.scratch, room, n))
+}
+
+// resume looks whether a command whose source is gone was done before, or was cut
+// off while it wrote over its own source. cause is why the source does not do.
+func (a *applier) resume(c *Command, cause error) error {
+	if c.TargetHash == "" {
+		return cause
+	}
+	if ok, err := a.done(c); err != nil {
+		return err
+	} else if ok {
+		return a.drop(c.own())
+	}
+	if a.pkg.Keep == nil || !c.Target.overlaps(c.Source) {
+		return cause
+	}
+	if err := a.fromKept(c); errors.Is(err, fs.ErrNotExist) {
+		return cause
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// fromKept does a command whose source the keeper has.
+func (a *applier) fromKept(c *Command) error {
+	kept, err := a.pkg.Keep.Open(c.own())
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	im := &tree.Image{}
+	im.AppendRange(kept, 0, kept.Size())
+	if sum, err := a.sum(im); err != nil || sum != c.SourceHash {
+		return errors.Join(err, fmt.Errorf("what was kept as %s has another SHA-1", c.SourceHash))
+	}
+	if a.dry {
+		return nil
+	}
+	if err := a.produce(c, im, &setWriter{dev: a.dev, set: c.Target}); err != nil {
+		return err
+	}
+	if err := a.sync(); err != nil {
+		return err
+	}
+	return a.drop(c.own())
+}
+
+// own is under which name the source of a command that writes over it is kept. It
+// is no stash's, which other commands drop.
+func (c *Command) own() string {
+	sum := sha1.Sum([]byte(c.SourceHash + " " + c.Target.String())) //nolint:gosec // as above
+	return hex.EncodeToString(sum[:])
 }
 
 // produce writes the result of a command, which fills its target exactly.
@@ -284,117 +375,6 @@ func (a *applier) compute(c *Command, src *tree.Image, w io.Writer, want int64) 
 		return imgpatch(src, patch, w, want)
 	}
 	return bsdiff.Patch(src, src.Size(), patch, w, want)
-}
-
-// imgpatch applies an IMGDIFF2 patch without deflate pieces.
-func imgpatch(src *tree.Image, patch []byte, w io.Writer, want int64) error {
-	const magic, head = "IMGDIFF2", 12
-	if !bytes.HasPrefix(patch, []byte(magic)) || len(patch) < head {
-		return fmt.Errorf("its patch begins with %.8q, expected %s", patch, magic)
-	}
-	n := int32(binary.LittleEndian.Uint32(patch[8:]))
-	at, written := head, int64(0)
-	need := func(k int) ([]byte, error) {
-		if k < 0 || len(patch)-at < k {
-			return nil, fmt.Errorf("its patch ends at byte %d", len(patch))
-		}
-		b := patch[at : at+k]
-		at += k
-		return b, nil
-	}
-	for i := range n {
-		b, err := need(4)
-		if err != nil {
-			return err
-		}
-		switch kind := binary.LittleEndian.Uint32(b); kind {
-		case 0: // a bsdiff patch of a range
-			if b, err = need(24); err != nil {
-				return err
-			}
-			start, length, off := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])
-			size := uint64(src.Size())
-			if start > size || length > size-start || off > uint64(len(patch)) {
-				return fmt.Errorf("piece %d of its patch reads %d bytes at %d of %d, its own at %d of %d", i, length, start, size, off, len(patch))
-			}
-			piece := &counter{w: w}
-			if err := bsdiff.Patch(io.NewSectionReader(src, int64(start), int64(length)), int64(length), patch[off:], piece, want-written); err != nil {
-				return fmt.Errorf("piece %d of its patch: %w", i, err)
-			}
-			written += piece.n
-		case 3: // raw
-			if b, err = need(4); err != nil {
-				return err
-			}
-			length := int32(binary.LittleEndian.Uint32(b))
-			if b, err = need(int(length)); err != nil {
-				return err
-			}
-			if written += int64(length); written > want {
-				return fmt.Errorf("piece %d of its patch leads past the target's %d bytes", i, want)
-			}
-			if _, err := w.Write(b); err != nil {
-				return err
-			}
-		case 1, 2:
-			return fmt.Errorf("not supported: piece %d of its imgdiff patch is deflate, which takes zlib's own bytes; use a full package", i)
-		default:
-			return fmt.Errorf("piece %d of its patch has the unknown kind %d", i, kind)
-		}
-	}
-	return nil
-}
-
-func (a *applier) stash(c *Command) error {
-	if _, ok := a.stashes[c.Stash]; ok {
-		return nil // lists may stash the same blocks twice
-	}
-	im, err := a.image(c.Source)
-	if err != nil {
-		return err
-	}
-	if a.list.Version >= 3 {
-		sum, err := a.sum(im)
-		if err != nil {
-			return err
-		}
-		if sum != c.Stash {
-			// What it holds was overwritten: fine if the commands that use it are done,
-			// and they say so themselves if they are not.
-			return nil
-		}
-	}
-	n := im.Size()
-	held := int64(0)
-	for _, s := range a.stashes {
-		held += s.size
-	}
-	if most := a.list.StashBlocks * BlockSize; held+n > most {
-		return fmt.Errorf("with it %d bytes are stashed, the header allows %d", held+n, most)
-	}
-	at := a.room(n)
-	if _, err := io.CopyBuffer(struct{ io.Writer }{io.NewOffsetWriter(a.scratch, at)}, struct{ io.Reader }{io.NewSectionReader(im, 0, n)}, a.buf); err != nil {
-		return err
-	}
-	a.stashes[c.Stash] = span{at, n}
-	return nil
-}
-
-// room finds n free bytes of scratch: the first gap that is wide enough.
-func (a *applier) room(n int64) int64 {
-	var held []span
-	for _, s := range a.stashes {
-		held = append(held, s)
-	}
-	slices.SortFunc(held, func(x, y span) int { return cmp.Compare(x.at, y.at) })
-	at := int64(0)
-	for _, s := range held {
-		if s.at-at >= n {
-			break
-		}
-		at = s.at + s.size
-	}
-	return at
 }
 
 func (a *applier) hashTree(c *Command) error {
