@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"slices"
 
-	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/bsdiff"
 	"github.com/fridayos/friday/android/tree"
 )
@@ -33,6 +32,11 @@ type Package struct {
 	// an incremental list that was cut off cannot be finished on the same partition.
 	// Lists of versions 1 and 2 do not name their stashes by content, and need nil.
 	Keep Keeper
+	// HashTree makes the trees that a list asks for: package avb's BuildHashtree. With
+	// nil, lists that ask for one are refused.
+	HashTree func(ctx context.Context, r io.ReaderAt, imageSize int64, algorithm string, salt []byte, w io.WriterAt, room int64) ([]byte, error)
+	// Progress, if any, is told how many commands are done.
+	Progress func(done, total int)
 }
 
 // maxPatch is the largest patch that is held in memory.
@@ -61,6 +65,9 @@ func (l *List) Apply(ctx context.Context, dev Device, size int64, p Package, scr
 		}
 		if err != nil {
 			return fmt.Errorf("cannot apply transfer list: line %d: %s: %w", c.Line, c.Kind, err)
+		}
+		if p.Progress != nil {
+			p.Progress(i+1, len(l.Commands))
 		}
 	}
 	if p.New != nil {
@@ -378,13 +385,16 @@ func (a *applier) compute(c *Command, src *tree.Image, w io.Writer, want int64) 
 }
 
 func (a *applier) hashTree(c *Command) error {
+	if a.pkg.HashTree == nil {
+		return errors.New("not supported here: a list that makes a hash tree on the phone")
+	}
 	im, err := a.image(c.Source)
 	if err != nil {
 		return err
 	}
 	r := c.Target[0]
 	w := io.NewOffsetWriter(a.dev, r.Start*BlockSize)
-	root, err := avb.BuildHashtree(a.ctx, im, im.Size(), c.Algorithm, c.Salt, w, (r.End-r.Start)*BlockSize)
+	root, err := a.pkg.HashTree(a.ctx, im, im.Size(), c.Algorithm, c.Salt, w, (r.End-r.Start)*BlockSize)
 	if err != nil {
 		return err
 	}

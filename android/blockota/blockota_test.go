@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/blockota"
 	"github.com/fridayos/friday/internal/judge"
 )
@@ -70,6 +71,7 @@ func parse(t testing.TB, text string) *blockota.List {
 
 func apply(t testing.TB, l *blockota.List, dev []byte, p blockota.Package) error {
 	t.Helper()
+	p.HashTree = avb.BuildHashtree
 	return l.Apply(t.Context(), memory(dev), int64(len(dev)), p, make(memory, 64*bs))
 }
 
@@ -352,7 +354,7 @@ func FuzzParse(f *testing.F) {
 		}
 		// Every byte of text is a patch too.
 		dev := blocks("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklm")
-		_ = l.Apply(t.Context(), memory(dev), int64(len(dev)), blockota.Package{New: strings.NewReader(text), Patches: strings.NewReader(text), PatchSize: int64(len(text))}, make(memory, 128*bs))
+		_ = l.Apply(t.Context(), memory(dev), int64(len(dev)), blockota.Package{HashTree: avb.BuildHashtree, New: strings.NewReader(text), Patches: strings.NewReader(text), PatchSize: int64(len(text))}, make(memory, 128*bs))
 		_, _ = l.Image(strings.NewReader(text), int64(len(text)))
 	})
 }

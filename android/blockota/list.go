@@ -14,12 +14,10 @@ package blockota
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -85,64 +83,6 @@ type Command struct {
 type StashRef struct {
 	Stash string
 	At    RangeSet // blocks of the source
-}
-
-// Range is the blocks from Start up to, and without, End.
-type Range struct{ Start, End int64 }
-
-// RangeSet is blocks in the order in which they are read and written.
-type RangeSet []Range
-
-// Blocks is how many blocks s has.
-func (s RangeSet) Blocks() (n int64) {
-	for _, r := range s {
-		n += r.End - r.Start
-	}
-	return n
-}
-
-// String writes s as lists do: "2,0,16".
-func (s RangeSet) String() string {
-	var b strings.Builder
-	b.WriteString(strconv.Itoa(2 * len(s)))
-	for _, r := range s {
-		fmt.Fprintf(&b, ",%d,%d", r.Start, r.End)
-	}
-	return b.String()
-}
-
-// overlaps says whether s and o share a block.
-func (s RangeSet) overlaps(o RangeSet) bool {
-	s, o = s.sorted(), o.sorted()
-	for len(s) > 0 && len(o) > 0 {
-		switch {
-		case s[0].End <= o[0].Start:
-			s = s[1:]
-		case o[0].End <= s[0].Start:
-			o = o[1:]
-		default:
-			return true
-		}
-	}
-	return false
-}
-
-func (s RangeSet) sorted() RangeSet {
-	byStart := func(a, b Range) int { return cmp.Compare(a.Start, b.Start) }
-	if slices.IsSortedFunc(s, byStart) {
-		return s
-	}
-	s = slices.Clone(s)
-	slices.SortFunc(s, byStart)
-	return s
-}
-
-// last is the first block behind s.
-func (s RangeSet) last() (n int64) {
-	for _, r := range s {
-		n = max(n, r.End)
-	}
-	return n
 }
 
 // Parse reads a transfer list of any version.

@@ -205,6 +205,9 @@ func (c *call) eval(r *run) (string, error) {
 	return v, nil
 }
 
+// Has says whether every script has a function of that name.
+func Has(name string) bool { return own[name] != nil }
+
 // own are the functions that every script has.
 var own = map[string]Function{
 	"abort": func(_ context.Context, args []string) (string, error) {
