@@ -153,7 +153,7 @@ func TestErrors(t *testing.T) {
 	key, cert := testKey(t)
 	_, im := system(t)
 	for want, edit := range map[string]func(*recoveryzip.Package){
-		"it has no update-binary":                    func(p *recoveryzip.Package) { p.UpdateBinary = nil },
+		`the processor is "mips"`:                    func(p *recoveryzip.Package) { p.UpdateBinary, p.Arch = nil, "mips" },
 		"brotli's quality is 12":                     func(p *recoveryzip.Package) { p.Quality = 12 },
 		"devices are []":                             func(p *recoveryzip.Package) { p.Metadata.PreDevice = nil },
 		`devices are ["a\")"]`:                       func(p *recoveryzip.Package) { p.Devices = []string{`a")`} },

@@ -17,6 +17,7 @@ const module = "github.com/fridayos/friday/"
 // it ("internal/site/line" belongs to internal/site).
 var floors = map[string]int{
 	"cmd/friday":          7,
+	"cmd/update-binary":   1,
 	"internal/demo":       7,
 	"internal/bench":      7,
 	"internal/site":       6,

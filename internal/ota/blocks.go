@@ -58,10 +58,10 @@ func hashBlocks(ctx context.Context, img *Image, workers int) ([]blockHash, erro
 // none marks a block that is not found in the old image.
 const none = -1
 
-// sources says for every new block where the old image has the same one: in the
-// same place if it can, else where the block before it was found, else at the
-// first place. Blocks of zeros are left out.
-func sources(old, next []blockHash) []int32 {
+// sources says for every new block where the old image has the same one: where the
+// block before it was found, else in the same place if it can, else at the first
+// place. Blocks of zeros are left out.
+func sources(old, next []blockHash, inPlace bool) []int32 {
 	first := make(map[blockHash]int32, len(old))
 	for i := len(old) - 1; i >= 0; i-- {
 		first[old[i]] = int32(i)
@@ -70,6 +70,10 @@ func sources(old, next []blockHash) []int32 {
 	for i, h := range next {
 		from[i] = none
 		if h == zeroHash {
+			continue
+		}
+		if inPlace && i < len(old) && old[i] == h {
+			from[i] = int32(i)
 			continue
 		}
 		if i > 0 && from[i-1] != none {

@@ -31,7 +31,7 @@ func (m *maker) deltaOps(ctx context.Context, old, next *Image, v verity) ([]pay
 		return nil, err
 	}
 	v.mark(newHashes)
-	from := sources(oldHashes, newHashes)
+	from := sources(oldHashes, newHashes, m.inPlace)
 	changed := func(b int32) bool { return from[b] == none && newHashes[b] != zeroHash && newHashes[b] != computed }
 	newFiles, newOwner := files(next)
 	oldFiles, oldOwner := files(old)

@@ -1,10 +1,12 @@
 package ota
 
 import (
+	"errors"
 	"path"
 	"strings"
 
 	"github.com/fridayos/friday/android/erofs"
+	"github.com/fridayos/friday/android/ext4"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -14,22 +16,15 @@ type file struct {
 	blocks []int32 // in the order of the file
 }
 
-// files lists the regular files of an erofs image and says of each block whose
-// it is (none: of no file). An image that does not read as erofs has no files;
-// it is then handled as bytes.
+// files lists the regular files of an erofs or ext4 image and says of each block
+// whose it is (none: of no file). An image that does not read as what it is said to
+// be has no files; it is then handled as bytes.
 func files(img *Image) ([]file, []int32) {
 	owner := make([]int32, img.Size/blockSize)
 	for i := range owner {
 		owner[i] = none
 	}
-	if img.FS != "erofs" {
-		return nil, owner
-	}
-	im, err := erofs.Open(img.Content, img.Size)
-	if err != nil {
-		return nil, owner
-	}
-	root, err := im.Tree()
+	root, err := rootOf(img)
 	if err != nil {
 		return nil, owner
 	}
@@ -61,6 +56,27 @@ func files(img *Image) ([]file, []int32) {
 		return nil
 	})
 	return list, owner
+}
+
+var errNoFiles = errors.New("no file system that is known")
+
+// rootOf reads the tree of an image by its hint.
+func rootOf(img *Image) (*tree.Node, error) {
+	switch img.FS {
+	case "erofs":
+		im, err := erofs.Open(img.Content, img.Size)
+		if err != nil {
+			return nil, err
+		}
+		return im.Tree()
+	case "ext4":
+		im, err := ext4.Open(img.Content, img.Size)
+		if err != nil {
+			return nil, err
+		}
+		return im.Tree()
+	}
+	return nil, errNoFiles
 }
 
 // matcher finds for a new file the old one that it comes from.

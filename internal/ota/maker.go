@@ -31,8 +31,9 @@ const (
 // maker makes the operations of one package.
 type maker struct {
 	Options
-	memory *semaphore.Weighted
-	budget int64
+	memory  *semaphore.Weighted
+	inPlace bool // blocks are best left where they are
+	budget  int64
 }
 
 func newMaker(o Options) *maker {

@@ -88,15 +88,23 @@ type Options struct {
 	Memory   int64             // bytes that patches being made may take together; 0: 1 GiB
 	TempDir  string            // for the payload's data while it is made; "": the system's
 	Dynamic  *payload.Dynamic  // of the super partition, as stock has it; nil: none
+	OneSlot  *OneSlot          // the phone has one slot: a block-based package for recovery; nil: one with a payload
 	Progress func(done, total int)
 }
 
 // Full writes a full package to f, which must be empty.
 func Full(ctx context.Context, f otazip.File, to Side, o Options) (catalog.Package, error) {
-	if err := to.check("to"); err != nil {
+	if err := to.check("to", o.OneSlot != nil); err != nil {
 		return catalog.Package{}, err
 	}
 	m := newMaker(o)
+	if m.OneSlot != nil {
+		p, err := m.oneSlot(ctx, f, nil, to)
+		if err != nil {
+			return catalog.Package{}, fmt.Errorf("cannot make full package of %s %s: %w", to.Build.Device, to.Build.Version, err)
+		}
+		return p, nil
+	}
 	var parts []payload.PlanPart
 	for i := range to.Images {
 		img := &to.Images[i]
@@ -117,10 +125,17 @@ const incrementalMinor = 6
 // Incremental writes to f, which must be empty, a package that makes to out of
 // from. It refuses what a phone would refuse or would wipe its data for.
 func Incremental(ctx context.Context, f otazip.File, from, to Side, o Options) (catalog.Package, error) {
-	if err := checkPair(from, to); err != nil {
+	if err := checkPair(from, to, o.OneSlot != nil); err != nil {
 		return catalog.Package{}, err
 	}
 	m := newMaker(o)
+	if m.OneSlot != nil {
+		p, err := m.oneSlot(ctx, f, &from, to)
+		if err != nil {
+			return catalog.Package{}, fmt.Errorf("cannot make incremental package of %s from %s to %s: %w", to.Build.Device, from.Build.Version, to.Build.Version, err)
+		}
+		return p, nil
+	}
 	var parts []payload.PlanPart
 	for i := range to.Images {
 		img := &to.Images[i]
@@ -149,7 +164,7 @@ func newPart(img *Image) payload.PlanPart {
 }
 
 // check says what is missing for a package.
-func (s *Side) check(name string) error {
+func (s *Side) check(name string, oneSlot bool) error {
 	b := &s.Build
 	switch {
 	case b.Device == "" || b.Incremental == "" || b.Timestamp <= 0:
@@ -163,7 +178,7 @@ func (s *Side) check(name string) error {
 			return fmt.Errorf("cannot make package: %s: partition %q is there twice", name, img.Partition)
 		}
 		seen[img.Partition] = true
-		if img.Size <= 0 || img.Size%blockSize != 0 {
+		if img.Size <= 0 || img.Size%blockSize != 0 && !(oneSlot && img.FS == "") {
 			return fmt.Errorf("cannot make package: %s: partition %q has %d bytes, expected whole blocks of %d", name, img.Partition, img.Size, blockSize)
 		}
 	}
@@ -171,11 +186,11 @@ func (s *Side) check(name string) error {
 }
 
 // checkPair refuses updates that must never be offered.
-func checkPair(from, to Side) error {
-	if err := from.check("from"); err != nil {
+func checkPair(from, to Side, oneSlot bool) error {
+	if err := from.check("from", oneSlot); err != nil {
 		return err
 	}
-	if err := to.check("to"); err != nil {
+	if err := to.check("to", oneSlot); err != nil {
 		return err
 	}
 	a, b := &from.Build, &to.Build

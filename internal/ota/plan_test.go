@@ -41,7 +41,7 @@ func TestSources(t *testing.T) {
 		{"abab", "zzab", "- - 2 3"},
 	} {
 		var got []string
-		for _, b := range sources(hashes(c.old), hashes(c.next)) {
+		for _, b := range sources(hashes(c.old), hashes(c.next), false) {
 			if b == none {
 				got = append(got, "-")
 			} else {
@@ -56,7 +56,7 @@ func TestSources(t *testing.T) {
 
 func TestPlainOps(t *testing.T) {
 	old, next := hashes("abcde"), hashes("cd0xab00")
-	got := plainOps(next, sources(old, next))
+	got := plainOps(next, sources(old, next, false))
 	want := []payload.PlannedOp{
 		{Type: payload.SourceCopy, Src: []payload.Extent{{Start: 2, Count: 2}, {Start: 0, Count: 2}}, Dst: []payload.Extent{{Start: 0, Count: 2}, {Start: 4, Count: 2}}},
 		{Type: payload.Zero, Dst: []payload.Extent{{Start: 2, Count: 1}, {Start: 6, Count: 2}}},
@@ -69,7 +69,7 @@ func TestPlainOps(t *testing.T) {
 		long = append(long, blockHash{byte(i), byte(i >> 8), 1})
 	}
 	total := int64(0)
-	for _, op := range plainOps(long, sources(long, long)) {
+	for _, op := range plainOps(long, sources(long, long, false)) {
 		n := count(op.Dst)
 		if total += n; n > copyBlocks {
 			t.Errorf("a copy of %d blocks, at most %d are expected", n, copyBlocks)

@@ -33,7 +33,11 @@ func Prove(ctx context.Context, zip io.ReaderAt, size int64, from *Side, to Side
 // payload, and compares every partition with to's images. An error names what
 // differs. It shares no state with Full and Incremental, and looks at bytes.
 func ProveWith(ctx context.Context, zip io.ReaderAt, size int64, from *Side, to Side, cert *x509.Certificate, o ProveOptions) error {
-	if err := prove(ctx, zip, size, from, to, cert, o); err != nil {
+	how := prove
+	if isOneSlot(zip, size) {
+		how = proveOneSlot
+	}
+	if err := how(ctx, zip, size, from, to, cert, o); err != nil {
 		kind, start := "full", ""
 		if from != nil {
 			kind, start = "incremental", " from "+from.Build.Version
