@@ -20,6 +20,9 @@ func newHandsetFleet() *cobra.Command {
 		Example: "  friday handset fleet --count 1000000 --device umi --region IN,DE\n  friday handset fleet --count 1000 --device umi --rolls-back 0.01",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Note = func(s crowd.Sums) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%d check-ins in %.0f s, %.0f a second; %d offers\n", s.CheckIns, s.Seconds, s.PerS, s.Offers)
+			}
 			f, err := crowd.New(o)
 			if err != nil {
 				return &usageError{cmd.CommandPath(), err}
@@ -50,9 +53,9 @@ func newHandsetFleet() *cobra.Command {
 	f.StringSliceVar(&o.Devices, "device", nil, "`codenames`")
 	f.StringSliceVar(&o.Channels, "channel", nil, "`names` (default weekly and stable)")
 	f.StringSliceVar(&o.Regions, "region", nil, "`regions` such as IN (default not told)")
-	f.StringVar(&o.Version, "version", "stock", "what all run at first, `INCREMENTAL`")
-	f.Int64Var(&o.Timestamp, "timestamp", 1, "of that, `seconds` since 1970")
-	f.StringVar(&o.PatchLevel, "patch-level", "2010-01-01", "of that, `YYYY-MM-DD`")
+	f.StringSliceVar(&o.Versions, "version", []string{"stock"}, "what they run at first, `INCREMENTAL[@SECONDS]`, as many of each")
+	f.Int64Var(&o.Timestamp, "timestamp", 1, "of versions without one, `seconds` since 1970")
+	f.StringVar(&o.PatchLevel, "patch-level", "2010-01-01", "of all versions, `YYYY-MM-DD`")
 	f.Float64Var(&o.Early, "early", 0.02, "`share` whose owners want releases early")
 	f.Float64Var(&o.Modified, "modified", 0.01, "`share` whose owners changed the system")
 	f.Float64Var(&o.Fails, "fails", 0.005, "`share` of the updates that fail while applying")

@@ -10,14 +10,13 @@
 package crowd
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"math/rand/v2"
-	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,14 +26,14 @@ import (
 
 // Options say what the fleet is like.
 type Options struct {
-	Server      string   // address
+	Server      string   // address, http:// or https://
 	Count       int      // handsets, 1 to MaxCount
 	Devices     []string // codenames
 	Channels    []string // none: weekly and stable
 	Regions     []string // none: not told
-	Version     string   // incremental that all run at first
-	Timestamp   int64    // of that, seconds since 1970
-	PatchLevel  string   // of that
+	Versions    []string // incrementals that they run at first, as many of each; "26.11.20@1763600000" has a time of its own
+	Timestamp   int64    // of those that have none, seconds since 1970
+	PatchLevel  string   // of all
 	Early       float64  // share whose owners want releases early, 0 to 1
 	Modified    float64  // share whose owners changed the system
 	Fails       float64  // share of the updates that fail while applying
@@ -43,6 +42,7 @@ type Options struct {
 	Rounds      int      // how often each checks in
 	Connections int      // at once
 	Seed        uint64
+	Note        func(Sums) // hears what was done so far, every ten seconds; nil: nobody
 }
 
 // MaxCount is the largest fleet.
@@ -57,6 +57,8 @@ func (o *Options) Check() error {
 		return errors.New("cannot simulate fleet: no device is named")
 	case len(o.Devices) > 1<<16 || len(o.Channels) > 1<<8 || len(o.Regions) > 1<<8:
 		return errors.New("cannot simulate fleet: too many devices, channels or regions")
+	case len(o.Versions) == 0 || len(o.Versions) > 1<<15:
+		return fmt.Errorf("cannot simulate fleet: it runs %d versions at first, expected 1 to %d", len(o.Versions), 1<<15)
 	case !wire.IsPatchLevel(o.PatchLevel):
 		return fmt.Errorf("cannot simulate fleet: the patch level is %q, expected a day such as 2026-11-05", o.PatchLevel)
 	case o.Rounds < 1 || o.Connections < 1 || o.Connections > 10_000:
@@ -109,7 +111,7 @@ type version struct {
 // Fleet is many handsets.
 type Fleet struct {
 	o       Options
-	client  *http.Client
+	server  *url.URL
 	phones  []phone
 	mu      sync.Mutex
 	sums    Sums
@@ -129,15 +131,27 @@ func New(o Options) (*Fleet, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	o.Server = strings.TrimSuffix(o.Server, "/")
-	f := &Fleet{o: o, phones: make([]phone, o.Count), known: map[version]uint16{}, tickets: map[int]string{},
-		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: o.Connections, MaxConnsPerHost: o.Connections}},
-		sums:   Sums{Handsets: o.Count, Events: map[string]int{}, Refused: map[string]int{}, Versions: map[string]int{}}}
-	f.number(version{o.Version, o.PatchLevel, o.Timestamp, 0})
+	server, err := url.Parse(strings.TrimSuffix(o.Server, "/"))
+	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {
+		return nil, fmt.Errorf("cannot simulate fleet: the server is %q, expected an address such as \"http://127.0.0.1:8017\"", o.Server)
+	}
+	f := &Fleet{o: o, server: server, phones: make([]phone, o.Count), known: map[version]uint16{}, tickets: map[int]string{},
+		sums: Sums{Handsets: o.Count, Events: map[string]int{}, Refused: map[string]int{}, Versions: map[string]int{}}}
+	first := make([]uint16, len(o.Versions))
+	for i, text := range o.Versions {
+		v := version{text, o.PatchLevel, o.Timestamp, 0}
+		if name, at, ok := strings.Cut(text, "@"); ok {
+			v.incremental = name
+			if v.timestamp, err = strconv.ParseInt(at, 10, 64); err != nil {
+				return nil, fmt.Errorf("cannot simulate fleet: a version is %q, expected such as \"26.11.20\" or \"26.11.20@1763600000\"", text)
+			}
+		}
+		first[i] = f.number(v)
+	}
 	r := rand.New(rand.NewPCG(o.Seed, 0))
 	for i := range f.phones {
 		p := phone{device: uint16(r.IntN(len(o.Devices))), bucket: uint16(r.IntN(wire.Buckets)), channel: uint8(r.IntN(len(o.Channels))), region: uint8(r.IntN(len(o.Regions))),
-			zone: int8(r.IntN(24*4) - 48)}
+			zone: int8(r.IntN(24*4) - 48), version: first[r.IntN(len(first))]}
 		if r.Float64() < o.Early {
 			p.traits |= early
 		}
@@ -163,14 +177,32 @@ func (f *Fleet) number(v version) uint16 {
 // Run lets all check in, round after round.
 func (f *Fleet) Run(ctx context.Context) (Sums, error) {
 	began := time.Now()
+	if f.o.Note != nil {
+		tick := time.NewTicker(10 * time.Second)
+		defer tick.Stop()
+		done := make(chan struct{})
+		defer close(done)
+		go func() {
+			for {
+				select {
+				case <-tick.C:
+					f.o.Note(f.sofar(began))
+				case <-done:
+					return
+				}
+			}
+		}()
+	}
 	var failed error
 	for round := range f.o.Rounds {
 		var wg sync.WaitGroup
 		for worker := range f.o.Connections {
 			wg.Go(func() {
 				r := rand.New(rand.NewPCG(f.o.Seed, uint64(round+1)<<32|uint64(worker)))
+				l := &line{f: f}
+				defer l.close()
 				for i := worker; i < len(f.phones) && ctx.Err() == nil; i += f.o.Connections {
-					if err := f.once(ctx, i, r); err != nil {
+					if err := f.once(ctx, l, i, r); err != nil {
 						f.mu.Lock()
 						failed = errors.Join(failed, err)
 						f.mu.Unlock()
@@ -181,19 +213,29 @@ func (f *Fleet) Run(ctx context.Context) (Sums, error) {
 		}
 		wg.Wait()
 		if failed != nil || ctx.Err() != nil {
-			return f.sums, errors.Join(failed, ctx.Err())
+			return f.sofar(began), errors.Join(failed, ctx.Err())
 		}
 	}
-	f.sums.Seconds = time.Since(began).Seconds()
-	f.sums.PerS = float64(f.sums.CheckIns) / f.sums.Seconds
+	s := f.sofar(began)
 	for _, p := range f.phones {
-		f.sums.Versions[f.runs[p.version].incremental]++
+		s.Versions[f.runs[p.version].incremental]++
 	}
-	return f.sums, nil
+	return s, nil
+}
+
+// sofar is what was done since then, but for who runs what.
+func (f *Fleet) sofar(began time.Time) Sums {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.sums
+	s.Events, s.Refused, s.Versions = maps.Clone(s.Events), maps.Clone(s.Refused), map[string]int{}
+	s.Seconds = time.Since(began).Seconds()
+	s.PerS = float64(s.CheckIns) / s.Seconds
+	return s
 }
 
 // once lets a handset check in, and take what it is offered.
-func (f *Fleet) once(ctx context.Context, i int, r *rand.Rand) error {
+func (f *Fleet) once(ctx context.Context, l *line, i int, r *rand.Rand) error {
 	p := &f.phones[i]
 	if p.traits&dead != 0 {
 		return nil
@@ -208,7 +250,7 @@ func (f *Fleet) once(ctx context.Context, i int, r *rand.Rand) error {
 		c.DaysSinceLast = 0
 	}
 	var reply wire.CheckInReply
-	ok, err := f.post(ctx, i, wire.PathCheckIn, &c, &reply)
+	ok, err := l.post(ctx, i, wire.PathCheckIn, &c, &reply)
 	f.mu.Lock()
 	f.sums.CheckIns++
 	if ok && reply.Offer != nil {
@@ -225,11 +267,11 @@ func (f *Fleet) once(ctx context.Context, i int, r *rand.Rand) error {
 	if reply.Offer == nil {
 		return nil
 	}
-	return f.install(ctx, i, reply.Offer, r.Float64())
+	return f.install(ctx, l, i, reply.Offer, r.Float64())
 }
 
 // install reports how an update goes; fate decides that.
-func (f *Fleet) install(ctx context.Context, i int, o *wire.Offer, fate float64) error {
+func (f *Fleet) install(ctx context.Context, l *line, i int, o *wire.Offer, fate float64) error {
 	p := &f.phones[i]
 	outcomes := []wire.Outcome{{Event: wire.Downloaded}, {Event: wire.Verified}}
 	bad := f.o.Fails + f.o.RollsBack + f.o.Silent
@@ -249,7 +291,7 @@ func (f *Fleet) install(ctx context.Context, i int, o *wire.Offer, fate float64)
 	}
 	for _, out := range outcomes {
 		out.Token = o.Token
-		ok, err := f.post(ctx, i, wire.PathOutcome, &out, nil)
+		ok, err := l.post(ctx, i, wire.PathOutcome, &out, nil)
 		if err != nil {
 			return err
 		}
@@ -260,40 +302,4 @@ func (f *Fleet) install(ctx context.Context, i int, o *wire.Offer, fate float64)
 		}
 	}
 	return nil
-}
-
-// post sends one request; ok is false if the server refused it. A server that
-// trusts this machine as a proxy is told an address of the handset's own.
-func (f *Fleet) post(ctx context.Context, i int, path string, in, out any) (ok bool, err error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return false, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.o.Server+path, bytes.NewReader(body))
-	if err != nil {
-		return false, fmt.Errorf("cannot simulate fleet: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255))
-	resp, err := f.client.Do(req)
-	if err != nil {
-		return false, fmt.Errorf("cannot simulate fleet: %w", err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return false, fmt.Errorf("cannot simulate fleet: %w", err)
-	}
-	if resp.StatusCode/100 != 2 {
-		f.mu.Lock()
-		f.sums.Refused[resp.Status]++
-		f.mu.Unlock()
-		return false, nil
-	}
-	if out != nil {
-		if err := json.Unmarshal(text, out); err != nil {
-			return false, fmt.Errorf("cannot read the server's answer: %w", err)
-		}
-	}
-	return true, nil
 }
