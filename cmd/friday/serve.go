@@ -230,14 +230,7 @@ func (s *installation) firstRun(ctx context.Context, stderr io.Writer) error {
 
 // serveUntil serves until ctx ends, then lets running requests finish.
 func serveUntil(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
-	srv := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	srv := newHTTP(h, log)
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -285,4 +278,17 @@ func (f *serveFlags) runWorker(ctx context.Context, stderr io.Writer) error {
 		return fmt.Errorf("cannot go on without the worker: %w", errors.Join(err, errors.New("it has ended")))
 	}
 	return nil
+}
+
+// newHTTP is a server with limits on what strangers may send, and for how long.
+// How long an answer may take is for whoever gives it: a package takes hours.
+func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }

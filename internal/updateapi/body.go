@@ -41,9 +41,9 @@ func (b *buffer) fill(r io.Reader) error {
 const bodyPatience = 10 * time.Second
 
 // readBody reads a request's body, within the limits; on false it has answered.
-func readBody(w http.ResponseWriter, r *http.Request) (text string, ok bool) {
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (text string, ok bool) {
 	// A recorder in a test has no deadlines; every real connection has.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.bodyPatience))
 	body := io.Reader(r.Body)
 	if r.ContentLength < 0 || r.ContentLength > wire.MaxRequest { // else net/http reads no more than that
 		body = http.MaxBytesReader(w, r.Body, wire.MaxRequest)
@@ -64,8 +64,8 @@ func readBody(w http.ResponseWriter, r *http.Request) (text string, ok bool) {
 
 // readJSON reads a request's body into v, within the limits; quick, which may be
 // nil, is tried first. On false it has answered.
-func readJSON[T any](w http.ResponseWriter, r *http.Request, v *T, quick func(string, *T) bool) bool {
-	text, ok := readBody(w, r)
+func readJSON[T any](s *Server, w http.ResponseWriter, r *http.Request, v *T, quick func(string, *T) bool) bool {
+	text, ok := s.readBody(w, r)
 	return ok && (quick != nil && quick(text, v) || unmarshal(w, text, v))
 }
 
@@ -80,8 +80,8 @@ func unmarshal(w http.ResponseWriter, text string, v any) bool {
 
 // readCheckIn is readJSON for what nearly all requests are: it takes nothing from
 // the heap but the text.
-func readCheckIn(w http.ResponseWriter, r *http.Request) (c wire.CheckIn, ok bool) {
-	text, ok := readBody(w, r)
+func (s *Server) readCheckIn(w http.ResponseWriter, r *http.Request) (c wire.CheckIn, ok bool) {
+	text, ok := s.readBody(w, r)
 	if !ok || quickjson.CheckIn(text, &c) {
 		return c, ok
 	}

@@ -5,6 +5,15 @@ import "time"
 // SetPatience shortens how long a client may take.
 func (s *Server) SetPatience(d time.Duration) { s.patience = d }
 
+// SetBodyPatience shortens how long a client may take to send a body.
+func (s *Server) SetBodyPatience(d time.Duration) { s.bodyPatience = d }
+
+// SetRoom is how many outcomes may wait.
+func (s *Server) SetRoom(n int) { s.waiting.most = n }
+
+// Waiting is how many outcomes wait.
+func (s *Server) Waiting() int { return s.waiting.len() }
+
 // Routes are the patterns of all that is answered.
 func (s *Server) Routes() (all []string) {
 	for pattern := range s.routes() {

@@ -26,7 +26,7 @@ const (
 )
 
 func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
-	c, ok := readCheckIn(w, r)
+	c, ok := s.readCheckIn(w, r)
 	if !ok {
 		s.metrics.checkin.bad.Inc()
 		return
@@ -147,7 +147,7 @@ func (s *Server) readTicket(text string) *wire.Ticket {
 
 func (s *Server) claim(w http.ResponseWriter, r *http.Request) {
 	var c wire.ClaimRequest
-	if !readJSON(w, r, &c, nil) {
+	if !readJSON(s, w, r, &c, nil) {
 		return
 	}
 	if c.Code == "" || len(c.Code) > wire.MaxField || c.Device == "" || len(c.Device) > wire.MaxField {

@@ -15,15 +15,16 @@ import (
 // waiting are outcomes that were taken and are not in the database yet, the
 // oldest first.
 type waiting struct {
+	most    int
 	mu      sync.Mutex
 	reports []outcome.Report
 }
 
-// add takes one more, unless maxPending wait already.
+// add takes one more, unless so many wait already that there is no room.
 func (w *waiting) add(r outcome.Report) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.reports) >= maxPending {
+	if len(w.reports) >= w.most {
 		return false
 	}
 	w.reports = append(w.reports, r)
@@ -53,7 +54,7 @@ func (w *waiting) done(n int) {
 
 func (s *Server) outcome(w http.ResponseWriter, r *http.Request) {
 	var o wire.Outcome
-	if !readJSON(w, r, &o, quickjson.Outcome) {
+	if !readJSON(s, w, r, &o, quickjson.Outcome) {
 		s.metrics.outcomes.WithLabelValues("bad").Inc()
 		return
 	}

@@ -85,7 +85,7 @@ type Server struct {
 	retold  *limit.Limiter // each offer
 	metrics *metrics
 
-	patience time.Duration
+	patience, bodyPatience time.Duration
 
 	snapshot   atomic.Pointer[fleet.Snapshot]
 	enrolments atomic.Pointer[enrolments] // never older than snapshot
@@ -198,7 +198,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{o: o, patience: patience, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), claims: rate.NewLimiter(20, 100),
 		places: newPlaces(), claimer: limit.New(claimRate, claimBurst, maxAddresses), teller: limit.New(outcomeRate, outcomeBurst, maxAddresses),
-		retold: limit.New(offerRate, offerBurst, maxOffers)}
+		retold: limit.New(offerRate, offerBurst, maxOffers), waiting: waiting{most: maxPending}, bodyPatience: bodyPatience}
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics, s); err != nil {
 		return nil, fmt.Errorf("cannot make update API: %w", err)
