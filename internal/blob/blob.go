@@ -6,6 +6,7 @@
 // the business of whoever calls Remove. Several processes share a folder.
 //
 //	DIR/sha256/ab/cd/abcd…  a blob, read-only, never changed once it is there
+//	DIR/over/ab/abcd…/      a blob as what differs from another, whose file is linked: see Over
 //	DIR/memo/ab/abcd…       what Cached made for a key, by the key's SHA-256
 //	DIR/tmp/                being written; of the dead, swept by Open after a day
 package blob
@@ -21,6 +22,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -136,8 +138,9 @@ func (s *Store) sweep(before time.Time) error {
 		if err != nil {
 			return err
 		}
-		if info.Mode().IsRegular() && info.ModTime().Before(before) {
-			if err := os.Remove(filepath.Join(s.tmp(), entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		ours := info.Mode().IsRegular() || info.IsDir() && strings.HasPrefix(entry.Name(), overPrefix)
+		if ours && info.ModTime().Before(before) {
+			if err := os.RemoveAll(filepath.Join(s.tmp(), entry.Name())); err != nil {
 				return err
 			}
 		}
@@ -176,6 +179,10 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (Ref, error) {
 // Stat tells a blob's size, and whether it is there.
 func (s *Store) Stat(d Digest) (int64, bool) {
 	info, err := os.Stat(s.path(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		size, _, ok := s.statOver(d)
+		return size, ok
+	}
 	if err != nil || !info.Mode().IsRegular() {
 		return 0, false
 	}
@@ -196,12 +203,19 @@ func (s *Store) Remove(d Digest) error {
 	if err := os.Remove(s.path(d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot remove blob: %w", err)
 	}
+	if err := s.removeOver(d); err != nil {
+		return fmt.Errorf("cannot remove blob: %w", err)
+	}
 	return nil
 }
 
 // Walk calls fn for every blob, in the order of digests: for retention and backups.
 func (s *Store) Walk(ctx context.Context, fn func(Ref, time.Time) error) error {
-	err := filepath.WalkDir(filepath.Join(s.dir, "sha256"), func(path string, entry fs.DirEntry, err error) error {
+	over, err := s.listOver()
+	if err != nil {
+		return fmt.Errorf("cannot list blobs: %w", err)
+	}
+	err = filepath.WalkDir(filepath.Join(s.dir, "sha256"), func(path string, entry fs.DirEntry, err error) error {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -219,8 +233,14 @@ func (s *Store) Walk(ctx context.Context, fn func(Ref, time.Time) error) error {
 		if err != nil {
 			return err
 		}
+		if over, err = s.walkOver(over, d, fn); err != nil {
+			return err
+		}
 		return fn(Ref{d, info.Size()}, info.ModTime())
 	})
+	if err == nil {
+		_, err = s.walkOver(over, Digest{}, fn)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot list blobs: %w", err)
 	}

@@ -21,7 +21,10 @@ var ErrDamaged = errors.New("damaged")
 // Blob is an open blob: an io.ReaderAt, and by itself an io.ReadSeeker.
 type Blob struct {
 	*io.SectionReader
-	file   *os.File
+	file interface {
+		io.ReaderAt
+		io.Closer
+	}
 	digest Digest
 	size   int64
 }
@@ -30,7 +33,7 @@ type Blob struct {
 func (s *Store) Open(d Digest) (*Blob, error) {
 	file, err := os.Open(s.path(d))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot open blob %s: %w", d, ErrNotFound)
+		return s.openOver(d)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot open blob: %w", err)
@@ -44,6 +47,20 @@ func (s *Store) Open(d Digest) (*Blob, error) {
 		return nil, fmt.Errorf("cannot open blob %s: %w", d, err)
 	}
 	b := &Blob{file: file, digest: d, size: info.Size()}
+	b.SectionReader = io.NewSectionReader(whole{b}, 0, b.size)
+	return b, nil
+}
+
+// openOver opens a blob that is kept as what differs from another.
+func (s *Store) openOver(d Digest) (*Blob, error) {
+	o, err := openOver(s.overPath(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open blob %s: %w", d, err)
+	}
+	b := &Blob{file: o, digest: d, size: o.size}
 	b.SectionReader = io.NewSectionReader(whole{b}, 0, b.size)
 	return b, nil
 }
@@ -75,7 +92,7 @@ type whole struct{ b *Blob }
 
 func (w whole) ReadAt(p []byte, off int64) (int, error) {
 	n, err := w.b.file.ReadAt(p, off)
-	if err == io.EOF && off+int64(n) < w.b.size && n < len(p) {
+	if (err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF)) && off+int64(n) < w.b.size && n < len(p) {
 		err = fmt.Errorf("cannot read blob %s: %w: it ends at byte %d, expected %d", w.b.digest, ErrDamaged, off+int64(n), w.b.size)
 	}
 	return n, err

@@ -106,7 +106,10 @@ func (w *Writer) commit() (Ref, error) {
 	path := w.store.path(ref.Digest)
 	if w.store.Has(ref) {
 		// Whoever wrote it may not have come to the fsync of the folder yet.
-		return ref, syncDir(filepath.Dir(path))
+		if err := syncDir(filepath.Dir(path)); !errors.Is(err, os.ErrNotExist) {
+			return ref, err
+		}
+		return ref, syncDir(filepath.Dir(w.store.overPath(ref.Digest)))
 	}
 	if err := w.file.Chmod(0o444); err != nil {
 		return Ref{}, err
