@@ -38,6 +38,22 @@ func (s *Store) Create(ctx context.Context) (*Writer, error) {
 	return &Writer{ctx: ctx, store: s, file: file, sum: sha256.New()}, nil
 }
 
+// Scratch makes a file beside the blobs that is gone once it is closed.
+func (s *Store) Scratch() (*os.File, error) {
+	if err := s.writable(); err != nil {
+		return nil, fmt.Errorf("cannot make a scratch file: %w", err)
+	}
+	f, err := os.CreateTemp(s.tmp(), "scratch-")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a scratch file: %w", full(err))
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot make a scratch file: %w", err)
+	}
+	return f, nil
+}
+
 // Write writes after what Write wrote before.
 func (w *Writer) Write(p []byte) (int, error) {
 	if err := w.ctx.Err(); err != nil {

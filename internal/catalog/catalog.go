@@ -34,6 +34,9 @@ type Partition struct {
 	FS     string      `json:"fs,omitempty"` // "erofs", "ext4"; empty: none that is known
 	Digest blob.Digest `json:"digest"`       // SHA-256 of the whole image, footer included
 	Size   int64       `json:"size"`
+	// Layout is the map of where its files lie, which the next build of the device
+	// keeps to; zero where there is none.
+	Layout blob.Digest `json:"layout,omitzero"`
 }
 
 // Stock is a vendor's firmware package for a device, taken in once.

@@ -180,23 +180,43 @@ func (b *builder) touches(partition string) bool {
 
 // keep writes an image into the store as a partition of the build.
 func (b *builder) keep(p catalog.Partition, im *tree.Image, d avb.Descriptor) error {
+	if err := b.limit(p, im); err != nil {
+		return err
+	}
+	ref, err := b.write(p, im)
+	if err != nil {
+		return err
+	}
+	b.kept(p, ref, d)
+	return nil
+}
+
+// limit refuses what does not fit the phone.
+func (b *builder) limit(p catalog.Partition, im *tree.Image) error {
 	if limit := b.plan.Device.Partitions[p.Name].Size; limit > 0 && im.Size() > limit {
 		return fmt.Errorf("the image has %d bytes, the partition %d by devices/%s/device.yaml: remove %d bytes", im.Size(), limit, b.in.Device, im.Size()-limit)
 	}
+	return nil
+}
+
+// write puts all of an image into the store.
+func (b *builder) write(p catalog.Partition, im *tree.Image) (blob.Ref, error) {
 	w, err := b.in.Blobs.Create(b.ctx)
 	if err != nil {
-		return err
+		return blob.Ref{}, err
 	}
 	defer w.Abort()
 	step := "write " + p.Name
 	counted := &counter{w: w, fn: func(done int64) { b.in.progress(step, done, im.Size()) }}
 	if _, err := im.WriteTo(counted); err != nil {
-		return err
+		return blob.Ref{}, err
 	}
-	ref, err := w.Commit()
-	if err != nil {
-		return err
-	}
+	return w.Commit()
+}
+
+// kept notes an image of the build. It returns what the report says of it, nil for
+// vbmeta, of which more is said elsewhere.
+func (b *builder) kept(p catalog.Partition, ref blob.Ref, d avb.Descriptor) *ReportPartition {
 	b.images = append(b.images, catalog.Partition{Name: p.Name, FS: p.FS, Digest: ref.Digest, Size: ref.Size})
 	if p.Name == "vbmeta" {
 		return nil
@@ -206,7 +226,7 @@ func (b *builder) keep(p catalog.Partition, im *tree.Image, d avb.Descriptor) er
 		b.made[p.Name], made.VerifiedBy = d, Friday
 	}
 	b.report.Partitions = append(b.report.Partitions, made)
-	return nil
+	return &b.report.Partitions[len(b.report.Partitions)-1]
 }
 
 // counter tells how much was written, at most every four MiB.
@@ -233,7 +253,8 @@ func (b *builder) prove() error {
 		defer b.in.progress("verify", 1, 1)
 		return b.readable()
 	}
-	chain, err := avb.VerifyChain(b.ctx, func(name string) (io.ReaderAt, int64, error) {
+	known := b.proofs()
+	chain, err := avb.VerifyChainBut(b.ctx, func(name string) (io.ReaderAt, int64, error) {
 		i := slices.IndexFunc(b.images, func(p catalog.Partition) bool { return p.Name == name })
 		if i < 0 {
 			return nil, 0, fmt.Errorf("the build has no partition %s", name)
@@ -243,8 +264,11 @@ func (b *builder) prove() error {
 			return nil, 0, err
 		}
 		return r, r.Size(), nil
-	}, avb.EncodePublicKey(&b.in.AVB.PublicKey))
+	}, avb.EncodePublicKey(&b.in.AVB.PublicKey), known.has)
 	if err != nil {
+		return err
+	}
+	if err := known.keep(); err != nil {
 		return err
 	}
 	b.facts.VBMetaDigest = fmt.Sprintf("%x", chain.Digest)

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/buildprop"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
@@ -34,24 +33,16 @@ func (b *builder) fileSystem(p catalog.Partition) error {
 	if err != nil {
 		return err
 	}
+	known := b.digests(p.Name, root)
 	if err := b.change(p.Name, root); err != nil {
 		return err
 	}
-	id := derive("uuid", b.in.Device, p.Name)
-	im, err := was.write(root, [16]byte(id[:16]), !b.verified())
+	l, err := b.lay(p, was, root, known)
 	if err != nil {
 		return err
 	}
-	if !b.verified() {
-		return b.keep(p, im, nil)
-	}
-	b.in.progress("hash "+p.Name, 0, im.Size())
-	salt := derive("salt", b.in.Device, p.Name)
-	im, d, err := avb.AddHashtree(im, avb.HashtreeParams{Partition: p.Name, Salt: salt[:]})
-	if err != nil {
-		return err
-	}
-	return b.keep(p, im, d)
+	defer l.close()
+	return b.keepLaid(p, l)
 }
 
 // verified says whether the phone has Verified Boot 2.0: its stock has a vbmeta.

@@ -3,9 +3,7 @@ package rom
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"slices"
 
 	"github.com/fridayos/friday/android/erofs"
 	"github.com/fridayos/friday/android/ext4"
@@ -15,8 +13,8 @@ import (
 // fileSystem is a file system as stock has it: what a build keeps of it.
 type fileSystem struct {
 	kind  string // "erofs" or "ext4"
-	erofs erofs.Info
-	ext4  ext4.Info
+	erofs *erofs.Image
+	ext4  *ext4.Image
 }
 
 // kindOf tells a file system by its magic number; "" is none that is known.
@@ -39,7 +37,7 @@ func openFileSystem(r io.ReaderAt, size int64) (fs fileSystem, root *tree.Node, 
 		if err != nil {
 			return fs, nil, err
 		}
-		fs.erofs = im.Info()
+		fs.erofs = im
 		root, err = im.Tree()
 		return fs, root, err
 	case "ext4":
@@ -47,32 +45,11 @@ func openFileSystem(r io.ReaderAt, size int64) (fs fileSystem, root *tree.Node, 
 		if err != nil {
 			return fs, nil, err
 		}
-		if fs.ext4 = im.Info(); fs.ext4.NeedsRecovery {
+		if fs.ext4 = im; im.Info().NeedsRecovery {
 			return fs, nil, errors.New("its journal was not replayed: what is read may be torn")
 		}
 		root, err = im.Tree()
 		return fs, root, err
 	}
 	return fs, nil, nil
-}
-
-// write makes an image of the same kind, with the features that the stock's has
-// and fixed says that its size is the partition's, which nothing may grow over.
-func (fs fileSystem) write(root *tree.Node, id [16]byte, fixed bool) (*tree.Image, error) {
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // a random UUID, by its marks
-	switch fs.kind {
-	case "erofs":
-		return erofs.Build(root, erofs.Options{UUID: id, BuildTime: fs.erofs.BuildTime, VolumeName: fs.erofs.VolumeName})
-	case "ext4":
-		o := ext4.Options{
-			UUID: id, Time: fs.ext4.Made, VolumeName: fs.ext4.VolumeName, LastMounted: fs.ext4.LastMounted,
-			MetadataSum: slices.Contains(fs.ext4.Features, "metadata_csum"),
-			ReadOnly:    slices.Contains(fs.ext4.Features, "read-only"),
-		}
-		if fixed {
-			o.Size, o.Inodes = fs.ext4.Size, fs.ext4.Inodes
-		}
-		return ext4.Build(root, o)
-	}
-	return nil, fmt.Errorf("file system %q is not written", fs.kind)
 }

@@ -45,6 +45,12 @@ type ReportPartition struct {
 	// vendor's own signature still does, "" where nothing checks it.
 	VerifiedBy string `json:"verified_by,omitempty"`
 	Why        string `json:"why,omitempty"`
+	// Layout is the digest of the map of where its files lie, Over that of the map it
+	// keeps to, of the build before.
+	Layout string `json:"layout,omitempty"`
+	Over   string `json:"over,omitempty"`
+	// Otherwise says what the stock's image has and this one cannot have.
+	Otherwise []string `json:"otherwise,omitempty"`
 }
 
 // Wipe is a way of installing the build, and whether the phone loses its data.
@@ -125,6 +131,9 @@ func (r *Report) Text(w io.Writer) error {
 			what = "rebuilt"
 		}
 		fmt.Fprintf(&out, "partition %s: %s, verified by %s; %s\n", p.Name, what, orNobody(p.VerifiedBy), p.Why)
+		for _, o := range p.Otherwise {
+			fmt.Fprintf(&out, "partition %s: %s\n", p.Name, o)
+		}
 	}
 	for _, a := range r.Apps {
 		signed := "not signed"

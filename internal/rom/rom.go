@@ -10,8 +10,8 @@
 // # The same bytes every time
 //
 // The images depend on nothing but the stock's bytes, the commit, the version,
-// the AVB key and the update certificate: not on the time, the machine, the
-// folder or the number of cores.
+// the AVB key, the update certificate and the layout maps of the build before: not
+// on the time, the machine, the folder or the number of cores.
 //
 //   - Files of stock keep their times. What a layer or Friday itself writes,
 //     build.prop and otacerts.zip included, has the time of the commit that is
@@ -38,8 +38,9 @@
 // # Limits
 //
 // Stock comes in any packaging that package firmware reads. File systems are
-// EROFS, written plain, or ext4, written without a journal; hash trees have no
-// error correction (FEC). Images are made for Verified Boot 2.0, and for phones
+// EROFS, plain or with LZ4, and ext4; they keep the features of the stock's, and
+// hash trees their error correction (FEC). What is written otherwise, as LZ4 for
+// LZMA, is in the report. Images are made for Verified Boot 2.0, and for phones
 // whose boot loader verifies nothing; not for Verified Boot 1.
 package rom
 
@@ -69,6 +70,13 @@ type Input struct {
 	// AppKey is the key of UpdateCert; RSA; it signs the overlays that layers bring, and
 	// may be nil where none does.
 	AppKey crypto.Signer
+	// Before is the build of the same device whose layout maps this one keeps to, so
+	// that the way from the one to the other is short; nil: files are laid afresh.
+	// Only the maps count: without the images of that build the same bytes are made,
+	// more slowly.
+	Before *catalog.Build
+	// Note may be nil. It is told what was written of each partition made anew.
+	Note func(Written)
 	// Progress may be nil. It is called by one goroutine at a time with what is
 	// being done and how many bytes of it are.
 	Progress func(step string, done, total int64)
@@ -84,6 +92,8 @@ func (in *Input) check() error {
 		return fmt.Errorf("input: the update certificate is missing; without it the next update would not be trusted")
 	case in.Version == "" || len(in.Version) > 64:
 		return fmt.Errorf("input: version %q has %d bytes, expected 1 to 64", in.Version, len(in.Version))
+	case in.Before != nil && in.Before.Device != in.Device:
+		return fmt.Errorf("input: the build before is of device %q, expected %q", in.Before.Device, in.Device)
 	case in.Stock.Device != in.Device:
 		return fmt.Errorf("input: the stock is for device %q, expected %q", in.Stock.Device, in.Device)
 	}

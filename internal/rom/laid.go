@@ -1,0 +1,377 @@
+package rom
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/fridayos/friday/android/avb"
+	"github.com/fridayos/friday/android/erofs"
+	"github.com/fridayos/friday/android/ext4"
+	"github.com/fridayos/friday/android/layout"
+	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/rom/packed"
+)
+
+// Written is what a build wrote of a partition that it made anew.
+type Written struct {
+	Partition string
+	// Over says that the image of the build before was there to be compared with;
+	// without it all blocks count as changed.
+	Over bool
+	// Blocks of 4 KiB: of the image; that differ from the image before in the file
+	// system, and in what follows it (hash tree, error correction, footer).
+	Blocks, Changed, Behind int64
+	Packed, Recalled        int64 // bytes of content compressed, and known from before
+}
+
+// laid is a partition under way.
+type laid struct {
+	im        *tree.Image
+	fs        int64 // bytes of the file system
+	d         *avb.HashtreeDescriptor
+	was, is   *layout.Map
+	over      blob.Digest // of the map was
+	otherwise []string
+	base      *blob.Blob // the image of the build before; nil: it is not there
+	changed   []tree.Range
+	note      Written
+	memory    *packed.Memory
+	scratch   *os.File
+}
+
+func (l *laid) close() {
+	if l.memory != nil {
+		l.memory.Close()
+	}
+	if l.scratch != nil {
+		l.scratch.Close()
+	}
+}
+
+// digests are those of the stock's files, as the listing has them: nothing is read.
+func (b *builder) digests(partition string, root *tree.Node) map[*tree.Node]layout.Digest {
+	known := map[*tree.Node]layout.Digest{}
+	_ = tree.Walk(root, func(path string, n *tree.Node) error {
+		if n.Type != tree.Regular || n.Size == 0 {
+			return nil
+		}
+		if e, ok := b.view.Index.Lookup(partition, path); ok && e.Size == n.Size {
+			if d, err := hex.DecodeString(e.Digest); err == nil && len(d) == sha256.Size {
+				known[n] = layout.Digest(d)
+			}
+		}
+		return nil
+	})
+	return known
+}
+
+// lay places the files of a partition, and makes its hash tree.
+func (b *builder) lay(p catalog.Partition, was fileSystem, root *tree.Node, known map[*tree.Node]layout.Digest) (*laid, error) {
+	l := &laid{note: Written{Partition: p.Name}}
+	plan := layout.Plan{Digest: func(n *tree.Node) (layout.Digest, bool) {
+		if d, ok := known[n]; ok {
+			return d, true
+		}
+		if c, ok := n.Content.(stored); ok {
+			return layout.Digest(c.ref.Digest), true
+		}
+		return layout.Digest{}, false
+	}}
+	// What is neither stock's nor a committed file is small, and asked for twice.
+	asked := plan
+	plan.Digest = func(n *tree.Node) (layout.Digest, bool) {
+		d, ok := asked.Digest(n)
+		if !ok {
+			var err error
+			if d, err = (&layout.Plan{}).Of(n); err != nil {
+				return d, false
+			}
+			known[n] = d
+		}
+		return d, true
+	}
+	err := b.before(p, was.kind, l)
+	if err != nil {
+		return nil, err
+	}
+	plan.Was = l.was
+	id := derive("uuid", b.in.Device, p.Name)
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // a random UUID, by its marks
+	switch was.kind {
+	case "erofs":
+		err = b.layErofs(l, was.erofs, root, [16]byte(id[:16]), plan)
+	case "ext4":
+		err = b.layExt4(p, l, was.ext4, root, [16]byte(id[:16]), plan)
+	default:
+		err = fmt.Errorf("file system %q is not written", was.kind)
+	}
+	if err == nil {
+		l.fs = l.im.Size()
+		err = b.compare(l)
+	}
+	if err == nil && b.verified() {
+		err = b.hash(p, l)
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// before finds the map and, if it is still there, the image of the build before.
+func (b *builder) before(p catalog.Partition, kind string, l *laid) error {
+	if b.in.Before == nil {
+		return nil
+	}
+	old, ok := b.in.Before.Image(p.Name)
+	if !ok || old.Layout.IsZero() {
+		return nil
+	}
+	text, err := b.in.Blobs.Bytes(old.Layout, layout.MaxSize)
+	if err != nil {
+		return fmt.Errorf("the layout map of build %s: %w", b.in.Before.Version, err)
+	}
+	m, err := layout.Parse(text)
+	if err != nil {
+		return fmt.Errorf("the layout map of build %s: %w", b.in.Before.Version, err)
+	}
+	if m.FS != kind {
+		return nil // the vendor has gone over to another file system
+	}
+	l.was, l.over = m, old.Layout
+	if l.base, err = b.source(old); errors.Is(err, blob.ErrNotFound) {
+		l.base, err = nil, nil
+	}
+	return err
+}
+
+func (b *builder) layErofs(l *laid, was *erofs.Image, root *tree.Node, id [16]byte, plan layout.Plan) error {
+	o, otherwise, err := was.Options(b.plan.Device.Boot.Kernel)
+	if err != nil {
+		return err
+	}
+	l.otherwise, o.UUID = otherwise, id
+	if o.LZ4 != nil {
+		if l.memory, err = packed.Open(b.ctx, b.in.Blobs, o.LZ4.Packing(), plan.Digest); err != nil {
+			return err
+		}
+		if l.scratch, err = b.in.Blobs.Scratch(); err != nil {
+			return err
+		}
+		o.LZ4.Memory, o.LZ4.Scratch = l.memory, l.scratch
+	}
+	if l.im, l.is, err = erofs.Lay(root, o, plan); err != nil {
+		return err
+	}
+	if l.memory != nil {
+		if err := l.memory.Keep(); err != nil {
+			return err
+		}
+		l.note.Packed, l.note.Recalled = l.memory.Packed, l.memory.Recalled
+	}
+	return nil
+}
+
+// layExt4 makes an image of the size of the one before, or of the stock's, and a
+// larger one only where a vbmeta says how large it is: else the size is the
+// partition's, which nothing may grow over.
+func (b *builder) layExt4(p catalog.Partition, l *laid, was *ext4.Image, root *tree.Node, id [16]byte, plan layout.Plan) error {
+	o, otherwise := was.Options()
+	l.otherwise, o.UUID, o.HashSeed = otherwise, id, [16]byte{}
+	stock := o.Size
+	if b.verified() {
+		if tree, err := b.stockTree(p); err != nil {
+			return err
+		} else if tree == nil {
+			o.Size = 0 // there may be no room for a hash tree behind it
+		}
+		if l.was != nil {
+			o.Size = max(o.Size, l.was.Blocks*layout.Block)
+		}
+	}
+	for grown := int64(1); ; grown *= 2 {
+		var err error
+		l.im, l.is, err = ext4.Lay(root, o, plan)
+		if err == nil || !errors.Is(err, ext4.ErrNoRoom) || !b.verified() || grown > 64 {
+			return err
+		}
+		// At most by half of what there was, and then as the other errors have it.
+		o.Size = layout.Grown((max(o.Size, stock)+stock/128*grown)/layout.Block) * layout.Block
+	}
+}
+
+// compare finds what differs from the image before.
+func (b *builder) compare(l *laid) error {
+	if l.base == nil {
+		return nil
+	}
+	was := min(l.was.Blocks*layout.Block, l.base.Size())
+	var err error
+	l.changed, err = layout.Changed(b.ctx, l.base, was, l.im, 0, l.fs, layout.Kept(l.was, l.is))
+	return err
+}
+
+// stockTree is what the stock's vbmeta says of a partition's hash tree; nil if it
+// has none.
+func (b *builder) stockTree(p catalog.Partition) (*avb.HashtreeDescriptor, error) {
+	structs := []string{p.Name, "vbmeta"}
+	for i := 0; i < len(structs) && i < 32; i++ {
+		s, ok := b.stock[structs[i]]
+		if !ok {
+			continue
+		}
+		r, err := b.source(s)
+		if err != nil {
+			return nil, err
+		}
+		v, err := readVBMeta(r, r.Size())
+		if err != nil {
+			continue // it has none, or the chain's own error says more
+		}
+		for _, d := range v.Descriptors {
+			switch d := d.(type) {
+			case *avb.HashtreeDescriptor:
+				if d.Partition == p.Name {
+					return d, nil
+				}
+			case *avb.ChainDescriptor:
+				structs = append(structs, d.Partition)
+			}
+		}
+	}
+	return nil, nil
+}
+
+// hash appends hash tree and error correction, from those of the image before
+// where that is there.
+func (b *builder) hash(p catalog.Partition, l *laid) error {
+	b.in.progress("hash "+p.Name, 0, l.fs)
+	salt := derive("salt", b.in.Device, p.Name)
+	params := avb.HashtreeParams{Partition: p.Name, Salt: salt[:]}
+	stock, err := b.stockTree(p)
+	if err != nil {
+		return err
+	}
+	if stock != nil {
+		params.FECRoots = int(stock.FECRoots)
+	}
+	if l.base != nil {
+		if d := treeOf(l.base, p.Name); d != nil {
+			params.Since = &avb.Since{Image: l.base, Descriptor: d, Changed: l.changed}
+		}
+	}
+	l.im, l.d, err = avb.AddHashtree(l.im, params)
+	return err
+}
+
+// treeOf is the descriptor in the footer of an image that we made; nil if it has
+// none.
+func treeOf(r *blob.Blob, partition string) *avb.HashtreeDescriptor {
+	v, err := readVBMeta(r, r.Size())
+	if err != nil {
+		return nil
+	}
+	for _, d := range v.Descriptors {
+		if h, ok := d.(*avb.HashtreeDescriptor); ok && h.Partition == partition && h.ImageSize <= uint64(r.Size()) {
+			return h
+		}
+	}
+	return nil
+}
+
+// keepLaid puts a partition and its map into the store: over the image before, as
+// what differs, if that is there.
+func (b *builder) keepLaid(p catalog.Partition, l *laid) error {
+	if err := b.limit(p, l.im); err != nil {
+		return err
+	}
+	ref, err := b.storeLaid(p, l)
+	if err != nil {
+		return err
+	}
+	m, err := b.in.Blobs.Put(b.ctx, bytes.NewReader(l.is.Bytes()))
+	if err != nil {
+		return err
+	}
+	var d avb.Descriptor
+	if l.d != nil {
+		d = l.d
+	}
+	made := b.kept(p, ref, d)
+	b.images[len(b.images)-1].Layout = m.Digest
+	made.Layout, made.Otherwise = m.Digest.String(), l.otherwise
+	if l.was != nil {
+		made.Over = l.over.String()
+	}
+	if b.in.Note != nil {
+		b.in.Note(l.note)
+	}
+	return nil
+}
+
+func (b *builder) storeLaid(p catalog.Partition, l *laid) (blob.Ref, error) {
+	blocks := func(n int64) int64 { return (n + layout.Block - 1) / layout.Block }
+	l.note.Blocks = blocks(l.im.Size())
+	if l.base == nil {
+		l.note.Changed, l.note.Behind = blocks(l.fs), blocks(l.im.Size()-l.fs)
+		return b.write(p, l.im)
+	}
+	behind, err := layout.Changed(b.ctx, l.base, l.base.Size(), l.im, l.fs, l.im.Size(), nil)
+	if err != nil {
+		return blob.Ref{}, err
+	}
+	l.note.Over, l.note.Changed, l.note.Behind = true, layout.Blocks(l.changed), layout.Blocks(behind)
+	b.in.progress("write "+p.Name, 0, l.im.Size())
+	defer b.in.progress("write "+p.Name, l.im.Size(), l.im.Size())
+	base := blob.Ref{Digest: l.base.Digest(), Size: l.base.Size()}
+	return b.in.Blobs.Over(b.ctx, base, l.im, l.im.Size(), append(l.changed, behind...))
+}
+
+// proofs remembers which images were verified by which descriptor.
+type proofs struct {
+	b     *builder
+	fresh []string
+}
+
+func (b *builder) proofs() *proofs { return &proofs{b: b} }
+
+// has says whether a partition was verified before, and notes it if not: it is
+// about to be.
+func (x *proofs) has(partition string, d avb.Descriptor) bool {
+	h, ok := d.(*avb.HashtreeDescriptor)
+	if !ok {
+		return false // soon done
+	}
+	for _, p := range x.b.images {
+		if p.Name != partition {
+			continue
+		}
+		key := fmt.Sprintf("avb verified 1 %s %x", p.Digest, sha256.Sum256(fmt.Appendf(nil, "%+v", *h)))
+		if _, ok, err := x.b.in.Blobs.Memo(key); ok && err == nil {
+			return true
+		}
+		x.fresh = append(x.fresh, key)
+	}
+	return false
+}
+
+// keep keeps what has been verified.
+func (x *proofs) keep() error {
+	for _, key := range x.fresh {
+		if _, err := x.b.in.Blobs.Cached(x.b.ctx, key, func(w io.Writer) error {
+			_, err := io.WriteString(w, "verified\n")
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
