@@ -43,6 +43,7 @@ type built struct {
 	Images      map[string]builtImage `json:"images"`
 	Outputs     []string              `json:"outputs"`
 	Owners      string                `json:"owners"`
+	Over        string                `json:"over,omitempty"`    // the build whose layout maps it keeps to
 	Changes     *change.Changes       `json:"changes,omitempty"` // since the build that --diff names
 	CPUSeconds  *float64              `json:"cpu_s,omitempty"`   // nil where others were built meanwhile
 	WallSeconds float64               `json:"wall_s"`
@@ -53,7 +54,7 @@ var versions = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // order is what 'build' is asked for.
 type order struct {
-	version, rev, out, diff, keys string
+	version, rev, out, diff, over, keys string
 }
 
 func newBuild() *cobra.Command {
@@ -64,7 +65,7 @@ func newBuild() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build DEVICE...",
 		Short: "Make a build: stock + layers -> signed images",
-		Long: `Makes the images of a device from its stock firmware and the layers of the OS repository at a commit, and signs them. What is committed counts, not the work tree. The same commit, stock, version and keys give the same bytes.
+		Long: `Makes the images of a device from its stock firmware and the layers of the OS repository at a commit, and signs them. What is committed counts, not the work tree. The same commit, stock, version, keys and layout maps give the same bytes: files keep the places that they have in the build that --over names, so that the update from it is small.
 
 Several devices, or --all that the repository has, are built side by side; one that fails leaves the others. Their images go into a folder each below that of -o.`,
 		Example: "  friday build umi -o out\n  friday build --all -o out\n  friday build umi --version 26.11.27 --rev v2 --json\n  friday build umi --version 26.11.27 --diff 26.11.20",
@@ -117,6 +118,7 @@ Several devices, or --all that the repository has, are built side by side; one t
 	c.Flags().StringVar(&o.version, "version", "", "`version` of the build (default that of the release that leaves next)")
 	c.Flags().StringVar(&o.rev, "rev", "HEAD", "`commit` of the OS repository")
 	c.Flags().StringVarP(&o.out, "output", "o", "", "`folder` for the images (default none: they stay in the blobs)")
+	c.Flags().StringVar(&o.over, "over", "", "`version` of the build whose layout this one keeps to, or none (default the newest of another version)")
 	c.Flags().StringVar(&o.diff, "diff", "", "`version` of an older build: say, file by file, what changed since")
 	c.Flags().StringVar(&o.keys, "keys", "", "`folder` of the release keys (default DIR/keys)")
 	c.Flags().IntVar(&at, "jobs", 0, "how many `devices` at a time (default as many as cores and memory bear)")
@@ -149,6 +151,9 @@ func (s *installation) buildOne(ctx context.Context, device string, o order, pro
 		return built{}, err
 	}
 	in.Progress = progress
+	if in.Before, err = s.layoutOf(ctx, device, o); err != nil {
+		return built{}, err
+	}
 	build, report, err := rom.Build(ctx, in)
 	if err != nil {
 		return built{}, err
@@ -163,6 +168,9 @@ func (s *installation) buildOne(ctx context.Context, device string, o order, pro
 	if err != nil {
 		return built{}, err
 	}
+	if in.Before != nil {
+		res.Over = in.Before.Version
+	}
 	if o.diff != "" {
 		progress("compare", 0, 1)
 		if res.Changes, err = s.changes(ctx, older, build); err != nil {
@@ -172,6 +180,24 @@ func (s *installation) buildOne(ctx context.Context, device string, o order, pro
 	cpu := cpuSeconds() - used
 	res.WallSeconds, res.CPUSeconds = time.Since(begin).Seconds(), &cpu
 	return res, nil
+}
+
+// layoutOf finds the build whose layout maps one keeps to; nil is none.
+func (s *installation) layoutOf(ctx context.Context, device string, o order) (*catalog.Build, error) {
+	switch o.over {
+	case "none":
+		return nil, nil
+	case "":
+		var before *catalog.Build
+		err := s.db.Read(ctx, func(tx *db.Tx) error {
+			builds, err := catalog.Builds(tx, device)
+			before = catalog.LaidBefore(builds, o.version)
+			return err
+		})
+		return before, err
+	}
+	b, err := s.findBuild(ctx, device+"/"+o.over)
+	return &b, err
 }
 
 // buildInput gathers all that a build depends on.

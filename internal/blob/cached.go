@@ -49,6 +49,17 @@ func (s *Store) Cached(ctx context.Context, key string, make func(w io.Writer) e
 	return ref, s.SetMemo(ctx, key, ref)
 }
 
+// Alone runs fn while no other goroutine of the process runs one for the same key,
+// or makes what is Cached under it.
+func (s *Store) Alone(ctx context.Context, key string, fn func() error) error {
+	unlock, err := s.making.lock(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return fn()
+}
+
 // Memo returns what is kept for a key, if it and its blob are there.
 func (s *Store) Memo(key string) (Ref, bool, error) {
 	text, err := os.ReadFile(s.memoPath(key))

@@ -145,3 +145,34 @@ func TestRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestLaidBefore(t *testing.T) {
+	at := func(hour int) time.Time { return time.Date(2026, 11, 20, hour, 0, 0, 0, time.UTC) }
+	laid := []catalog.Partition{{Name: "boot"}, {Name: "system", Layout: blob.Digest{1}}}
+	one := catalog.Build{ID: "1", Version: "26.11.13", Images: laid, CreatedAt: at(1)}
+	two := catalog.Build{ID: "2", Version: "26.11.20", Images: laid, CreatedAt: at(2)}
+	again := catalog.Build{ID: "2b", Version: "26.11.20", Images: laid, CreatedAt: at(4)}
+	three := catalog.Build{ID: "3", Version: "26.11.27", Images: laid, CreatedAt: at(3)}
+	old := catalog.Build{ID: "0", Version: "26.11.06", Images: []catalog.Partition{{Name: "system"}}, CreatedAt: at(0)}
+	for _, c := range []struct {
+		builds        []catalog.Build
+		version, want string
+	}{
+		{nil, "26.11.27", ""},
+		{[]catalog.Build{old}, "26.11.27", ""},
+		{[]catalog.Build{two, one, old}, "26.11.27", "2"},
+		{[]catalog.Build{three, two, one}, "26.11.27", "2"},
+		{[]catalog.Build{three, two, one}, "26.11.20", "1"}, // as it was when it was made
+		{[]catalog.Build{again, three, two, one}, "26.11.20", "1"},
+		{[]catalog.Build{three, two, one}, "26.11.13", ""},
+		{[]catalog.Build{one, again, three}, "26.12.04", "2b"},
+	} {
+		got := ""
+		if b := catalog.LaidBefore(c.builds, c.version); b != nil {
+			got = b.ID
+		}
+		if got != c.want {
+			t.Errorf("%s among %d: build %q, want %q", c.version, len(c.builds), got, c.want)
+		}
+	}
+}

@@ -157,6 +157,30 @@ func Builds(tx *db.Tx, device string) ([]Build, error) {
 	return db.All(tx, scanBuild, "SELECT "+buildColumns+" FROM builds WHERE device = $1 OR $1 = '' ORDER BY built_at DESC, created_at DESC, id", device)
 }
 
+// LaidBefore is the build whose layout maps one of that version keeps to: of those of
+// its device the newest that has any, is of another version, and was there before
+// any build of this one, so that a build made again finds the same. nil: there is
+// none.
+func LaidBefore(builds []Build, version string) *Build {
+	var limit time.Time
+	for _, b := range builds {
+		if b.Version == version && (limit.IsZero() || b.CreatedAt.Before(limit)) {
+			limit = b.CreatedAt
+		}
+	}
+	var found *Build
+	for i, b := range builds {
+		laid := slices.ContainsFunc(b.Images, func(p Partition) bool { return !p.Layout.IsZero() })
+		if !laid || b.Version == version || !limit.IsZero() && !b.CreatedAt.Before(limit) {
+			continue
+		}
+		if found == nil || b.CreatedAt.After(found.CreatedAt) {
+			found = &builds[i]
+		}
+	}
+	return found
+}
+
 const packageColumns = "digest, size, kind, device, from_build, to_build, file, payload_offset, payload_size, properties, property_files, proven_at"
 
 func scanPackage(row db.Scanner) (p Package, err error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/fridayos/friday/android/avb"
@@ -39,7 +40,7 @@ func partitions(s Spec, certs []byte, key *rsa.PrivateKey) ([]partition, error) 
 		}
 		if s.of.avb {
 			var d *avb.HashtreeDescriptor
-			if im, d, err = avb.AddHashtree(im, avb.HashtreeParams{Partition: name, Salt: s.salt(name)}); err != nil {
+			if im, d, err = avb.AddHashtree(im, avb.HashtreeParams{Partition: name, Salt: s.salt(name), FECRoots: s.FECRoots}); err != nil {
 				return fmt.Errorf("partition %s: %w", name, err)
 			}
 			described = append(described, d)
@@ -119,6 +120,16 @@ func (s Spec) fileSystem(name string, root *tree.Node) (*tree.Image, error) {
 	}
 	o := erofs.Options{BuildTime: fileTime, VolumeName: name}
 	copy(o.UUID[:], id[:])
+	if s.LZ4 > 0 {
+		f, err := os.CreateTemp("", ".friday-stock-*") // without a name at once; the image reads it
+		if err != nil {
+			return nil, err
+		}
+		if err := os.Remove(f.Name()); err != nil {
+			return nil, err
+		}
+		o.LZ4 = &erofs.LZ4{Blocks: s.LZ4, Scratch: f}
+	}
 	return erofs.Build(root, o)
 }
 

@@ -42,6 +42,8 @@ type Spec struct {
 	Timestamp  int64  // ro.build.date.utc
 	Files      int    // regular files in system, about
 	Bytes      int64  // size of all files in system, about
+	FECRoots   int    // of hash trees; 0: they have no error correction
+	LZ4        int    // blocks of a cluster of erofs; 0: its content is not compressed
 	// Extra is laid over system's root: what it has wins. Nodes without a label
 	// get the one that their place has.
 	Extra *tree.Node

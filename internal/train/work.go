@@ -175,7 +175,11 @@ func (w *worker) makeBuild(ctx context.Context, d device, r catalog.Release) (ca
 		if err != nil {
 			return err
 		}
-		in.Stock, err = catalog.StockByDigest(tx, digest)
+		if in.Stock, err = catalog.StockByDigest(tx, digest); err != nil {
+			return err
+		}
+		builds, err := catalog.Builds(tx, d.codename)
+		in.Before = catalog.LaidBefore(builds, r.Name)
 		return err
 	}); err != nil {
 		return catalog.Build{}, err

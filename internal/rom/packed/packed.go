@@ -220,7 +220,7 @@ func (m *Memory) Keep() error {
 	}
 	ref, err := m.commit()
 	if err == nil {
-		err = m.enlist(ref)
+		err = m.blobs.Alone(m.ctx, m.key(), func() error { return m.enlist(ref) })
 	}
 	if err != nil {
 		return fmt.Errorf("cannot keep packed content: %w", err)
