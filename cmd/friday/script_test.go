@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,8 @@ func TestMain(m *testing.M) {
 //	prepared DIR [built]    a copy of an OS repository with stock; with builds
 //	make-stock FILE DEVICE [MIB]   small firmware of a vendor
 //	make-image FILE         firmware of many layers, to look into
+//	copy-folder FROM TO     with modes
+//	same-files DIR DIR      the same files with the same bytes, some at least
 //	commit DIR MESSAGE      commits everything in a git repository
 //	cut FILE N              cuts a file to N bytes
 //	small-disk DIR KIB      mounts a small file system; ask [mount] first
@@ -66,6 +69,8 @@ func TestScripts(t *testing.T) {
 			"prepared":      plain(shared.copyTo),
 			"make-stock":    plain(makeStock),
 			"make-image":    plain(makeImage),
+			"copy-folder":   plain(func(ts *testscript.TestScript, a []string) error { return copyFolder(ts.MkAbs(a[0]), ts.MkAbs(a[1])) }),
+			"same-files":    plain(sameFiles),
 			"commit":        plain(commit),
 			"cut":           plain(cut),
 			"small-disk":    plain(smallDisk),
@@ -208,6 +213,42 @@ func makeStock(ts *testscript.TestScript, args []string) error {
 		s.Bytes = mib << 20
 	}
 	return writeStock(ts.MkAbs(args[0]), s)
+}
+
+// sameFiles compares two folders.
+func sameFiles(ts *testscript.TestScript, args []string) error {
+	list := func(dir string) (map[string][sha256.Size]byte, error) {
+		sums := map[string][sha256.Size]byte{}
+		err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(filepath.Join(dir, name))
+			sums[name] = sha256.Sum256(b)
+			return err
+		})
+		return sums, err
+	}
+	a, err := list(ts.MkAbs(args[0]))
+	if err != nil {
+		return err
+	}
+	b, err := list(ts.MkAbs(args[1]))
+	if err != nil {
+		return err
+	}
+	if len(a) == 0 {
+		return fmt.Errorf("there is no file in %s", args[0])
+	}
+	for name := range a {
+		if a[name] != b[name] {
+			return fmt.Errorf("%s differs", name)
+		}
+	}
+	if len(a) != len(b) {
+		return fmt.Errorf("%d files and %d", len(a), len(b))
+	}
+	return nil
 }
 
 func commit(ts *testscript.TestScript, args []string) error {

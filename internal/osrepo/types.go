@@ -196,6 +196,9 @@ func NewFile(path string, content []byte) *File {
 	}
 }
 
+// Document is device.yaml, with the place of every value in it.
+func (d *Device) Document() *strict.Document { return d.doc }
+
 // Document is layer.yaml, with the place of every value in it.
 func (l *Layer) Document() *strict.Document { return l.doc }
 

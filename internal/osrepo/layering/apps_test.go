@@ -12,7 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/osrepo"
 )
 
-func app(pkg string, uses ...string) string {
+func apkOf(pkg string, uses ...string) string {
 	return string(apktest.App(apk.Manifest{Package: pkg, VersionCode: 3, VersionName: "1.0", Uses: uses}))
 }
 
@@ -24,8 +24,8 @@ const (
 func withApps(yaml string) map[string]string {
 	return map[string]string{
 		extraFile:                      "why: more\n" + yaml,
-		"layers/extra/Camera.apk":      app("org.example.camera", reboot, "android.permission.CAMERA"),
-		"layers/extra/Clock.apk":       app("org.vendor.clock", reboot),
+		"layers/extra/Camera.apk":      apkOf("org.example.camera", reboot, "android.permission.CAMERA"),
+		"layers/extra/Clock.apk":       apkOf("org.vendor.clock", reboot),
 		"layers/extra/Bad.apk":         "no zip",
 		"layers/extra/camera.xml":      lists,
 		"layers/extra/camera-much.xml": strings.Replace(lists, "REBOOT", "MASTER_CLEAR", 1),
@@ -54,6 +54,22 @@ func TestApps(t *testing.T) {
 		t.Errorf("placed %q", got)
 	}
 	if len(p.Apps) != 1 || p.Apps[0].Package != "org.example.camera" || p.Apps[0].VersionCode != 3 || p.Apps[0].Signer != "" {
+		t.Errorf("apps %+v", p.Apps)
+	}
+}
+
+// TestAddedApp: an app that came by add is one too, with a list of its permissions
+// that came so.
+func TestAddedApp(t *testing.T) {
+	s, err := osrepo.Read(with(withApps("add:\n  - {from: Camera.apk, to: \"system:system/priv-app/Camera/Camera.apk\"}\n  - {from: camera.xml, to: \"system:system/etc/permissions/camera.xml\"}\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Plan(s, "umi", stockView())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Apps) != 1 || p.Apps[0].Package != "org.example.camera" || p.Apps[0].Path != "system/priv-app/Camera/Camera.apk" || p.Apps[0].Layer != "extra" {
 		t.Errorf("apps %+v", p.Apps)
 	}
 }
@@ -91,7 +107,11 @@ func wrongApps() (out []mistake) {
 		{"permissions that are none", "apps: [{apk: Camera.apk, to: \"system:system/app/Camera\", permissions: bad.xml}]\n", `2:71: bad.xml: cannot read permissions: the first element is "manifest", expected permissions`},
 		{"a package twice", "apps: [{apk: Clock.apk, to: \"system:system/app/OurClock\"}]\n", `2:29: Clock.apk brings package org.vendor.clock, which stock has at system:system/app/Clock/Clock.apk; remove system:system/app/Clock`},
 		{"another key for a shared user", "apps: [{apk: Clock.apk, to: \"system:system/app/Clock\"}]\n", `2:14: Clock.apk is signed with another key than stock's, whose user android.uid.system it shares with org.vendor.settings: Android refuses two keys`},
-		{"code of the old app", "add: [{from: Clock.apk, to: \"system:system/app/Clock/Clock.apk\"}]\n", `2:7: system:system/app/Clock/Clock.apk is replaced, but stock's system:system/app/Clock/oat/arm64/Clock.odex was compiled of the old one; remove system:system/app/Clock/oat, or bring the app with apps`},
+		{"code of the old app", "add: [{from: Bad.apk, to: \"system:system/app/Clock/Clock.apk\"}]\n", `2:7: system:system/app/Clock/Clock.apk is replaced, but stock's system:system/app/Clock/oat/arm64/Clock.odex was compiled of the old one; remove system:system/app/Clock/oat, or bring the app with apps`},
+		{"an added app without a list", "add: [{from: Camera.apk, to: \"system:system/priv-app/Camera/Camera.apk\"}]\n", `2:7: Camera.apk asks for the privileged permission android.permission.REBOOT, which no file grants: the phone would not start; list it in permissions, as permission or deny-permission`},
+		{"another key for a shared user, added", "add: [{from: Clock.apk, to: \"system:system/app/Clock/Clock.apk\"}]\nremove: [\"system:system/app/Clock/oat\"]\n", `2:7: Clock.apk is signed with another key than stock's, whose user android.uid.system it shares with org.vendor.settings: Android refuses two keys`},
+		{"a package twice, added", "add: [{from: Clock.apk, to: \"system:system/app/OurClock/OurClock.apk\"}]\n", `2:7: OurClock.apk brings package org.vendor.clock, which stock has at system:system/app/Clock/Clock.apk; remove system:system/app/Clock`},
+		{"a glob that matches nothing", "remove: [\"system:system/app/*/*.zip\"]\n", `2:10: stock has no system:system/app/*/*.zip`},
 	} {
 		out = append(out, mistake{c.name, maps.Clone(withApps(c.yaml)), extraFile + ":" + c.want})
 	}

@@ -64,7 +64,10 @@ func Plan(s *osrepo.Snapshot, codename string, v osrepo.View) (*osrepo.Plan, err
 	for _, l := range p.plan.Layers {
 		p.properties(l)
 	}
+	p.addedApps()
+	p.granted()
 	p.staleCode()
+	p.device()
 	if err := p.problems.Err(); err != nil {
 		return nil, err
 	}
@@ -101,6 +104,7 @@ type planner struct {
 	set      map[string]claim
 	ramdisks map[string]bool          // the names in placed that are of ramdisks
 	extended map[string]*osrepo.Layer // files of stock that a layer adds to
+	brought  []broughtApp
 	problems osrepo.Problems
 }
 

@@ -105,6 +105,8 @@ func stockView() osrepo.View {
 	add("system/etc/a.conf", file, 0o644, 0, "system_file")
 	add("system/etc/b.conf", file, 0o644, 0, "system_file")
 	add("system/etc/init", dir, 0o755, 0, "system_file")
+	add("system/etc/security", dir, 0o755, 0, "system_file")
+	add("system/etc/security/otacerts.zip", file, 0o644, 0, "system_file")
 	add("system/etc/selinux", dir, 0o755, 0, "sepolicy_file")
 	add("system/etc/selinux/plat_sepolicy.cil", file, 0o644, 0, "sepolicy_file")
 	add("system/etc/selinux/plat_sepolicy_and_mapping.sha256", file, 0o644, 0, "sepolicy_file")

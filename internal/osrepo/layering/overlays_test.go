@@ -18,7 +18,7 @@ func withOverlays(yaml string, more ...string) map[string]string {
 		"layers/extra/bad/values/config.xml": "<resources>\n  <bool name=\"config_x\">yes</bool>\n</resources>\n",
 		"layers/extra/odd/layout/main.xml":   "<a/>",
 		"layers/extra/none/values/x.xml":     "<resources/>\n",
-		"layers/extra/Camera.apk":            app("org.example.camera"),
+		"layers/extra/Camera.apk":            apkOf("org.example.camera"),
 	}
 	for i := 0; i+1 < len(more); i += 2 {
 		files[more[i]] = more[i+1]

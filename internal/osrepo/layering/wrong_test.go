@@ -97,6 +97,10 @@ var wrongFiles = []mistake{
 	{"property name", extra("props: {system: {set: {\"a b\": x}}}\n"), `layers/extra/layer.yaml:2:24: property name "a b" has ' '; letters, digits and . - _ @ : are allowed`},
 	{"unknown variable", extra("props: {system: {set: {ro.a: \"${verison}\"}}}\n"), `layers/extra/layer.yaml:2:30: unknown variable ${verison}; did you mean ${version}?`},
 	{"open variable", extra("props: {system: {set: {ro.a: \"${version\"}}}\n"), `layers/extra/layer.yaml:2:30: "${version" is not closed with }; there are ${` + strings.Join(osrepo.Variables, "}, ${") + `}`},
+	{"a partition that stock lacks", edit(umiFile, "layers:", "partitions: {sistem: {fs: ext4}}\nlayers:"), `devices/umi/device.yaml:10:14: stock has no partition sistem; did you mean "system"?`},
+	{"a partition that this stock lacks", edit(umiFile, "layers:", "partitions: {vendor: {fs: ext4}}\nlayers:"), `devices/umi/device.yaml:10:14: stock has no partition vendor; there are boot, system, vbmeta`},
+	{"certificates in no partition", edit(umiFile, "system:system/etc/security", "vendor:etc/security"), `devices/umi/device.yaml:9:25: stock has no partition vendor; there are boot, system, vbmeta`},
+	{"certificates in no file", edit(umiFile, "otacerts.zip", "otacert.zip"), `devices/umi/device.yaml:9:25: stock has no file system:system/etc/security/otacert.zip to put the update certificate into; did you mean "system:system/etc/security/otacerts.zip"?`},
 	{"several at once", edit(umiFile, "slots: ab\n  flash: fastboot", "slotz: ab\n  flsh: fastboot"),
 		"devices/umi/device.yaml:6:3: unknown key \"slotz\"; did you mean \"slots\"?\ndevices/umi/device.yaml:7:3: unknown key \"flsh\"; did you mean \"flash\"?"},
 }
