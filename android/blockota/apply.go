@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/fridayos/friday/android/bsdiff"
+	"github.com/fridayos/friday/android/imgdiff"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -379,7 +380,7 @@ func (a *applier) compute(c *Command, src *tree.Image, w io.Writer, want int64) 
 		return fmt.Errorf("its patch: %w", err)
 	}
 	if c.Kind == IMGDiff {
-		return imgpatch(src, patch, w, want)
+		return imgdiff.Patch(src, src.Size(), patch, w, want)
 	}
 	return bsdiff.Patch(src, src.Size(), patch, w, want)
 }

@@ -247,10 +247,10 @@ func TestPatches(t *testing.T) {
 		patch []byte
 		want  string
 	}{
-		"deflate":   {asImage(deflate), deflate, "not supported: piece 0 of its imgdiff patch is deflate"},
+		"deflate":   {asImage(deflate), deflate, "piece 0 of 1: not supported: streams of"},
 		"cut off":   {list, padded[:40], "its patch has"},
 		"other":     {strings.Replace(list, fmt.Sprintf("%x", sha1.Sum(next)), sum("a"), 1), padded, "the result's SHA-1 is"},
-		"no magic":  {asImage(patch), patch, "its patch begins with"},
+		"no magic":  {asImage(patch), patch, "byte 0: expected IMGDIFF2, found"},
 		"too large": {strings.Replace(list, "4,2,10,11,19", "2,2,10", 1), padded, "is expected to have at most 32768"},
 	} {
 		dev := bytes.Clone(old)

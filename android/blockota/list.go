@@ -4,8 +4,7 @@
 //
 // It is not the zip around them (package otazip signs that, and an update-binary
 // in it calls recovery), and it does not undo brotli: it takes .new.dat as a
-// stream or at any place. Of imgdiff patches, those with deflate pieces are
-// refused by name: applying them needs zlib's own bytes again.
+// stream or at any place.
 //
 // Sources: LineageOS android_bootable_recovery, updater/blockimg.cpp and
 // commands.cpp, read for the facts; its tests give the vector of

@@ -5,8 +5,8 @@
 // say is the package's own affair. Package recoveryzip writes such packages;
 // cmd/update-binary is this package as a program for phones; the virtual handset's
 // recovery is this package too. It verifies no signature: recovery has done that
-// before it runs anything of a package. Deltas of compressed files (imgdiff with
-// deflate) and the functions of packages of files (before Android 5) are not here.
+// before it runs anything of a package. The functions of packages of files (before
+// Android 5) are not here.
 //
 // A script is run again from its start after a power cut, so each function finds
 // out by itself what was done before: see blockota.List.Apply.
