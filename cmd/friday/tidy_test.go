@@ -39,7 +39,7 @@ var terms = map[string]kept{
 	"removed": {"INSERT INTO uploads (id, member_id, name, type, digest, size, width, height, small_type, small_digest, small_size, secret, subject_kind, subject_id, at, removed_at) SELECT $1, 1, 'a', 'text/plain', '" + someDigest + "', 3, 0, 0, '', '', 0, 'x', 'post', 1, $2, $2" + needs, "uploads", time.Minute},
 	"loose":   {"INSERT INTO uploads (id, member_id, name, type, digest, size, width, height, small_type, small_digest, small_size, secret, subject_kind, subject_id, at, removed_at) SELECT $1, 1, 'a', 'text/plain', '" + someDigest + "', 3, 0, 0, '', '', 0, 'x', '', 0, $2, 0" + needs, "uploads", time.Minute},
 	// What handsets report is noted with the second of its end.
-	"outcome":  {"INSERT INTO outcomes_seen (token, event, expires) SELECT 't', 'booted', CAST($3 AS BIGINT) / 1000000" + needs, "outcomes_seen", time.Minute},
+	"outcome":  {"INSERT INTO outcomes_noted (key, events, expires) SELECT 1, 8, CAST($3 AS BIGINT) / 1000000" + needs, "outcomes_noted", time.Minute},
 	"days":     {"INSERT INTO handset_days (device, day, gap, n) SELECT 'umi', CAST($2 AS BIGINT) / 86400000000, 1, 1" + needs, "handset_days", 24 * time.Hour},
 	"quiz":     {"INSERT INTO ring_tries (id, member_id, channel, passed, at) SELECT $1, 1, 'beta', TRUE, $2" + needs, "ring_tries", time.Minute},
 	"place":    {"INSERT INTO ring_places (id, member_id, device, channel, state, why, reason, applied_at, decided_at, decided_by) SELECT $1, 1, 'umi', 'beta', 'refused', '', 'no', $2, $2, 1" + needs, "ring_places", time.Minute},

@@ -98,7 +98,7 @@ func eachGone(t *testing.T, fn func(t *testing.T, b *bench, past *db.DB, gone fu
 				from, to = to, from
 			}
 			if err := past.Write(t.Context(), func(tx *db.Tx) error {
-				for _, table := range []string{"fleet_revision", "outcomes_seen", "rollout_places"} {
+				for _, table := range []string{"fleet_revision", "outcomes_noted", "rollout_places"} {
 					if _, err := tx.Exec("ALTER TABLE " + table + from + " RENAME TO " + table + to); err != nil {
 						return err
 					}

@@ -107,7 +107,7 @@ func Record(tx *db.Tx, reports []Report) (fresh int, err error) {
 	sums := map[key]int64{}
 	for len(live) > 0 {
 		n := min(batch, len(live))
-		counted, err := once(tx, live[:n])
+		counted, noted, err := once(tx, live[:n])
 		if err != nil {
 			return 0, err
 		}
@@ -127,7 +127,7 @@ func Record(tx *db.Tx, reports []Report) (fresh int, err error) {
 		if err := insert(tx, "INSERT INTO fleet_boots (claim, build, at) VALUES ", 3, boots, " ON CONFLICT DO NOTHING"); err != nil {
 			return 0, err
 		}
-		if err := wait(tx, counted, enrolled, sums); err != nil {
+		if err := wait(tx, counted, enrolled, noted, sums); err != nil {
 			return 0, err
 		}
 	}

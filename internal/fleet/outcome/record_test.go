@@ -3,6 +3,7 @@ package outcome_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,4 +134,71 @@ func BenchmarkRecord(b *testing.B) {
 			b.ReportMetric(float64(b.N)*2500/b.Elapsed().Seconds(), "outcomes/s")
 		})
 	}
+}
+
+// BenchmarkRecordNodes is four nodes that flush at once, of the same few rollouts:
+// all of them add to the same sums.
+func BenchmarkRecordNodes(b *testing.B) {
+	const nodes, each = 4, 1000
+	d, err := db.Open(b.Context(), dbtest.Postgres(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	r := rand.New(rand.NewPCG(1, 0))
+	ids := start(b, d, 20)
+	for b.Loop() {
+		var all [nodes][]outcome.Report
+		for i := range all {
+			all[i] = reports(d, r, ids, each)
+		}
+		var wg sync.WaitGroup
+		for i := range all {
+			wg.Go(func() {
+				if err := d.Write(b.Context(), func(tx *db.Tx) error { _, err := outcome.Record(tx, all[i]); return err }); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	b.ReportMetric(float64(b.N)*nodes*each/b.Elapsed().Seconds(), "outcomes/s")
+}
+
+// TestNotedBefore: what was counted while each event had a row of its own is not
+// counted again, and what has not been is.
+func TestNotedBefore(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ids := start(t, d, 1)
+		report := func(e wire.Event, stage string, claim int64) outcome.Report {
+			return outcome.Report{Token: wire.OfferToken{ID: "old", Rollout: ids[0], Claim: claim, Expires: d.Now().Add(time.Hour).Unix()}, Event: e, Stage: stage}
+		}
+		if err := d.Write(t.Context(), func(tx *db.Tx) error {
+			for _, row := range [][2]string{{"old", "downloaded"}, {"old", "booted"}, {fmt.Sprint("claim 7 of ", ids[0]), "failed download"}, {fmt.Sprint("member 1 of ", ids[0]), "bad"}} {
+				if _, err := tx.Exec("INSERT INTO outcomes_seen (token, event, expires) VALUES ($1, $2, $3)", row[0], row[1], d.Now().Add(time.Hour).Unix()); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			record(t, d, []outcome.Report{report(wire.Downloaded, "", 0), report(wire.Booted, "", 0), report(wire.Healthy, "", 0), report(wire.Applied, "", 0),
+				report(wire.Failed, outcome.StageDownload, 7), report(wire.Failed, outcome.StageApply, 7)})
+		}
+		if err := d.Write(t.Context(), func(tx *db.Tx) error {
+			got, err := outcome.Of(tx, ids[0])
+			if want := (outcome.Counts{Anonymous: outcome.Group{Applied: 1, Healthy: 1, Failed: 1}}); got != want {
+				t.Errorf("counted %+v, expected %+v", got, want)
+			}
+			var waiting int
+			if err := tx.QueryRow("SELECT COUNT(*) FROM outcomes_waiting").Scan(&waiting); err != nil || waiting != 0 {
+				t.Errorf("%d that have booted are waited for, %v", waiting, err)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

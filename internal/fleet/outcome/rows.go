@@ -15,7 +15,7 @@ import (
 // database keeps what it was asked before compiled, by its text.
 const (
 	mostArgs = 400 // of one statement
-	batch    = 128 // reports at once; each has three arguments in insertSeen
+	batch    = 128 // reports at once; each has three arguments in note
 )
 
 // pieces cuts args, rows of so many columns each, into what statements take.

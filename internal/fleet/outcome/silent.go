@@ -20,14 +20,15 @@ const SilentAfter = 48 * time.Hour
 const waitingKept = 30 * 24 * time.Hour
 
 // wait notes the handsets that applied a build, and takes out those that have
-// ended the update; those of them that counted as silent leave the sums.
-func wait(tx *db.Tx, reports []Report, enrolled []bool, sums map[key]int64) error {
+// ended the update; those of them that counted as silent leave the sums. noted
+// tells who has ended it already: outcomes may come out of order.
+func wait(tx *db.Tx, reports []Report, enrolled []bool, noted map[string]events, sums map[key]int64) error {
 	var applied []int
-	var ended, asked []any
+	var ended []any
 	for i, r := range reports {
-		switch token := r.seen().token; {
+		switch token := r.seen().of; {
 		case r.Event == wire.Applied:
-			applied, asked = append(applied, i), append(asked, token)
+			applied = append(applied, i)
 		case r.ends():
 			ended = append(ended, token)
 		}
@@ -50,24 +51,11 @@ func wait(tx *db.Tx, reports []Report, enrolled []bool, sums map[key]int64) erro
 			}
 		}
 	}
-	if len(applied) == 0 {
-		return nil
-	}
-	// Outcomes may come out of order.
-	marks, asked := among(asked)
-	over, err := db.All(tx, func(s db.Scanner) (token string, err error) { return token, s.Scan(&token) },
-		"SELECT DISTINCT token FROM outcomes_seen WHERE event IN ('booted', 'rolled_back', 'failed') AND token IN ("+marks+")", asked...)
-	if err != nil {
-		return err
-	}
-	past := map[string]bool{}
-	for _, token := range over {
-		past[token] = true
-	}
 	var args []any
 	for _, i := range applied {
-		if r := &reports[i]; !past[r.seen().token] {
-			args = append(args, r.seen().token, r.Token.Rollout, r.Token.Region, r.Token.From, enrolled[i], tx.Now().Add(SilentAfter), false)
+		r := &reports[i]
+		if of := r.seen().of; noted[of]&over == 0 {
+			args = append(args, of, r.Token.Rollout, r.Token.Region, r.Token.From, enrolled[i], tx.Now().Add(SilentAfter), false)
 		}
 	}
 	return insert(tx, "INSERT INTO outcomes_waiting (token, rollout, region, from_incremental, enrolled, due, counted) VALUES ", 7, args, " ON CONFLICT DO NOTHING")

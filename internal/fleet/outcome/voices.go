@@ -9,18 +9,15 @@ import (
 	"github.com/fridayos/friday/internal/wire"
 )
 
-// seen is what counts once: a token's event. A claimed handset counts once in a
-// rollout, however many offers it asks for. It may fail to download and fail
-// later on.
-type seen struct{ token, event string }
-
+// seen is what counts once of r: its token's event. A claimed handset counts once
+// in a rollout, however many offers it asks for.
 func (r *Report) seen() seen {
 	if r.Token.Claim == 0 {
-		return seen{r.Token.ID, string(r.Event)}
+		return seen{r.Token.ID, bitOf[r.Event]}
 	}
-	s := seen{fmt.Sprintf("claim %d of %d", r.Token.Claim, r.Token.Rollout), string(r.Event)}
+	s := seen{fmt.Sprintf("claim %d of %d", r.Token.Claim, r.Token.Rollout), bitOf[r.Event]}
 	if r.Event == wire.Failed && r.Stage == StageDownload {
-		s.event = "failed download"
+		s.event = failedDownload
 	}
 	return s
 }
@@ -30,7 +27,7 @@ func (r *Report) seen() seen {
 func (r *Report) voice(member int64) seen {
 	s := seen{fmt.Sprintf("member %d of %d", member, r.Token.Rollout), r.seen().event}
 	if r.Event == wire.RolledBack || r.Event == wire.Failed && r.Stage != StageDownload {
-		s.event = "bad"
+		s.event = bad
 	}
 	return s
 }
@@ -46,8 +43,9 @@ func (r *Report) keptUntil(now int64) int64 {
 	return max(r.Token.Expires, now+int64(ClaimKept/time.Second))
 }
 
-// once notes reports, at most batch of them, and returns those that are new.
-func once(tx *db.Tx, reports []Report) ([]Report, error) {
+// once notes reports, at most batch of them. It returns those that are new, and
+// all that is noted now of the same tokens and claims.
+func once(tx *db.Tx, reports []Report) (counted []Report, all map[string]events, err error) {
 	keys, by := make([]seen, len(reports)), map[seen]Report{}
 	for i, r := range reports {
 		keys[i] = r.seen()
@@ -55,30 +53,11 @@ func once(tx *db.Tx, reports []Report) ([]Report, error) {
 			by[keys[i]] = r
 		}
 	}
-	fresh, err := insertSeen(tx, reports, keys)
-	counted := make([]Report, len(fresh))
-	for i, k := range fresh {
-		counted[i] = by[k]
+	fresh, all, err := note(tx, reports, keys)
+	for _, k := range fresh {
+		counted = append(counted, by[k])
 	}
-	return counted, err
-}
-
-// insertSeen notes keys, as long as their reports are to be kept, and returns
-// those that were not noted before.
-func insertSeen(tx *db.Tx, reports []Report, keys []seen) (fresh []seen, err error) {
-	args := make([]any, 0, 3*len(keys))
-	for i, k := range keys {
-		args = append(args, k.token, k.event, reports[i].keptUntil(tx.Now().Unix()))
-	}
-	for n, some := range pieces(args, 3) {
-		new, err := db.All(tx, func(row db.Scanner) (k seen, err error) { return k, row.Scan(&k.token, &k.event) },
-			"INSERT INTO outcomes_seen (token, event, expires) VALUES "+rows(n, 3)+" ON CONFLICT DO NOTHING RETURNING token, event", some...)
-		if err != nil {
-			return nil, err
-		}
-		fresh = append(fresh, new...)
-	}
-	return fresh, nil
+	return counted, all, err
 }
 
 // cutTimes are when the release of each rollout was cut; one that does not exist
@@ -150,7 +129,7 @@ func voices(tx *db.Tx, reports []Report, cuts map[int64]time.Time) ([]bool, erro
 			}
 		}
 	}
-	fresh, err := insertSeen(tx, theirs, keys)
+	fresh, _, err := note(tx, theirs, keys)
 	for _, k := range fresh {
 		enrolled[at[k]] = true
 	}
@@ -161,6 +140,9 @@ func voices(tx *db.Tx, reports []Report, cuts map[int64]time.Time) ([]bool, erro
 // date from then on.
 func Forget(tx *db.Tx) error {
 	if _, err := tx.Exec("DELETE FROM outcomes_waiting WHERE due <= $1", tx.Now().Add(-waitingKept)); err != nil {
+		return err
+	}
+	if _, err := tx.Exec("DELETE FROM outcomes_noted WHERE expires <= $1", tx.Now().Unix()); err != nil {
 		return err
 	}
 	_, err := tx.Exec("DELETE FROM outcomes_seen WHERE expires <= $1", tx.Now().Unix())
