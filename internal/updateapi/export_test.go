@@ -21,3 +21,6 @@ func (s *Server) Routes() (all []string) {
 	}
 	return all
 }
+
+// BucketOf is what a client's number means.
+func BucketOf(text string) (int, bool) { return bucketOf(text) }

@@ -112,12 +112,28 @@ func (s *Server) listedFor(w http.ResponseWriter, device, channel, incremental s
 	if !ok {
 		return nil, nil, false
 	}
-	bucket, err := strconv.Atoi(q.Get("bucket"))
-	if err != nil || bucket < 0 || bucket >= wire.Buckets {
+	bucket, ok := bucketOf(q.Get("bucket"))
+	if !ok {
 		return b, full, true
 	}
 	if d := s.snapshot.Load().InTurn(device, channel, incremental, q.Get("region"), bucket, s.o.Clock()); d.Offer() {
 		return d.Build, d.Package, true
 	}
 	return b, full, true
+}
+
+// bucketOf reads a bucket. A larger number is what a handset drew that cannot
+// calculate: it is mixed, since clocks of phones tick in steps, and cut down to a
+// bucket.
+func bucketOf(text string) (int, bool) {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	if n >= wire.Buckets {
+		n = (n ^ n>>30) * 0xbf58476d1ce4e5b9 // SplitMix64's last steps
+		n = (n ^ n>>27) * 0x94d049bb133111eb
+		n = (n ^ n>>31) % wire.Buckets
+	}
+	return int(n), true
 }

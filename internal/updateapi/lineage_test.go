@@ -19,6 +19,7 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/updateapi"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -303,7 +304,9 @@ func TestLineageOSInTurn(t *testing.T) {
 		{"no build", fmt.Sprintf("?region=IN&bucket=%d", first), 0},
 		{"a build that is not known", fmt.Sprintf("?incr=x&region=IN&bucket=%d", first), 0},
 		{"no bucket", "?incr={incr}&region=IN", 0},
-		{"no such bucket", "?incr={incr}&region=IN&bucket=10000", 0},
+		{"a large number that is none of its first", "?incr={incr}&region=IN&bucket=" + mixedTo(last), 0},
+		{"a large number that is one of its first", "?incr={incr}&region=IN&bucket=" + mixedTo(first), 1},
+		{"a negative number", "?incr={incr}&region=IN&bucket=-1", 0},
 		{"a bucket that is no number", "?incr={incr}&region=IN&bucket=x", 0},
 	} {
 		phone := &updater{uri: b.http.URL + "/api/v2/devices/{device}/builds" + c.query, device: "umi", incr: "26.11.20", buildDate: 2000, sdk: 35}
@@ -607,4 +610,46 @@ func (g *grapheneOS) finished(date int64) error {
 		}
 	}
 	return errors.New("the payload's offset is not told")
+}
+
+// mixedTo is a large number of which the server makes that bucket.
+func mixedTo(bucket int) string {
+	for n := 1_000_000_000; ; n++ {
+		if b, ok := updateapi.BucketOf(strconv.Itoa(n)); ok && b == bucket {
+			return strconv.Itoa(n)
+		}
+	}
+}
+
+// TestBucketOf: the nanoseconds of a clock that ticks at 19.2 MHz, as phones' do,
+// fill every bucket alike.
+func TestBucketOf(t *testing.T) {
+	count := make([]int, wire.Buckets)
+	const each = 100
+	for tick := range each * wire.Buckets {
+		b, ok := updateapi.BucketOf(strconv.Itoa(2_000_000_000 + tick*625/12))
+		if !ok {
+			t.Fatal("a number is none")
+		}
+		count[b]++
+	}
+	chi := 0.0
+	for _, n := range count {
+		chi += float64((n-each)*(n-each)) / each
+	}
+	// 9,999 degrees of freedom: 141 is one standard deviation, and nothing here is left
+	// to chance.
+	if chi > 9_999+5*141 {
+		t.Errorf("chi-squared is %.0f", chi)
+	}
+	for text, want := range map[string]int{"0": 0, "9999": 9999, "0042": 42} {
+		if b, ok := updateapi.BucketOf(text); !ok || b != want {
+			t.Errorf("%s is %d, %v", text, b, ok)
+		}
+	}
+	for _, text := range []string{"", "x", "-1", "1.5", "99999999999999999999"} {
+		if b, ok := updateapi.BucketOf(text); ok {
+			t.Errorf("%q is %d", text, b)
+		}
+	}
 }
