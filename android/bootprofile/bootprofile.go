@@ -55,11 +55,11 @@ const (
 
 // Profile is the boot profile of one device.
 type Profile struct {
-	Trust      Trust     `yaml:"trust" json:"trust"`
-	Slots      Slots     `yaml:"slots" json:"slots"`
+	Trust      Trust     `yaml:"trust" json:"trust"`                                 // whose signature the boot loader accepts
+	Slots      Slots     `yaml:"slots" json:"slots"`                                 // how an update is put beside the running system
 	COWVersion int       `yaml:"cow_version,omitempty" json:"cow_version,omitempty"` // 2 or 3, with VirtualABCompressed only
 	Kernel     string    `yaml:"kernel,omitempty" json:"kernel,omitempty"`           // "5.10": what file-system features it reads
-	Flash      FlashPath `yaml:"flash" json:"flash"`
+	Flash      FlashPath `yaml:"flash" json:"flash"`                                 // how a build gets onto the phone for the first time
 	// UpdateCertificates are the places of otacerts.zip, as "partition:path",
 	// that the updater and the recovery read.
 	UpdateCertificates []string `yaml:"update_certificates" json:"update_certificates"`

@@ -26,13 +26,13 @@ type Requires struct {
 // BootEdit changes a boot image: boot, init_boot, vendor_boot or recovery.
 type BootEdit struct {
 	Ramdisk []Add       `yaml:"ramdisk"` // "to" is a path in the ramdisk, without a partition
-	Cmdline CmdlineEdit `yaml:"cmdline"`
+	Cmdline CmdlineEdit `yaml:"cmdline"` // the kernel's command line
 }
 
 // CmdlineEdit changes the kernel's command line, word by word.
 type CmdlineEdit struct {
-	Append []string `yaml:"append"`
-	Remove []string `yaml:"remove"`
+	Append []string `yaml:"append"` // words that come behind it, one an entry
+	Remove []string `yaml:"remove"` // words that go
 }
 
 // BootImages are the partitions that BootEdits may name.

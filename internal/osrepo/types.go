@@ -37,8 +37,8 @@ type Snapshot struct {
 
 // OS is os.yaml.
 type OS struct {
-	Name          string   `yaml:"name"`
-	VersionScheme string   `yaml:"version_scheme"`  // "date": 26.11.27
+	Name          string   `yaml:"name"`            // as people know it
+	VersionScheme string   `yaml:"version_scheme"`  // how releases are named; the only one is "date": 26.11.27, and 26.11.27.1 for a respin
 	UpdateURL     string   `yaml:"update_url"`      // where handsets check in
 	Channels      []string `yaml:"channels"`        // those that there are
 	Channel       string   `yaml:"default_channel"` // the one a new handset follows
@@ -51,18 +51,18 @@ type OS struct {
 // Device is devices/<codename>/device.yaml.
 type Device struct {
 	Codename string   `yaml:"codename"` // ro.product.device
-	Vendor   string   `yaml:"vendor"`
-	Name     string   `yaml:"name"` // as people call it
-	Variants []string `yaml:"variants"`
+	Vendor   string   `yaml:"vendor"`   // who made it
+	Name     string   `yaml:"name"`     // as people call it
+	Variants []string `yaml:"variants"` // models that differ in name alone, as the phone says them
 	Features []string `yaml:"features"` // that layers may require, in the team's own words: "nfc"
 	// Stock is the SHA-256 of the vendor's firmware that builds start from, in
 	// hex; empty: the newest that was taken in.
 	Stock      string               `yaml:"stock"`
-	Boot       bootprofile.Profile  `yaml:"boot"`
-	Partitions map[string]Partition `yaml:"partitions"`
-	Rollback   Rollback             `yaml:"rollback"`
-	Offer      Offer                `yaml:"offer"`
-	Layers     []string             `yaml:"layers"` // after those of the OS, in order
+	Boot       bootprofile.Profile  `yaml:"boot"`       // what the phone checks when it boots and when it takes an update
+	Partitions map[string]Partition `yaml:"partitions"` // those of which more is to be said, by name
+	Rollback   Rollback             `yaml:"rollback"`   // which builds the phone refuses to go back to
+	Offer      Offer                `yaml:"offer"`      // who is offered its builds; without it, every handset
+	Layers     []string             `yaml:"layers"`     // after those of the OS, in order
 
 	doc *strict.Document
 }
@@ -85,21 +85,22 @@ type Rollback struct {
 	// Index is the number itself; 0: the security patch level's day as seconds
 	// since 1970, as AOSP has it.
 	Index    uint64 `yaml:"index"`
-	Location uint32 `yaml:"location"`
+	Location uint32 `yaml:"location"` // where the phone keeps the index: 0 to 31
 }
 
 // Layer is layers/<name>/layer.yaml and the files beside it.
 type Layer struct {
 	Name   string               `yaml:"-"`
-	Why    string               `yaml:"why"`
-	Add    []Add                `yaml:"add"`
-	Remove []string             `yaml:"remove"` // "partition:path", with * ? [] and **
-	Props  map[string]PropEdits `yaml:"props"`  // by partition
+	Why    string               `yaml:"why"`    // for people: what the layer is for
+	Add    []Add                `yaml:"add"`    // folders and files laid over the system
+	Remove []string             `yaml:"remove"` // "partition:path" of what goes, folders with all below; with * ? [] and **
+	Props  map[string]PropEdits `yaml:"props"`  // changes of build.prop, by partition
 
-	Apps     []App     `yaml:"apps"`
-	Overlays []Overlay `yaml:"overlays"`
+	Apps     []App     `yaml:"apps"`     // apps, each into its folder; what was compiled of the one there goes
+	Overlays []Overlay `yaml:"overlays"` // resources laid over those of other apps; made and signed at the build
 
-	// The rest are files of the layer whose place Friday knows.
+	// Files of the layer whose place Friday knows:
+
 	Init          []string            `yaml:"init"`          // .rc files, for system/etc/init
 	BootAnimation string              `yaml:"bootanimation"` // a .zip, where the phone looks first
 	Fonts         []string            `yaml:"fonts"`         // each in the place of stock's of the same name
@@ -107,7 +108,7 @@ type Layer struct {
 	SEPolicy      []string            `yaml:"sepolicy"`      // .cil files, added to the system's policy
 	Boot          map[string]BootEdit `yaml:"boot"`          // by partition: boot, init_boot, vendor_boot, recovery
 
-	Requires  Requires `yaml:"requires"`
+	Requires  Requires `yaml:"requires"`  // on what phones and stocks the layer fits
 	Conflicts []string `yaml:"conflicts"` // layers that must not be laid on the same device
 	Over      []string `yaml:"over"`      // layers whose files and properties this one may replace
 
@@ -117,27 +118,27 @@ type Layer struct {
 
 // Add lays a folder of the layer over a place of a partition.
 type Add struct {
-	From  string `yaml:"from"` // folder beside layer.yaml, or one file
-	To    string `yaml:"to"`   // "partition:path"
-	Rules []Rule `yaml:"rules"`
+	From  string `yaml:"from"`  // folder beside layer.yaml, or one file
+	To    string `yaml:"to"`    // "partition:path", such as "system:system/app"
+	Rules []Rule `yaml:"rules"` // what is to be otherwise than usual
 }
 
 // Rule gives what is added owners and modes other than the usual ones.
 type Rule struct {
-	Path         string   `yaml:"path"` // in the partition, with * ? [] and **
-	Mode         string   `yaml:"mode,scalar"`
+	Path         string   `yaml:"path"`         // of what is added, in the partition, with * ? [] and **
+	Mode         string   `yaml:"mode,scalar"`  // octal, such as 0755
 	Owner        string   `yaml:"owner,scalar"` // Android's name or a number
-	Group        string   `yaml:"group,scalar"`
-	Label        string   `yaml:"label"`
-	Capabilities []string `yaml:"capabilities"` // "net_raw", …
+	Group        string   `yaml:"group,scalar"` // Android's name or a number
+	Label        string   `yaml:"label"`        // for SELinux, such as u:object_r:system_file:s0
+	Capabilities []string `yaml:"capabilities"` // of a program: "net_raw", "sys_nice", …
 }
 
 // PropEdits changes the build.prop of a partition. Values may use ${version}
 // and the other Variables.
 type PropEdits struct {
-	Set    map[string]string `yaml:"set"`
-	Append map[string]string `yaml:"append"`
-	Delete []string          `yaml:"delete"`
+	Set    map[string]string `yaml:"set"`    // values by key, there already or not
+	Append map[string]string `yaml:"append"` // what comes behind the value that stock has
+	Delete []string          `yaml:"delete"` // keys that go
 }
 
 // File is a committed file.

@@ -1,5 +1,6 @@
 // Command schema writes the JSON Schemas of os.yaml, device.yaml and layer.yaml
-// that editors complete and check with. They are made of the Go types in
+// that editors complete and check with, and docs/reference.md, which says the same
+// to people. They are made of the Go types in
 // internal/osrepo and android/bootprofile and of the comments there, so they
 // cannot say anything else than the program does; a test compares.
 //
@@ -31,7 +32,7 @@ func main() {
 	files, err := Schemas(".")
 	for name, text := range files {
 		if err == nil {
-			err = os.WriteFile(filepath.Join(folder, name), text, 0o644)
+			err = os.WriteFile(name, text, 0o644)
 		}
 	}
 	if err != nil {
@@ -46,7 +47,11 @@ type source struct {
 	enums map[string][]string // "Trust"
 }
 
-// Schemas makes the schemas; module is the folder with go.mod.
+// variables are those that values may use.
+var variables = osrepo.Variables
+
+// Schemas makes the schemas and the page of them, by their paths in the module, whose
+// folder module is.
 func Schemas(module string) (map[string][]byte, error) {
 	src := &source{docs: map[string]string{}, enums: map[string][]string{}}
 	for _, dir := range []string{"internal/osrepo", "android/bootprofile"} {
@@ -54,7 +59,7 @@ func Schemas(module string) (map[string][]byte, error) {
 			return nil, err
 		}
 	}
-	out := map[string][]byte{}
+	out, made := map[string][]byte{}, map[string]map[string]any{}
 	for name, t := range map[string]struct {
 		v        any
 		required []string
@@ -79,8 +84,9 @@ func Schemas(module string) (map[string][]byte, error) {
 		if err := e.Encode(s); err != nil {
 			return nil, err
 		}
-		out[name] = b.Bytes()
+		out[filepath.Join(folder, name)], made[name] = b.Bytes(), s
 	}
+	out[page] = Reference(made)
 	return out, nil
 }
 
@@ -127,7 +133,11 @@ func (s *source) fields(spec *ast.TypeSpec) {
 			text = f.Comment.Text()
 		}
 		for _, n := range f.Names {
-			s.docs[spec.Name.Name+"."+n.Name] = strings.Join(strings.Fields(text), " ")
+			text := strings.Join(strings.Fields(text), " ")
+			for _, verb := range []string{" is ", " are "} { // as Go's comments begin
+				text = strings.TrimPrefix(text, n.Name+verb)
+			}
+			s.docs[spec.Name.Name+"."+n.Name] = text
 		}
 	}
 }

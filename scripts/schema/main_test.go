@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -19,7 +20,7 @@ func TestCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range files {
-		got, err := os.ReadFile(filepath.Join("../..", folder, name))
+		got, err := os.ReadFile(filepath.Join("../..", name))
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s is not what the types say (%v); run go run ./scripts/schema", name, err)
 		}
@@ -57,5 +58,25 @@ print(",".join(sorted(e.json_path for e in jsonschema.Draft202012Validator(schem
 		if got := judge.Run(t, "python3", "-c", program, filepath.Join("../..", folder, c.schema), file); got != c.want+"\n" {
 			t.Errorf("%s, %q: wrong at %q, want %q", c.schema, c.yaml, got, c.want)
 		}
+	}
+}
+
+// TestDescribed: every key says what it is for.
+func TestDescribed(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("../..", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for l := range strings.Lines(string(b)) {
+		if !strings.HasPrefix(l, "| `") && !strings.HasPrefix(l, "| **`") {
+			continue
+		}
+		if rows++; strings.HasSuffix(l, "|  |\n") {
+			t.Errorf("no word about %s", l)
+		}
+	}
+	if rows < 60 {
+		t.Errorf("%d keys", rows)
 	}
 }
