@@ -11,7 +11,7 @@ build:
 
 # The judges' programs, real Android files, each format's fuzz target for two
 # seconds, a throw-away PostgreSQL, and every test. The last line counts. Samples of other projects that lie beside the
-# checkout are the one thing that may be missing.
+# checkout may be missing, and the phones' program be made with another Go.
 test: judges check
 	@scripts/fuzz 2s ./android/...
 	@FRIDAY_REAL_ANDROID=$(REAL) FRIDAY_AXE=$(REAL)/axe.min.js \
