@@ -10,8 +10,9 @@ build:
 	go build -trimpath -o bin/friday ./cmd/friday
 
 # The judges' programs, real Android files, each format's fuzz target for two
-# seconds, a throw-away PostgreSQL, and every test. The last line counts. Samples of other projects that lie beside the
-# checkout may be missing, and the phones' program be made with another Go.
+# seconds, a throw-away PostgreSQL, and every test. The last line counts. Samples
+# of other projects that lie beside the checkout may be missing, and the phones'
+# update-binary may have been built with another Go.
 test: judges check
 	@scripts/fuzz 2s ./android/...
 	@FRIDAY_REAL_ANDROID=$(REAL) FRIDAY_AXE=$(REAL)/axe.min.js \
