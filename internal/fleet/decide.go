@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -84,51 +85,76 @@ type Facts struct {
 }
 
 // NewSnapshot arranges facts for deciding. Until is left to the caller.
-func NewSnapshot(f Facts) *Snapshot {
-	s := &Snapshot{Revision: f.Revision, lines: map[lineKey][]*line{}, packages: map[string]Served{}, versions: map[string]string{}, known: map[[2]string]*catalog.Build{}}
+func NewSnapshot(f Facts) *Snapshot { return new(Snapshot).next(f, nil) }
+
+// next is a snapshot of what s has, but for some devices, of which f has all
+// rollouts: builds and packages do not change. Without devices it is of f alone.
+func (s *Snapshot) next(f Facts, devices map[string]bool) *Snapshot {
+	n := &Snapshot{Revision: f.Revision, lines: map[lineKey][]*line{}, packages: map[string]Served{}, versions: map[string]string{}, known: map[[2]string]*catalog.Build{}}
+	if devices != nil {
+		n.lines, n.packages, n.versions, n.known = maps.Clone(s.lines), maps.Clone(s.packages), maps.Clone(s.versions), maps.Clone(s.known)
+		maps.DeleteFunc(n.lines, func(key lineKey, _ []*line) bool { return devices[key.device] })
+		maps.DeleteFunc(n.packages, func(_ string, p Served) bool { return devices[p.Package.Device] })
+	}
+	fresh := map[lineKey][]*line{}
+	for _, r := range f.Rollouts {
+		if l := n.take(f, r); l != nil {
+			key := lineKey{r.Device, r.Channel}
+			fresh[key] = append(fresh[key], l)
+		}
+	}
 	for _, b := range f.Builds {
 		key := [2]string{b.Device, b.Incremental}
-		if have := s.known[key]; have == nil || cmp.Or(cmp.Compare(b.Timestamp, have.Timestamp), cmp.Compare(b.ID, have.ID)) > 0 {
-			s.known[key] = b
+		if have := n.known[key]; have == nil || cmp.Or(cmp.Compare(b.Timestamp, have.Timestamp), cmp.Compare(b.ID, have.ID)) > 0 {
+			n.known[key] = b
 		}
 	}
-	for _, r := range f.Rollouts {
-		build := f.Builds[r.Build]
-		if build == nil || r.State == Planned {
-			continue
-		}
-		s.versions[r.Build] = build.Incremental
-		l := &line{rollout: r, build: build, order: newOrder(r.Release), notes: notes(&r, f.Notes[r.Release]), from: map[string]source{}}
-		l.says = l.saying()
-		for _, p := range f.To[r.Build] {
-			s.serve(p, r.State)
-			l.describe(s, p, f.Csigs)
-			if p.Kind == catalog.Full {
-				l.full = p
-			} else if b := f.Builds[p.From]; b != nil {
-				l.from[b.Incremental] = source{b, p}
-			}
-		}
-		key := lineKey{r.Device, r.Channel}
-		s.lines[key] = append(s.lines[key], l)
+	for key, lines := range fresh {
+		n.lines[key] = inOrder(lines)
 	}
-	for key, lines := range s.lines {
-		slices.SortFunc(lines, func(a, b *line) int {
-			return cmp.Or(cmp.Compare(b.build.Timestamp, a.build.Timestamp), cmp.Compare(b.rollout.ID, a.rollout.ID))
-		})
-		// Behind one that is complete and for all, nothing is ever offered but what
-		// may not be skipped.
-		if i := slices.IndexFunc(lines, (*line).forAll); i >= 0 {
-			kept := lines[: i+1 : i+1]
-			for _, l := range lines[i+1:] {
-				if l.rollout.Conditions.Stepping {
-					kept = append(kept, l)
-				}
-			}
-			s.lines[key] = kept
+	return n
+}
+
+// take makes a line of a rollout, and notes what it serves; nil if nobody can be
+// offered it.
+func (s *Snapshot) take(f Facts, r Rollout) *line {
+	build := f.Builds[r.Build]
+	if build == nil || r.State == Planned {
+		return nil
+	}
+	s.versions[r.Build] = build.Incremental
+	l := &line{rollout: r, build: build, order: newOrder(r.Release), notes: notes(&r, f.Notes[r.Release]), from: map[string]source{}}
+	l.says = l.saying()
+	for _, p := range f.To[r.Build] {
+		s.serve(p, r.State)
+		l.describe(s, p, f.Csigs)
+		if p.Kind == catalog.Full {
+			l.full = p
+		} else if b := f.Builds[p.From]; b != nil {
+			l.from[b.Incremental] = source{b, p}
 		}
 	}
-	return s
+	return l
+}
+
+// inOrder sorts the lines of a device and channel, the newest build first, and
+// leaves out those behind one that is complete and for all: of them nothing is
+// ever offered but what may not be skipped.
+func inOrder(lines []*line) []*line {
+	slices.SortFunc(lines, func(a, b *line) int {
+		return cmp.Or(cmp.Compare(b.build.Timestamp, a.build.Timestamp), cmp.Compare(b.rollout.ID, a.rollout.ID))
+	})
+	i := slices.IndexFunc(lines, (*line).forAll)
+	if i < 0 {
+		return lines
+	}
+	kept := lines[: i+1 : i+1]
+	for _, l := range lines[i+1:] {
+		if l.rollout.Conditions.Stepping {
+			kept = append(kept, l)
+		}
+	}
+	return kept
 }
 
 // notes are what people read about a release on the device. A rollback index

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
@@ -18,7 +19,9 @@ type Loader struct {
 	mu       sync.Mutex
 	revision int64 // up to which rollouts were read
 	packages int64 // that the catalogue had, and csigs of them
-	rollouts map[int64]Rollout
+	last     *Snapshot
+	all      bool                         // packages came that last does not have
+	rollouts map[string]map[int64]Rollout // by device
 	builds   map[string]*catalog.Build
 	to       map[string][]*catalog.Package // by the build that they lead to
 	csigs    map[blob.Digest]catalog.Csig  // by package
@@ -33,8 +36,8 @@ func Load(tx *db.Tx) (*Snapshot, error) { return new(Loader).Load(tx) }
 func (l *Loader) Load(tx *db.Tx) (*Snapshot, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.rollouts == nil {
-		l.revision, l.rollouts, l.builds, l.to, l.notes = -1, map[int64]Rollout{}, map[string]*catalog.Build{}, map[string][]*catalog.Package{}, map[string]string{}
+	if l.last == nil {
+		l.revision, l.rollouts, l.builds, l.to, l.notes = -1, map[string]map[int64]Rollout{}, map[string]*catalog.Build{}, map[string][]*catalog.Package{}, map[string]string{}
 		l.csigs = map[blob.Digest]catalog.Csig{}
 	}
 	revision, err := Revision(tx)
@@ -48,11 +51,30 @@ func (l *Loader) Load(tx *db.Tx) (*Snapshot, error) {
 	if err := l.catalogue(tx, changed); err != nil {
 		return nil, err
 	}
+	devices := map[string]bool{}
 	for _, r := range changed {
-		l.rollouts[r.ID] = r
+		devices[r.Device] = true
+		if l.rollouts[r.Device] == nil {
+			l.rollouts[r.Device] = map[int64]Rollout{}
+		}
+		l.rollouts[r.Device][r.ID] = r
 	}
-	l.revision = revision
-	return NewSnapshot(Facts{Revision: revision, Rollouts: slices.Collect(maps.Values(l.rollouts)), Builds: l.builds, To: l.to, Csigs: l.csigs, Notes: l.notes}), nil
+	if l.last == nil || l.all {
+		devices = nil
+	}
+	f := Facts{Revision: revision, Builds: l.builds, To: l.to, Csigs: l.csigs, Notes: l.notes}
+	for device, of := range l.rollouts {
+		if devices == nil || devices[device] {
+			f.Rollouts = slices.AppendSeq(f.Rollouts, maps.Values(of))
+		}
+	}
+	if devices == nil {
+		l.last = NewSnapshot(f)
+	} else {
+		l.last = l.last.next(f, devices)
+	}
+	l.revision, l.all = revision, false
+	return l.last.Renewed(time.Time{}), nil
 }
 
 // catalogue reads the builds and packages of rollouts that are new. A package
@@ -69,12 +91,14 @@ func (l *Loader) catalogue(tx *db.Tx, changed []Rollout) error {
 		}
 	}
 	if n != l.packages {
+		l.all = true // whose they are is not known
 		for build := range l.to {
 			want[build] = true
 		}
 	}
 	for build := range want {
 		if err := l.read(tx, build); err != nil {
+			delete(l.to, build) // the next time
 			return err
 		}
 	}
