@@ -71,19 +71,14 @@ func (s *installation) stockMoved(before, stock catalog.Stock) (*stockMove, erro
 
 func (m *stockMove) print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nSince %s the vendor changed %d files and %d properties", m.From, len(m.Changes.Files), len(m.Changes.Properties))
+	fmt.Fprintf(&b, "\nSince %s the vendor changed %d files and %d properties.\n", m.From, len(m.Changes.Files), len(m.Changes.Properties))
 	if len(m.Under) == 0 {
-		b.WriteString("; none that a layer has a hand in.\n")
+		b.WriteString("Your layers have a hand in none of them.\n")
 	} else {
-		fmt.Fprintf(&b, ". Under your layers (%.12s):\n", m.Commit)
-	}
-	layer := ""
-	for _, u := range m.Under {
-		if u.Layer != layer {
-			layer = u.Layer
-			fmt.Fprintf(&b, "%s\n", layer)
+		fmt.Fprintf(&b, "Under your layers (commit %.12s; all of it with --json):\n", m.Commit)
+		if err := change.Lines(&b, m.Under, 12); err != nil {
+			return err
 		}
-		fmt.Fprintf(&b, "  %s\n    %s\n", u.Where, u.Why)
 	}
 	if len(m.Problems) > 0 {
 		fmt.Fprintf(&b, "The next build would stop at:\n%s\n", m.Problems)

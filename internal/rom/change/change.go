@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -253,69 +252,6 @@ func values(f osrepo.PropFile) map[string]string {
 		out[k], _ = props.Get(k)
 	}
 	return out
-}
-
-// Text writes the changes for people, at most most lines of files and properties
-// each; 0 is all. Folders that only came or went with what they hold are left out.
-func (c Changes) Text(w io.Writer, most int) error {
-	var b strings.Builder
-	lines := 0
-	line := func(format string, args ...any) {
-		if lines++; most == 0 || lines <= most {
-			fmt.Fprintf(&b, format, args...)
-		}
-	}
-	rest := func(what string) {
-		if most > 0 && lines > most {
-			fmt.Fprintf(&b, "  … and %d more %s\n", lines-most, what)
-		}
-		lines = 0
-	}
-	for _, f := range c.Files {
-		name := f.Partition + ":" + f.Path
-		switch f.Kind {
-		case Added:
-			line("+ %s\n", name)
-		case Removed:
-			line("- %s\n", name)
-		case Moved:
-			line("> %s, from %s\n", name, f.From)
-		default:
-			line("* %s: %s\n", name, strings.Join(f.What, ", "))
-		}
-	}
-	rest("files")
-	for _, p := range c.Properties {
-		switch p.Kind {
-		case Added:
-			line("+ %s: %s=%s\n", p.Partition, p.Key, p.Is)
-		case Removed:
-			line("- %s: %s=%s\n", p.Partition, p.Key, p.Was)
-		default:
-			line("* %s: %s=%s, was %s\n", p.Partition, p.Key, p.Is, p.Was)
-		}
-	}
-	rest("properties")
-	for _, a := range c.Apps {
-		key := ""
-		if a.Signer {
-			key = ", signed by another key"
-		}
-		switch a.Kind {
-		case Added:
-			line("+ app %s %s\n", a.Package, a.Is)
-		case Removed:
-			line("- app %s %s\n", a.Package, a.Was)
-		default:
-			line("* app %s %s, was %s%s\n", a.Package, a.Is, a.Was, key)
-		}
-	}
-	rest("apps")
-	if b.Len() == 0 {
-		b.WriteString("nothing changed\n")
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // Under is what a newer stock changed beneath a layer.

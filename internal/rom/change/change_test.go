@@ -39,25 +39,28 @@ func TestBetween(t *testing.T) {
 	if err := c.Text(&b, 0); err != nil {
 		t.Fatal(err)
 	}
-	want := `- system:app/Ads.apk
-* system:app/Clock.apk: content
-* system:bin/ping: capabilities net_raw -> net_admin+net_raw
-* system:bin/run: mode 0644 -> 0755, owner 0:0 -> 0:2000
-+ system:etc/new
-- system:etc/twins
-- system:etc/two
-* system:link: target x -> y
-+ system:new
-> system:new/Music.apk, from system:old/Music.apk
+	want := `properties: 1 added, 1 removed, 1 changed
 * system: b=9, was 2
 - system: c=3
 + system: d=4
+
+files: 2 added, 3 removed, 1 moved, 4 changed; 5 B less than before
+- system:app/Ads.apk (3 B)
+* system:app/Clock.apk: content, 5 B -> 7 B
+* system:bin/ping: capabilities net_raw -> net_admin+net_raw
+* system:bin/run: mode 0644 -> 0755, owner 0:0 -> 0:2000
++ system:etc/new (4 B)
+- system:etc/twins (4 B)
+- system:etc/two (4 B)
+* system:link: target x -> y
++ system:new
+> system:new/Music.apk: from system:old/Music.apk
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 	b.Reset()
-	if err := c.Text(&b, 2); err != nil || b.String() != "- system:app/Ads.apk\n* system:app/Clock.apk: content\n  … and 8 more files\n* system: b=9, was 2\n- system: c=3\n  … and 1 more properties\n" {
+	if err := c.Text(&b, 2); err != nil || !strings.Contains(b.String(), "- system:app/Ads.apk (3 B)\n* system:app/Clock.apk: content, 5 B -> 7 B\n  … and 8 more\n") || !strings.Contains(b.String(), "* system: b=9, was 2\n- system: c=3\n  … and 1 more\n") {
 		t.Errorf("two lines: %v\n%s", err, b.String())
 	}
 	b.Reset()
@@ -101,5 +104,63 @@ func TestUnderLayers(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestText80: folders are one line, and nothing but a path is wider than a terminal.
+func TestText80(t *testing.T) {
+	long := "ro.build.fingerprint=Xiaomi/umi/umi:13/TKQ1.221114.001/V14.0.%d.0.TJBMIXM:user/release-keys\n"
+	dir := func(p string) tree.IndexEntry { return tree.IndexEntry{Path: p, Type: tree.Directory} }
+	label := file("bin/tool", "x")
+	label.Label = "u:object_r:some_vendors_very_long_name_of_a_label_exec:s0"
+	other := label
+	other.Label = "u:object_r:toolbox_exec:s0"
+	was := view(fmt.Sprintf(long, 4), label, dir("app/Old"), file("app/Old/Old.apk", "old"))
+	is := view(fmt.Sprintf(long, 9), other, dir("app/New"), file("app/New/New.apk", "new app"), dir("app/New/oat"), file("app/New/oat/New.odex", "code"), file("app/Newer.txt", "n"))
+	was.Apps = []osrepo.StockApp{{Package: "org.clock", VersionCode: 1, VersionName: "1.0", Signer: "a"}, {Package: "org.gone", VersionCode: 1}}
+	is.Apps = []osrepo.StockApp{{Package: "org.clock", VersionCode: 2, VersionName: "2.0", Signer: "b"}}
+	var b strings.Builder
+	if err := change.Between(was, is).Text(&b, 0); err != nil {
+		t.Fatal(err)
+	}
+	want := `apps: 1 removed, 1 changed
+* app org.clock: 2 (2.0), was 1 (1.0), signed by another key
+- app org.gone 1
+
+properties: 1 changed
+* system: ro.build.fingerprint:
+    Xiaomi/umi/umi:13/TKQ1.221114.001/V14.0.9.0.TJBMIXM:user/release-keys
+    was Xiaomi/umi/umi:13/TKQ1.221114.001/V14.0.4.0.TJBMIXM:user/release-keys
+
+files: 5 added, 2 removed, 1 changed; 9 B more than before
++ system:app/New/ (3 paths, 11 B)
++ system:app/Newer.txt (1 B)
+- system:app/Old/ (1 path, 3 B)
+* system:bin/tool:
+    label u:object_r:some_vendors_very_long_name_of_a_label_exec:s0
+      -> u:object_r:toolbox_exec:s0
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+	b.Reset()
+	const why = "the layer removes it, and the vendor changed it"
+	under := []change.Under{{"base", "system:etc/hosts", "the layer replaces it, and the vendor changed its content"}, {"clean", "system:a", why}, {"clean", "system:b", "it is new in a folder that the layer removes"}, {"clean", "system:c", why}, {"clean", "system:d", why}, {"clean", "system:e", why}}
+	if err := change.Lines(&b, under, 2); err != nil {
+		t.Fatal(err)
+	}
+	want = `base
+  the layer replaces it, and the vendor changed its content:
+    system:etc/hosts
+clean
+  the layer removes it, and the vendor changed it:
+    system:a
+    system:c
+    … and 2 more
+  it is new in a folder that the layer removes:
+    system:b
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }
