@@ -43,6 +43,7 @@ func Record(tx *db.Tx, e Event) error {
 // Filter chooses entries; empty fields choose all. The newest come first.
 type Filter struct {
 	Subject string
+	Within  string // the subject, or its first words
 	Action  string // "rollout.halt", or all of a noun: "rollout."
 	ActorID int64
 	AboutID int64 // whom it concerns
@@ -65,8 +66,12 @@ func List(tx *db.Tx, f Filter) ([]Event, error) {
 	if f.Subject != "" {
 		and("subject = $%d", f.Subject)
 	}
+	like := strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace
+	if f.Within != "" {
+		and(`subject || ' ' LIKE $%d ESCAPE '\'`, like(f.Within)+" %")
+	}
 	if strings.HasSuffix(f.Action, ".") {
-		and(`action LIKE $%d ESCAPE '\'`, strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(f.Action)+"%")
+		and(`action LIKE $%d ESCAPE '\'`, like(f.Action)+"%")
 	} else if f.Action != "" {
 		and("action = $%d", f.Action)
 	}

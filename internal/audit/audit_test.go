@@ -50,6 +50,10 @@ func TestTrail(t *testing.T) {
 			{audit.Filter{ActorID: 2, Action: "rollout."}, "rollout.halt"},
 			{audit.Filter{AboutID: 7}, "rolloutx.y"},
 			{audit.Filter{AboutID: 1}, ""},
+			{audit.Filter{Within: "26.11.27"}, "rolloutx.y rollout.halt rollout.start"},
+			{audit.Filter{Within: "26.11.27 um"}, ""},
+			{audit.Filter{Within: "26_11.27"}, ""},
+			{audit.Filter{Within: "26.11.27 umi", Action: "rollout."}, "rollout.halt rollout.start"},
 			{audit.Filter{Limit: 1}, "rolloutx.y"},
 			{audit.Filter{Subject: "none"}, ""},
 		} {

@@ -92,3 +92,23 @@ func Active(tx *db.Tx) (map[string]int64, error) {
 	}
 	return active, nil
 }
+
+// ByGap is how many handsets of a device checked in on a day (UTC days since
+// 1970), by how many days after their check-in before, 1 to ActiveDays; those of
+// ActiveDays came after longer, or for the first time.
+func ByGap(tx *db.Tx, device string, day int64) (map[int]int64, error) {
+	type row struct {
+		gap int
+		n   int64
+	}
+	rows, err := db.All(tx, func(s db.Scanner) (r row, err error) { return r, s.Scan(&r.gap, &r.n) },
+		"SELECT gap, n FROM handset_days WHERE device = $1 AND day = $2", device, day)
+	if err != nil {
+		return nil, fmt.Errorf("cannot count active handsets: %w", err)
+	}
+	by := map[int]int64{}
+	for _, r := range rows {
+		by[r.gap] = r.n
+	}
+	return by, nil
+}

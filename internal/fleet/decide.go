@@ -33,7 +33,7 @@ func (s *Snapshot) Renewed(until time.Time) *Snapshot {
 	return &next
 }
 
-// Incremental is what a build calls itself, if a rollout has it.
+// Incremental is what a build calls itself, if a rollout or a package of one has it.
 func (s *Snapshot) Incremental(build string) (string, bool) {
 	v, ok := s.versions[build]
 	return v, ok
@@ -104,6 +104,7 @@ func (s *Snapshot) next(f Facts, devices map[string]bool) *Snapshot {
 		}
 	}
 	for _, b := range f.Builds {
+		s.versions[b.ID] = b.Incremental
 		key := [2]string{b.Device, b.Incremental}
 		if have := n.known[key]; have == nil || cmp.Or(cmp.Compare(b.Timestamp, have.Timestamp), cmp.Compare(b.ID, have.ID)) > 0 {
 			n.known[key] = b

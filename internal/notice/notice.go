@@ -35,13 +35,14 @@ type Notice struct {
 	Word     string // a feedback.State, a feedback.EventKind, or what System tells
 	At       time.Time
 	ReadAt   time.Time // zero: not yet
+	Detail   string    // a sentence that the message names: why
 	Place    string    // path on the site where it leads; empty: to the post, the thread, or nowhere
 }
 
-const columns = "id, member_id, kind, thread_id, post_id, actor_id, device, release, word, at, read_at, place"
+const columns = "id, member_id, kind, thread_id, post_id, actor_id, device, release, word, at, read_at, place, detail"
 
 func scan(s db.Scanner) (n Notice, err error) {
-	err = s.Scan(&n.ID, &n.MemberID, (*string)(&n.Kind), &n.ThreadID, &n.PostID, &n.ActorID, &n.Device, &n.Release, &n.Word, &n.At, &n.ReadAt, &n.Place)
+	err = s.Scan(&n.ID, &n.MemberID, (*string)(&n.Kind), &n.ThreadID, &n.PostID, &n.ActorID, &n.Device, &n.Release, &n.Word, &n.At, &n.ReadAt, &n.Place, &n.Detail)
 	return n, err
 }
 
@@ -220,13 +221,15 @@ func spread(tx *db.Tx, e feedback.Event) error {
 type Word struct {
 	What    string // a word of whoever tells: "webhook-disabled"; the messages notice.system.WHAT say it
 	Subject string // of what: a name that stands in the message
+	Device  string // codename, where it is about one
+	Detail  string // a sentence that the message names: why
 	Place   string // path on the site where it leads; empty: nowhere
 	Key     string // nobody is told twice of one What with one Key
 }
 
 // Tell writes a notice of kind System to a member.
 func Tell(tx *db.Tx, memberID int64, w Word) error {
-	return put(tx, Notice{MemberID: memberID, Kind: System, Word: w.What, Release: w.Subject, Place: w.Place, At: tx.Now()}, 0, w.What+" "+w.Key)
+	return put(tx, Notice{MemberID: memberID, Kind: System, Word: w.What, Release: w.Subject, Device: w.Device, Detail: w.Detail, Place: w.Place, At: tx.Now()}, 0, w.What+" "+w.Key)
 }
 
 func put(tx *db.Tx, n Notice, event int64, about string) error {
@@ -243,11 +246,11 @@ func put(tx *db.Tx, n Notice, event int64, about string) error {
 		due = tx.Now().Add(gather(n.Kind))
 	}
 	// What mentions is more than a reply: the one notice of the post says so, unless it was read.
-	_, err = tx.Exec(`INSERT INTO notices (id, member_id, about, event_id, kind, thread_id, post_id, actor_id, device, release, word, at, site, read_at, mail_due, letter, push, place)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17)
+	_, err = tx.Exec(`INSERT INTO notices (id, member_id, about, event_id, kind, thread_id, post_id, actor_id, device, release, word, at, site, read_at, mail_due, letter, push, place, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17, $18)
 		ON CONFLICT (member_id, about) DO UPDATE SET kind = excluded.kind, word = excluded.word, mail_due = excluded.mail_due, site = excluded.site, push = excluded.push
 		WHERE notices.kind = 'reply' AND excluded.kind = 'mention' AND notices.read_at = 0 AND notices.letter = 0`,
-		db.NewID(), n.MemberID, about, event, string(n.Kind), n.ThreadID, n.PostID, n.ActorID, n.Device, n.Release, n.Word, n.At, w[Site], read, due, w[Push], n.Place)
+		db.NewID(), n.MemberID, about, event, string(n.Kind), n.ThreadID, n.PostID, n.ActorID, n.Device, n.Release, n.Word, n.At, w[Site], read, due, w[Push], n.Place, n.Detail)
 	if err != nil {
 		return fmt.Errorf("cannot write a notice: %w", err)
 	}

@@ -64,6 +64,8 @@ var browserPages = []struct{ name, as, path string }{
 	{"device", "", "/d/umi"},
 	{"releases", "", "/r"},
 	{"release", "", "/r/26.11.27"},
+	{"rollout", "", "/r/26.11.27/umi/weekly"},
+	{"rollout-halted", "ada", "/r/26.11.27/lt26i/weekly"},
 	{"train", "", "/train"},
 	{"train-admin", "ada", "/train"},
 	{"member", "", "/m/mo"},
@@ -192,6 +194,7 @@ func TestBrowserPages(t *testing.T) {
 	names := strings.NewReplacer("{hook}", hook, "{delivery}", delivery, "{stop}", stop, "{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{edited}", w.edited(6), "{question}", w.question(), "{private}", w.private("ana", "mo"))
 	w.ringed()
 	w.write(func(tx *db.Tx) error { _, err := reputation.Award(tx); return err })
+	w.asked()
 	w.moderated() // last: it suspends members
 	srv := httptest.NewServer(w.handler)
 	defer srv.Close()

@@ -75,6 +75,7 @@ var routes = []route{
 	{"GET /d/{codename}", page.Anyone, page.Kept(office.Device)},
 	{"GET /r", page.Anyone, page.Kept(office.Releases)},
 	{"GET /r/{release}", page.Anyone, page.Kept(office.Release)},
+	{"GET /r/{release}/{device}/{channel}", page.Anyone, page.Kept(office.Rollout)},
 	{"POST /r/{release}/polls", page.Maintainer, office.AskWeekly},
 	{"GET /train", page.Anyone, page.Kept(office.Console)},
 	{"POST /train/cut", page.Admin, office.Cut},

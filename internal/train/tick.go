@@ -38,17 +38,14 @@ func (t *Train) Tick(ctx context.Context) error {
 			if err := noteRegions(tx, was[r.ID], r); err != nil {
 				return err
 			}
-			if b := was[r.ID]; len(r.Regions) > len(b.Regions) {
-				t.log().Warn("a rollout was stopped in a region", "release", r.Release, "device", r.Device, "channel", r.Channel, "regions", len(r.Regions))
-				if b.State == r.State && b.Stage == r.Stage {
-					continue
-				}
+			if err := t.callHuman(tx, was[r.ID], r); err != nil {
+				return err
+			}
+			if b := was[r.ID]; len(r.Regions) > len(b.Regions) && b.State == r.State && b.Stage == r.Stage {
+				continue
 			}
 			if err := t.move(tx, was[r.ID], Actor, func() (fleet.Rollout, error) { return r, nil }); err != nil {
 				return err
-			}
-			if r.State == fleet.Halted || r.State == fleet.Held {
-				t.log().Warn("a rollout was stopped", "release", r.Release, "device", r.Device, "channel", r.Channel, "state", string(r.State), "reason", r.Reason)
 			}
 		}
 		if err := t.settle(tx); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/adoption"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -52,6 +53,7 @@ func (s *Server) grapheneOS(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "there is no release for this device on this channel")
 	default:
 		s.metrics.lineage.WithLabelValues("grapheneos").Inc()
+		s.checked(r, adoption.GrapheneOS, device, "")
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
 		fmt.Fprintf(w, "%s %d %s %s\n", b.Incremental, b.Timestamp, device, channel)
@@ -76,6 +78,9 @@ func (s *Server) grapheneOSPackage(w http.ResponseWriter, r *http.Request, name 
 				continue
 			}
 			if p, ok := snapshot.Leading(device, builds[:i], builds[i+1:]); ok {
+				if r.Header.Get("Range") == "" { // it begins
+					s.checked(r, adoption.GrapheneOS, device, builds[:i])
+				}
 				return p, true
 			}
 		}

@@ -39,6 +39,7 @@ func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
 	now := s.now()
 	if d, ok := fleet.DayOf(&c, now); ok {
 		s.days.add(d, 1, now)
+		s.firstCheck(&c, d.Day)
 	}
 	ticket := s.readTicket(c.Ticket)
 	told := s.enrol(ticket, c.Device)

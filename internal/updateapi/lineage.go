@@ -3,10 +3,10 @@ package updateapi
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/fleet/adoption"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -45,7 +45,7 @@ const maxLineage = 4 << 10
 // them, never because this node does not know.
 func (s *Server) lineage(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	b, full, ok := s.listedFor(w, r.PathValue("device"), s.o.LineageChannel, q.Get("incr"), q)
+	b, full, ok := s.listedFor(w, r, s.o.LineageChannel, q.Get("incr"))
 	if !ok {
 		return
 	}
@@ -92,7 +92,7 @@ func (s *Server) lineageV1(w http.ResponseWriter, r *http.Request) {
 	if !wire.OpenChannel(channel) {
 		channel = s.o.LineageChannel
 	}
-	b, full, ok := s.listedFor(w, r.PathValue("device"), channel, r.PathValue("incr"), r.URL.Query())
+	b, full, ok := s.listedFor(w, r, channel, r.PathValue("incr"))
 	if !ok {
 		return
 	}
@@ -107,10 +107,14 @@ func (s *Server) lineageV1(w http.ResponseWriter, r *http.Request) {
 
 // listedFor is listed for a handset that may have told what it runs and, in its
 // query, its bucket and region.
-func (s *Server) listedFor(w http.ResponseWriter, device, channel, incremental string, q url.Values) (*catalog.Build, *catalog.Package, bool) {
+func (s *Server) listedFor(w http.ResponseWriter, r *http.Request, channel, incremental string) (*catalog.Build, *catalog.Package, bool) {
+	device, q := r.PathValue("device"), r.URL.Query()
 	b, full, ok := s.listed(w, device, channel)
 	if !ok {
 		return nil, nil, false
+	}
+	if full != nil || s.snapshot.Load().Knows(device, incremental) { // of a device that is shipped
+		s.checked(r, adoption.LineageOS, device, incremental)
 	}
 	bucket, ok := bucketOf(q.Get("bucket"))
 	if !ok {

@@ -27,6 +27,7 @@ func (s *Server) servePackage(w http.ResponseWriter, r *http.Request) {
 		s.packageFailed(w, http.StatusNotFound, "cannot serve package: there is none by this name")
 		return
 	}
+	s.checkedCsig(r, served)
 	s.sendPackage(w, r, served)
 }
 

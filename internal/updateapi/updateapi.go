@@ -36,6 +36,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/fleet/adoption"
 	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/limit"
@@ -94,8 +95,10 @@ type Server struct {
 	waiting waiting
 	flush   sync.Mutex // one at a time
 
-	days   activeDays
-	places *places
+	days     activeDays
+	adoption adoption.Counter
+	askers   *keys.Ticket // keys the hash by which other clients' askers are told apart
+	places   *places
 }
 
 // enrolments are the channels beyond the open ones, by claim.
@@ -196,7 +199,7 @@ func New(o Options) (*Server, error) {
 	if o.Flush == 0 {
 		o.Flush = o.Refresh
 	}
-	s := &Server{o: o, patience: patience, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), claims: rate.NewLimiter(20, 100),
+	s := &Server{o: o, patience: patience, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), askers: o.Tickets.For("asker"), claims: rate.NewLimiter(20, 100),
 		places: newPlaces(), claimer: limit.New(claimRate, claimBurst, maxAddresses), teller: limit.New(outcomeRate, outcomeBurst, maxAddresses),
 		retold: limit.New(offerRate, offerBurst, maxOffers), waiting: waiting{most: maxPending}, bodyPatience: bodyPatience}
 	var err error
@@ -295,6 +298,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	every(s.o.Refresh, "refresh rollouts", s.Refresh)
 	every(s.o.Flush, "flush outcomes", func(ctx context.Context) error { return s.write(ctx, daysPatience) })
+	every(daysPatience, "count checks", s.writeAdoption)
 	every(s.o.Refresh, "lease places", s.LeasePlaces)
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -349,7 +353,9 @@ func readEnrolments(tx *db.Tx, have *enrolments) (*enrolments, error) {
 
 // Flush writes the outcomes and counts that wait, and hands on the boots of
 // claimed handsets.
-func (s *Server) Flush(ctx context.Context) error { return s.write(ctx, 0) }
+func (s *Server) Flush(ctx context.Context) error {
+	return errors.Join(s.write(ctx, 0), s.writeAdoption(ctx))
+}
 
 // write is Flush, but for counts younger than wait.
 func (s *Server) write(ctx context.Context, wait time.Duration) error {

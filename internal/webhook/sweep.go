@@ -27,12 +27,13 @@ var told = []feedback.EventKind{
 const ping = "ping"
 
 // Kinds lists the kinds of event that a hook can ask for: "thread.filed",
-// "thread.posted" and so on, as feedback.EventKind has them.
+// "thread.posted" and so on, as feedback.EventKind has them, and RolloutStopped.
 func Kinds() []string {
 	all := make([]string, 0, len(told))
 	for _, k := range told {
 		all = append(all, "thread."+string(k))
 	}
+	all = append(all, RolloutStopped)
 	slices.Sort(all)
 	return all
 }
@@ -46,19 +47,20 @@ type Message struct {
 
 // Data says what happened. Empty fields are left out.
 type Data struct {
-	Event   int64   `json:"event,omitempty"` // grows; a receiver that keeps it can put deliveries in order
-	Thread  *Thread `json:"thread,omitempty"`
-	Actor   string  `json:"actor,omitempty"` // member's name; none: the train
-	Member  string  `json:"member,omitempty"`
-	Device  string  `json:"device,omitempty"`
-	Post    *Post   `json:"post,omitempty"`
-	State   string  `json:"state,omitempty"`
-	Release string  `json:"release,omitempty"`
-	Build   string  `json:"build,omitempty"`
-	Commit  string  `json:"commit,omitempty"`
-	Reason  string  `json:"reason,omitempty"`
-	Verdict string  `json:"verdict,omitempty"`
-	Other   int64   `json:"other_thread,omitempty"`
+	Event   int64    `json:"event,omitempty"` // grows; a receiver that keeps it can put deliveries in order
+	Thread  *Thread  `json:"thread,omitempty"`
+	Actor   string   `json:"actor,omitempty"` // member's name; none: the train
+	Member  string   `json:"member,omitempty"`
+	Device  string   `json:"device,omitempty"`
+	Post    *Post    `json:"post,omitempty"`
+	State   string   `json:"state,omitempty"`
+	Release string   `json:"release,omitempty"`
+	Build   string   `json:"build,omitempty"`
+	Commit  string   `json:"commit,omitempty"`
+	Reason  string   `json:"reason,omitempty"`
+	Verdict string   `json:"verdict,omitempty"`
+	Other   int64    `json:"other_thread,omitempty"`
+	Rollout *Rollout `json:"rollout,omitempty"`
 }
 
 // Thread is where it happened, as it stands when the message is written.

@@ -255,6 +255,7 @@ type releaseView struct {
 // trackView is one device of a release on its track.
 type trackView struct {
 	Device, Name, Channel, Counts, Reason, Trouble string
+	Where                                          string   // the rollout's own page
 	Stopped                                        []string // in which regions, and why
 	State                                          page.State
 	Line                                           line.Map
@@ -273,6 +274,9 @@ func tracks(c *page.Call, r *train.ReleaseStatus, cat page.Catalogue) []trackVie
 			w := tell.Rollout(c.Text, ro.State)
 			v := trackView{Device: d.Device, Name: cat.Name(d.Device), Channel: ro.Channel, State: page.State{Mark: w.Mark, Word: w.Text},
 				Line: tell.TrackLine(c.Text, d, ro), Reason: tell.Said(c.Text, ro.Reason), Counts: tell.Counts(c.Text, ro.Counts), Trouble: tell.Trouble(w.Mark)}
+			if r.Name != "" {
+				v.Where = "/r/" + url.PathEscape(r.Name) + "/" + d.Device + "/" + ro.Channel
+			}
 			if ro.Region != "" {
 				v.Channel = c.Text.T("track.region", "Channel", ro.Channel, "Region", ro.Region)
 			}
