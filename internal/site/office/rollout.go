@@ -316,7 +316,7 @@ func gaps(c *page.Call, tx *db.Tx, device string, day int64) (all []gapView, err
 		case fleet.ActiveDays:
 			words = c.Text.T("rollout-page.gap-new", "From", band.from)
 		}
-		if sum > 0 {
+		if n > 0 {
 			all = append(all, gapView{words, n, percent(n, sum)})
 		}
 	}
