@@ -120,7 +120,7 @@ Several devices, or --all that the repository has, are built side by side; one t
 	c.Flags().StringVarP(&o.out, "output", "o", "", "`folder` for the images (default none: they stay in the blobs)")
 	c.Flags().StringVar(&o.over, "over", "", "`version` of the build whose layout this one keeps to, or none (default the newest of another version)")
 	c.Flags().StringVar(&o.diff, "diff", "", "`version` of an older build: say, file by file, what changed since")
-	c.Flags().StringVar(&o.keys, "keys", "", "`folder` of the release keys (default DIR/keys)")
+	c.Flags().StringVar(&o.keys, "keys", "", "`folder` of the release keys (default what os.yaml says)")
 	c.Flags().IntVar(&at, "jobs", 0, "how many `devices` at a time (default as many as cores and memory bear)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
 	return c

@@ -77,7 +77,7 @@ func newHandsetFlash() *cobra.Command {
 	c.Flags().StringVar(&channel, "channel", wire.Weekly, "`name` of the channel that the phone follows")
 	c.Flags().StringVar(&region, "region", "", "region of the phone")
 	c.Flags().IntVar(&bucket, "bucket", 0, "rollout bucket, 0 to 9999 (default drawn)")
-	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys, for the public AVB key (default DIR/keys)")
+	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys, for the public AVB key (default what os.yaml says)")
 	return c
 }
 

@@ -119,7 +119,7 @@ func newOTAMake(kind, short, example string) *cobra.Command {
 	}
 	c.Flags().StringVar(&to, "to", "", "`build` that the package leads to")
 	c.Flags().StringVarP(&out, "output", "o", "", "`zip` to write")
-	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys (default DIR/keys)")
+	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys (default what os.yaml says)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print facts as JSON")
 	return c
 }

@@ -58,18 +58,41 @@ func newWorker() *cobra.Command {
 		},
 	}
 	f.register(c)
-	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys (default DIR/keys)")
+	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys (default what os.yaml says)")
 	return c
 }
 
-// keyRing opens the release keys.
+// keyRing opens the release keys: those in dir, or where os.yaml says, or the
+// installation's own.
 func (s *installation) keyRing(dir string) (*keys.Ring, error) {
 	if dir == "" {
-		dir = filepath.Join(s.dir, "keys")
+		dir = s.keyFolder()
 	}
 	ring, err := keys.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot open release keys: there is no folder %s; 'friday init' made them: name their folder with --keys", dir)
 	}
 	return ring, err
+}
+
+// keyFolder is the one that os.yaml names, if it is there, else DIR/keys. Which
+// commit is built does not matter: keys are the operator's.
+func (s *installation) keyFolder() string {
+	own := filepath.Join(s.dir, "keys")
+	repo, err := s.repository()
+	if err != nil {
+		return own
+	}
+	o, err := repo.OS("HEAD")
+	if err != nil {
+		return own // who builds it is told what is wrong with it
+	}
+	named := o.Keys
+	if !filepath.IsAbs(named) {
+		named = filepath.Join(repo.Dir(), filepath.FromSlash(named))
+	}
+	if _, err := os.Stat(named); err != nil {
+		return own
+	}
+	return named
 }

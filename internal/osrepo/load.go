@@ -1,6 +1,7 @@
 package osrepo
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -129,13 +130,9 @@ func (s *Snapshot) checkOS() {
 	o, d := &s.OS, s.OS.doc
 	d.Require("name", "update_url", "channels", "default_channel", "layers")
 	d.NotEmpty("name", o.Name)
-	if o.VersionScheme == "" {
-		o.VersionScheme = "date"
-	} else if o.VersionScheme != "date" {
+	o.defaults()
+	if o.VersionScheme != "date" {
 		d.Add("version_scheme", "the only one is \"date\": 26.11.27", "unknown version scheme %q", o.VersionScheme)
-	}
-	if o.Keys == "" {
-		o.Keys = ".friday/keys"
 	}
 	if u, err := url.Parse(o.UpdateURL); d.Has("update_url") && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
 		d.Add("update_url", "", "update_url is %q, expected an address such as https://ota.example.org", o.UpdateURL)
@@ -152,6 +149,12 @@ func (s *Snapshot) checkOS() {
 		d.Add("default_channel", strict.OneOf(o.Channel, o.Channels), "default_channel is %q, which channels does not list", o.Channel)
 	}
 	s.checkLayerNames(d, o.Layers, nil)
+}
+
+// defaults puts in what may be left out.
+func (o *OS) defaults() {
+	o.VersionScheme = cmp.Or(o.VersionScheme, "date")
+	o.Keys = cmp.Or(o.Keys, ".friday/keys")
 }
 
 func (s *Snapshot) checkLayerNames(d *strict.Document, names, before []string) {

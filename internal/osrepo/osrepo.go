@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/internal/osrepo/fixes"
+	"github.com/fridayos/friday/internal/osrepo/strict"
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
@@ -171,6 +172,36 @@ func (r *Repo) Load(rev string) (*Snapshot, error) {
 	}
 	s.Commit = commitOf(c)
 	return s, nil
+}
+
+// OS reads os.yaml at rev, and nothing else: it is there for who must know of the OS
+// what a mistake elsewhere does not change, such as where the keys are.
+func (r *Repo) OS(rev string) (OS, error) {
+	c, err := r.commit(rev)
+	if err != nil {
+		return OS{}, err
+	}
+	root, err := r.treeAt(c.TreeHash)
+	if err != nil {
+		return OS{}, fmt.Errorf("cannot read commit %s: %w", c.Hash, err)
+	}
+	e, err := root.FindEntry("os.yaml")
+	if err != nil {
+		return OS{}, fmt.Errorf("cannot read os.yaml at commit %s: %w", c.Hash, err)
+	}
+	f, err := r.file("os.yaml", *e)
+	if err != nil {
+		return OS{}, err
+	}
+	text, err := read(f)
+	if err != nil {
+		return OS{}, err
+	}
+	var o OS
+	var ps Problems
+	strict.Decode("os.yaml", text, &o, &ps)
+	o.defaults()
+	return o, ps.Err()
 }
 
 // list collects the files of the folders that matter.

@@ -42,7 +42,7 @@ type OS struct {
 	UpdateURL     string   `yaml:"update_url"`      // where handsets check in
 	Channels      []string `yaml:"channels"`        // those that there are
 	Channel       string   `yaml:"default_channel"` // the one a new handset follows
-	Keys          string   `yaml:"keys"`            // folder of the signing keys, relative to the repository
+	Keys          string   `yaml:"keys"`            // folder of the signing keys, relative to the repository or from /; where there is none, that of the installation
 	Layers        []string `yaml:"layers"`          // of every device, in order
 
 	doc *strict.Document
