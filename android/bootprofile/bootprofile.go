@@ -10,7 +10,9 @@
 package bootprofile
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -66,6 +68,57 @@ type Profile struct {
 	// PayloadMinor is the largest minor version of an incremental payload that
 	// the phone's update_engine takes: 3 to 10.
 	PayloadMinor int `yaml:"payload_minor,omitempty" json:"payload_minor,omitempty"`
+	// ByName is the folder in which recovery finds partitions by their names, of a
+	// phone with one slot; empty: /dev/block/bootdevice/by-name.
+	ByName string `yaml:"by_name,omitempty" json:"by_name,omitempty"`
+	// Arch is the processor for which recovery is built, arm or arm64, of a phone with
+	// one slot; empty: arm.
+	Arch string `yaml:"arch,omitempty" json:"arch,omitempty"`
+	// Aside is how many bytes of blocks an update may keep aside in /cache of a phone
+	// with one slot; 0: 64 MiB.
+	Aside int64 `yaml:"aside,omitempty" json:"aside,omitempty"`
+	// VBMetaFlags are what an unlocked phone expects in its top vbmeta:
+	// hashtree-disabled, verification-disabled; none: everything is verified.
+	VBMetaFlags []string `yaml:"vbmeta_flags,omitempty" json:"vbmeta_flags,omitempty"`
+}
+
+// Flags of VBMetaFlags.
+const (
+	HashtreeDisabled     = "hashtree-disabled"
+	VerificationDisabled = "verification-disabled"
+)
+
+// Partitions is the folder in which recovery finds partitions.
+func (p Profile) Partitions() string { return cmp.Or(p.ByName, "/dev/block/bootdevice/by-name") }
+
+// Processor is that of recovery.
+func (p Profile) Processor() string { return cmp.Or(p.Arch, "arm") }
+
+// Room is how many bytes an update may keep aside.
+func (p Profile) Room() int64 { return cmp.Or(p.Aside, 64<<20) }
+
+var folder = regexp.MustCompile(`^/dev/[A-Za-z0-9._/-]{1,150}$`)
+
+// checkSpecial checks what only some phones have.
+func (p Profile) checkSpecial() error {
+	one := p.Slots == Single
+	switch {
+	case p.ByName != "" && (!one || !folder.MatchString(p.ByName) || strings.Contains(p.ByName, "..")):
+		return fmt.Errorf("cannot use boot profile: by_name is %q with slots %s; it is a folder such as /dev/block/by-name, of phones with slots single", p.ByName, p.Slots)
+	case p.Arch != "" && (!one || p.Arch != "arm" && p.Arch != "arm64"):
+		return fmt.Errorf("cannot use boot profile: arch is %q with slots %s; it is arm or arm64, of phones with slots single", p.Arch, p.Slots)
+	case p.Aside < 0 || p.Aside > 1<<40 || p.Aside > 0 && !one:
+		return fmt.Errorf("cannot use boot profile: aside is %d with slots %s; it is bytes up to 1 TiB, of phones with slots single", p.Aside, p.Slots)
+	}
+	for _, f := range p.VBMetaFlags {
+		if f != HashtreeDisabled && f != VerificationDisabled {
+			return fmt.Errorf("cannot use boot profile: vbmeta_flags has %q, expected %s or %s", f, HashtreeDisabled, VerificationDisabled)
+		}
+		if p.Trust != Unlocked {
+			return fmt.Errorf("cannot use boot profile: vbmeta_flags is %q with trust %s; only an unlocked phone starts a system whose vbmeta says that it is not to be verified", p.VBMetaFlags, p.Trust)
+		}
+	}
+	return nil
 }
 
 // Check says what is wrong with p, naming the field as device.yaml does.
@@ -86,6 +139,9 @@ func (p Profile) Check() error {
 	}
 	if p.Slots != Single && (p.PayloadMinor < 3 || p.PayloadMinor > 10) {
 		return fmt.Errorf("cannot use boot profile: payload_minor is %d, expected 3 (Android 8) to 10 (Android 17)", p.PayloadMinor)
+	}
+	if err := p.checkSpecial(); err != nil {
+		return err
 	}
 	for _, place := range p.UpdateCertificates {
 		if partition, path, ok := strings.Cut(place, ":"); !ok || !IsPartition(partition) || path == "" || strings.HasPrefix(path, "/") {

@@ -38,7 +38,7 @@ type Package struct {
 	Images   []Image
 	// Wipe lets the script erase the user's data, as another system's are of no use.
 	Wipe bool
-	Slot string // to make active at the end: "a", "b" or, for none, ""
+	Slot string // to make active before anything is flashed: "a", "b" or, for none, ""
 }
 
 var (
@@ -117,14 +117,14 @@ func (p *Package) script() string {
 	step := func(command string) {
 		fmt.Fprintf(&b, "fastboot \"$@\" %s || { echo \"%s failed\" >&2; exit 1; }\n", command, strings.NewReplacer(`"`, "", "$dir/", "").Replace(command))
 	}
+	if p.Slot != "" {
+		step("set_active " + p.Slot)
+	}
 	for _, im := range p.Images {
 		step(`flash ` + im.Partition + ` "$dir/` + im.Partition + `.img"`)
 	}
 	if p.Wipe {
 		step("erase userdata")
-	}
-	if p.Slot != "" {
-		step("set_active " + p.Slot)
 	}
 	step("reboot")
 	return b.String()

@@ -122,7 +122,7 @@ func TestScript(t *testing.T) {
 	judge.In(t, dir, "sh", "-n", fastbootzip.NameScript)
 	p := &phone{product: "lt26i"}
 	out, err := against(t, p, filepath.Join(dir, fastbootzip.NameScript), "-s", "PHONE")
-	if want := "[flash boot 5600 flash system 45000 erase userdata set_active b reboot]"; err != nil || fmt.Sprint(p.did) != want {
+	if want := "[set_active b flash boot 5600 flash system 45000 erase userdata reboot]"; err != nil || fmt.Sprint(p.did) != want {
 		t.Errorf("it did %v, %v; expected %s\n%s", p.did, err, want, out)
 	}
 	if p.sums["boot"] != sha256.Sum256(boot) || p.sums["system"] != sha256.Sum256(system) {

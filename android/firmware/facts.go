@@ -1,6 +1,7 @@
 package firmware
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -104,8 +105,12 @@ func (w *walk) script(node *tree.Node) error {
 	}
 	w.out.Kind, w.listed = Fastboot, len(script.Steps) > 0
 	w.out.Devices = append(w.out.Devices, script.Products...)
+	w.out.Packing.Products, w.out.Packing.Anti = script.Products, max(script.Anti, 0)
 	for _, st := range script.Steps {
 		if st.Verb == "flash" && st.File != "" {
+			if st.Partition == withoutSlot(st.Partition) {
+				w.out.Packing.Unslotted = append(w.out.Packing.Unslotted, st.Partition)
+			}
 			w.names[trim(path.Base(st.File))] = withoutSlot(strings.ToLower(st.Partition))
 		}
 	}
@@ -120,6 +125,11 @@ func (w *walk) pit(node *tree.Node) error {
 	if err != nil {
 		return err
 	}
+	var table bytes.Buffer
+	if _, err := p.WriteTo(&table); err != nil {
+		return err
+	}
+	w.out.Packing.PIT = table.Bytes()
 	for _, e := range p.Partitions {
 		if e.FlashName != "" && !strings.HasPrefix(e.FlashName, "-") {
 			w.names[trim(e.FlashName)] = withoutSlot(strings.ToLower(e.Name))
@@ -134,7 +144,7 @@ func (w *walk) androidInfo(node *tree.Node) error {
 	if err != nil || len(info.Models) == 0 {
 		return err
 	}
-	w.out.Kind = RUU
+	w.out.Kind, w.out.Packing.HTC = RUU, info
 	w.out.Devices = append(w.out.Devices, info.Models...)
 	return nil
 }

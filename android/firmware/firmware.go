@@ -57,6 +57,7 @@ type Firmware struct {
 	Devices    []string
 	Partitions []Partition // sorted by name
 	Left       []Left      // members that became no partition
+	Packing    Packing
 
 	checks []check
 }
@@ -215,6 +216,14 @@ func (w *walk) container(f nest.File, path string, depth int) error {
 		if p, err = w.payload(f); err != nil {
 			return err
 		}
+	}
+	if opened.Format == "super" && w.out.Packing.Super == nil {
+		if err := w.super(w.ctx, f); err != nil {
+			return err
+		}
+	}
+	if p != nil {
+		w.out.Packing.Dynamic = p.Manifest().Dynamic
 	}
 	w.check(path, opened)
 	parts := parted(opened.Root)

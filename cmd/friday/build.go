@@ -67,6 +67,8 @@ func newBuild() *cobra.Command {
 		Short: "Make a build: stock + layers -> signed images",
 		Long: `Makes the images of a device from its stock firmware and the layers of the OS repository at a commit, and signs them. What is committed counts, not the work tree. The same commit, stock, version, keys and layout maps give the same bytes: files keep the places that they have in the build that --over names, so that the update from it is small.
 
+With -o the images go into that folder, and beside them what a phone is flashed from: what outputs in device.yaml lists, else what the boot profile's flash path takes (a zip for fastboot with super, an Odin .tar.md5, or a signed package for recovery).
+
 Several devices, or --all that the repository has, are built side by side; one that fails leaves the others. Their images go into a folder each below that of -o.`,
 		Example: "  friday build umi -o out\n  friday build --all -o out\n  friday build umi --version 26.11.27 --rev v2 --json\n  friday build umi --version 26.11.27 --diff 26.11.20",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -171,6 +173,11 @@ func (s *installation) buildOne(ctx context.Context, device string, o order, pro
 	if in.Before != nil {
 		res.Over = in.Before.Version
 	}
+	if o.out != "" {
+		if res.Outputs, err = s.outputs(ctx, o.out, in, build, o, progress); err != nil {
+			return built{}, err
+		}
+	}
 	if o.diff != "" {
 		progress("compare", 0, 1)
 		if res.Changes, err = s.changes(ctx, older, build); err != nil {
@@ -257,7 +264,6 @@ func (s *installation) writeBuild(dir string, b catalog.Build, report *rom.Repor
 			if err := exportBlob(s.blobs, im.Digest, e.File); err != nil {
 				return res, err
 			}
-			res.Outputs = append(res.Outputs, e.File)
 		}
 		res.Images[im.Name] = e
 	}
@@ -329,8 +335,14 @@ func printBuild(w io.Writer, b built, diff string) error {
 		}
 		fmt.Fprintln(tw)
 	}
-	if err := tw.Flush(); err != nil || b.Changes == nil {
+	if err := tw.Flush(); err != nil {
 		return err
+	}
+	for _, file := range b.Outputs {
+		fmt.Fprintf(w, "To flash: %s\n", file)
+	}
+	if b.Changes == nil {
+		return nil
 	}
 	fmt.Fprintf(w, "\nSince %s:\n", diff)
 	return b.Changes.Text(w, 0)

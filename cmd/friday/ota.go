@@ -102,7 +102,7 @@ func newOTAMake(kind, short, example string) *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			p, err := s.makePackage(cmd, from, to, out, keyDir)
+			p, err := s.makePackage(cmd.Context(), from, to, out, keyDir)
 			if err != nil {
 				return err
 			}
@@ -125,8 +125,7 @@ func newOTAMake(kind, short, example string) *cobra.Command {
 }
 
 // makePackage makes, proves and places a package.
-func (s *installation) makePackage(cmd *cobra.Command, from, to, out, keyDir string) (p catalog.Package, err error) {
-	ctx := cmd.Context()
+func (s *installation) makePackage(ctx context.Context, from, to, out, keyDir string) (p catalog.Package, err error) {
 	ring, err := s.keyRing(keyDir)
 	if err != nil {
 		return p, err
@@ -156,6 +155,9 @@ func (s *installation) makePackage(cmd *cobra.Command, from, to, out, keyDir str
 		if side.Build.ID == target.Build.ID {
 			return p, fmt.Errorf("cannot make incremental: --from and --to are the same build, %s of %s", side.Build.Version, side.Build.Device)
 		}
+	}
+	if o.OneSlot, err = s.oneSlot(target.Build); err != nil {
+		return p, err
 	}
 	if source == nil {
 		p, err = ota.Full(ctx, f.File, target, o)

@@ -202,6 +202,7 @@ func (s *Snapshot) checkDevice(v *Device) {
 			d.Add(at+".size", "", "size is %d, expected a multiple of 4096 up to 1 TiB", p.Size)
 		}
 	}
+	checkOutputs(v)
 	if v.Rollback.Location > 31 {
 		d.Add("rollback.location", "", "rollback location is %d, expected 0 to 31", v.Rollback.Location)
 	}

@@ -60,6 +60,8 @@ type Device struct {
 	Stock      string               `yaml:"stock"`
 	Boot       bootprofile.Profile  `yaml:"boot"`       // what the phone checks when it boots and when it takes an update
 	Partitions map[string]Partition `yaml:"partitions"` // those of which more is to be said, by name
+	Groups     map[string]Group     `yaml:"groups"`     // of dynamic partitions; none: as in stock
+	Outputs    []string             `yaml:"outputs"`    // files to flash that a build puts out; none: what boot.flash takes
 	Rollback   Rollback             `yaml:"rollback"`   // which builds the phone refuses to go back to
 	Offer      Offer                `yaml:"offer"`      // who is offered its builds; without it, every handset
 	Layers     []string             `yaml:"layers"`     // after those of the OS, in order
@@ -79,6 +81,15 @@ type Partition struct {
 	FS   string `yaml:"fs"`   // "erofs", "ext4" or "raw"; empty: as in stock
 	Size int64  `yaml:"size"` // bytes that the slot has; 0: as in stock
 }
+
+// Group is a group of dynamic partitions: they share a size in super.
+type Group struct {
+	Size       int64    `yaml:"size"` // bytes that its partitions may have together
+	Partitions []string `yaml:"partitions"`
+}
+
+// Outputs are the kinds of files that a build can put out.
+var Outputs = []string{"fastboot", "odin", "htc", "xiaomi", "recovery", "ota"}
 
 // Rollback says which rollback index a build carries.
 type Rollback struct {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fridayos/friday/android/blockota"
+	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/bsdiff"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/payload"
@@ -32,6 +33,15 @@ type OneSlot struct {
 	// Room is how many bytes of blocks an incremental package may keep aside at a
 	// time; the phone's /cache must have them.
 	Room int64
+}
+
+// OneSlotOf is what the boot profile of a phone asks of its packages: nil for one
+// with two slots.
+func OneSlotOf(p bootprofile.Profile) *OneSlot {
+	if p.Slots != bootprofile.Single {
+		return nil
+	}
+	return &OneSlot{Folder: p.Partitions(), Arch: p.Processor(), Room: p.Room()}
 }
 
 // blockQuality is brotli's for new blocks, as AOSP's tools have it.

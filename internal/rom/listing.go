@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/fridayos/friday/android/firmware"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
@@ -23,17 +24,56 @@ type listingHead struct {
 	Apps       []osrepo.StockApp   `json:"apps,omitempty"`
 	Privileged []string            `json:"privileged,omitempty"`
 	Granted    map[string][]string `json:"granted,omitempty"`
+	Packaging  *Packaging          `json:"packaging,omitempty"`
+}
+
+// Packaging is how a vendor packed a stock.
+type Packaging struct {
+	Kind firmware.Kind `json:"kind"`
+	firmware.Packing
+}
+
+// PackagingOf says how a stock was packed.
+func PackagingOf(blobs *blob.Store, s catalog.Stock) (Packaging, error) {
+	b, err := blobs.Open(s.Index)
+	if err != nil {
+		return Packaging{}, fmt.Errorf("cannot read the listing of stock %s: %w", s.Incremental, err)
+	}
+	defer b.Close()
+	head, _, err := readHead(b)
+	if err != nil {
+		return Packaging{}, fmt.Errorf("cannot read the listing of stock %s: %w", s.Incremental, err)
+	}
+	if head.Packaging == nil {
+		return Packaging{}, fmt.Errorf("cannot tell how stock %s was packed: it was taken in by an older Friday; take it in again with 'friday stock add FILE --device %s'", s.Incremental, s.Device)
+	}
+	return *head.Packaging, nil
+}
+
+func readHead(b *blob.Blob) (head listingHead, r *bufio.Reader, err error) {
+	r = bufio.NewReaderSize(b.Verified(), 1<<16)
+	line, err := r.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &head)
+	}
+	switch {
+	case err != nil:
+		return head, nil, fmt.Errorf("first line: %w", err)
+	case head.Listing != listingVersion:
+		return head, nil, fmt.Errorf("it is of version %d, expected %d; add the stock again", head.Listing, listingVersion)
+	}
+	return head, r, nil
 }
 
 const listingVersion = 1
 
-func writeListing(ctx context.Context, blobs *blob.Store, v osrepo.View) (blob.Ref, error) {
+func writeListing(ctx context.Context, blobs *blob.Store, v osrepo.View, packed Packaging) (blob.Ref, error) {
 	w, err := blobs.Create(ctx)
 	if err != nil {
 		return blob.Ref{}, err
 	}
 	defer w.Abort()
-	head, err := json.Marshal(listingHead{listingVersion, v.Props, v.Apps, v.Privileged, v.Granted})
+	head, err := json.Marshal(listingHead{listingVersion, v.Props, v.Apps, v.Privileged, v.Granted, &packed})
 	if err != nil {
 		return blob.Ref{}, err
 	}
@@ -61,17 +101,9 @@ func view(blobs *blob.Store, s catalog.Stock) (osrepo.View, error) {
 		return osrepo.View{}, err
 	}
 	defer b.Close()
-	r := bufio.NewReaderSize(b.Verified(), 1<<16)
-	var head listingHead
-	line, err := r.ReadBytes('\n')
+	head, r, err := readHead(b)
 	if err != nil {
-		return osrepo.View{}, fmt.Errorf("first line: %w", err)
-	}
-	if err := json.Unmarshal(line, &head); err != nil {
-		return osrepo.View{}, fmt.Errorf("first line: %w", err)
-	}
-	if head.Listing != listingVersion {
-		return osrepo.View{}, fmt.Errorf("it is of version %d, expected %d; add the stock again", head.Listing, listingVersion)
+		return osrepo.View{}, err
 	}
 	index, err := tree.ReadIndex(r)
 	if err != nil {

@@ -71,7 +71,7 @@ func addStock(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp
 	if err := x.facts(&s, named); err != nil {
 		return s, err
 	}
-	ref, err := writeListing(ctx, blobs, x.view)
+	ref, err := writeListing(ctx, blobs, x.view, Packaging{fw.Kind, fw.Packing})
 	if err != nil {
 		return s, err
 	}

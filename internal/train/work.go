@@ -281,6 +281,13 @@ func (w *worker) makePackage(ctx context.Context, d device, from *catalog.Build,
 	tell := w.progress(ctx, d.release, d.codename)
 	o := ota.Options{Signer: signer, Cert: cert, Blobs: w.t.Blobs, Workers: w.o.CPUs, TempDir: w.o.TempDir,
 		Progress: func(done, total int) { tell(step, int64(done), int64(total)) }}
+	snapshot, err := w.t.load(to.Commit)
+	if err != nil {
+		return p, err
+	}
+	if of := snapshot.Devices[d.codename]; of != nil {
+		o.OneSlot = ota.OneSlotOf(of.Boot)
+	}
 	f, err := w.t.Blobs.Create(ctx)
 	if err != nil {
 		return p, err

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/ota"
+	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/flashing"
+)
+
+// oneSlot says what the packages of a build's phone depend on; nil: it has two
+// slots, or the build is of no repository of ours.
+func (s *installation) oneSlot(b catalog.Build) (*ota.OneSlot, error) {
+	if b.Commit == "" {
+		return nil, nil
+	}
+	repo, err := s.repository()
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := repo.Load(b.Commit)
+	if err != nil {
+		return nil, err
+	}
+	if d := snapshot.Devices[b.Device]; d != nil {
+		return ota.OneSlotOf(d.Boot), nil
+	}
+	return nil, nil
+}
+
+// outputs writes the files that a build's phone is flashed from into dir: those
+// that device.yaml asks for, else what the boot profile's flash path takes.
+func (s *installation) outputs(ctx context.Context, dir string, in rom.Input, b catalog.Build, o order, progress func(step string, done, total int64)) ([]string, error) {
+	device := in.Snapshot.Devices[b.Device]
+	packaging, err := rom.PackagingOf(s.blobs, in.Stock)
+	if err != nil {
+		return nil, err
+	}
+	with := flashing.Input{Build: b, Profile: device.Boot, Packaging: packaging, Release: in.Stock.Release, Blobs: s.blobs, TempDir: dir}
+	var paths []string
+	for _, kind := range device.Files() {
+		progress("pack "+kind, 0, 1)
+		if slices.Contains(flashing.Kinds, kind) {
+			made, err := flashing.Files(ctx, dir, []string{kind}, with)
+			if err != nil {
+				return nil, err
+			}
+			paths = append(paths, made...)
+		} else {
+			at := filepath.Join(dir, strings.Join([]string{b.Device, b.Version, kind}, "-")+".zip")
+			if _, err := s.makePackage(ctx, "", b.Device+"/"+b.Version, at, o.keys); err != nil {
+				return nil, err
+			}
+			paths = append(paths, at)
+		}
+		progress("pack "+kind, 1, 1)
+	}
+	return paths, nil
+}
