@@ -251,7 +251,7 @@ type Status struct {
 func (p *Phone) Status() (Status, error) {
 	s := Status{Identity: p.id, Running: p.st.Running, Slots: p.st.Slots, Wipes: p.st.Wipes, Claimed: p.st.Ticket != ""}
 	if p.st.Running != "" {
-		sys, err := readSystem(p.image(p.st.Running, "system"))
+		sys, err := p.readSystem(p.st.Running)
 		if err != nil {
 			return Status{}, fmt.Errorf("cannot read running system: %w", err)
 		}

@@ -26,6 +26,11 @@ type Started struct {
 // update_verifier makes it after an update; then the system must come up. A
 // new slot gets three tries. The error says that no slot starts: a brick.
 func (p *Phone) Boot(ctx context.Context) (Started, error) {
+	if p.single() {
+		if err := p.finishRecovery(ctx); err != nil {
+			return Started{}, err
+		}
+	}
 	var failures []string
 	for {
 		if err := ctx.Err(); err != nil {
@@ -74,7 +79,7 @@ func (p *Phone) start(ctx context.Context, name string) (started Started, chain 
 	if err != nil {
 		return Started{}, chain, true, err
 	}
-	sys, err := readSystem(p.image(name, "system"))
+	sys, err := p.readSystem(name)
 	if err == nil && sys.Device != p.id.Device {
 		err = fmt.Errorf("ro.product.device is %q, expected %q", sys.Device, p.id.Device)
 	}
@@ -89,6 +94,9 @@ func (p *Phone) bootState() string {
 	if p.id.Profile.Trust == bootprofile.CustomKey {
 		return "yellow"
 	}
+	if p.older("a") {
+		return "" // boot loaders of that age say nothing
+	}
 	return "orange"
 }
 
@@ -99,6 +107,9 @@ func (p *Phone) verifySlot(ctx context.Context, name string) (avb.Chain, error) 
 	key, err := p.fusedKey()
 	if err != nil {
 		return avb.Chain{}, err
+	}
+	if p.older(name) {
+		return avb.Chain{}, p.verifyOlder(ctx)
 	}
 	var files []*os.File
 	defer func() {

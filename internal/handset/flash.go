@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/sparse"
+	"github.com/fridayos/friday/android/super"
 )
 
 // Flash writes one partition of slot a, as fastboot would on a phone that is set
@@ -41,6 +43,9 @@ func (p *Phone) FlashSlot(ctx context.Context, slot, partition string, image io.
 	if err := p.mayWrite(slot, partition); err != nil {
 		return fmt.Errorf("cannot flash: %w", err)
 	}
+	if err := p.fits(partition, image, size); err != nil {
+		return fmt.Errorf("cannot flash: %w", err)
+	}
 	dst := p.image(slot, partition)
 	im, err := sparse.Open(image, size)
 	switch {
@@ -53,6 +58,72 @@ func (p *Phone) FlashSlot(ctx context.Context, slot, partition string, image io.
 		return fmt.Errorf("cannot flash %s_%s: %w", partition, slot, err)
 	}
 	return p.renew(slot)
+}
+
+// fits compares an image with the phone's partition table, if it has one.
+func (p *Phone) fits(partition string, image io.ReaderAt, size int64) error {
+	if im, err := sparse.Open(image, size); err == nil {
+		size = im.Size()
+	}
+	room, ok := p.id.Partitions[partition]
+	switch {
+	case len(p.id.Partitions) == 0:
+	case !ok:
+		return fmt.Errorf("this phone has no partition %q", partition)
+	case size > room:
+		return fmt.Errorf("the image for %s has %d bytes, the partition %d", partition, size, room)
+	}
+	return nil
+}
+
+// FlashSuper writes the logical partitions of a super image, sparse or raw, each to
+// the slot that its name has.
+func (p *Phone) FlashSuper(ctx context.Context, image io.ReaderAt, size int64) error {
+	if p.Locked() {
+		return fmt.Errorf("cannot flash: %w", errLocked)
+	}
+	if err := p.fits("super", image, size); err != nil {
+		return fmt.Errorf("cannot flash: %w", err)
+	}
+	if im, err := sparse.Open(image, size); err == nil {
+		image, size = im, im.Size()
+	}
+	s, err := super.Open(image, size)
+	if err != nil {
+		return fmt.Errorf("cannot flash: %w", err)
+	}
+	if len(s.Slots) == 0 || s.Slots[0] == nil {
+		return errors.New("cannot flash: super has no metadata for slot a")
+	}
+	m := s.Slots[0].ForSlot(0)
+	for _, part := range m.Partitions {
+		name, slot := part.Name, "a"
+		for _, suffix := range []string{"a", "b"} {
+			if n, ok := strings.CutSuffix(part.Name, "_"+suffix); ok {
+				name, slot = n, suffix
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if part.Size() == 0 {
+			continue
+		}
+		content, err := m.Contents(part.Name, super.Source{R: image, Size: size})
+		if err != nil {
+			return fmt.Errorf("cannot flash: %w", err)
+		}
+		if err := p.mayWrite(slot, name); err != nil {
+			return fmt.Errorf("cannot flash: %w", err)
+		}
+		if err := placeDurably(p.image(slot, name), io.NewSectionReader(content, 0, content.Size())); err != nil {
+			return fmt.Errorf("cannot flash %s: %w", part.Name, err)
+		}
+		if err := p.renew(slot); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // overlay writes a sparse image over a partition, in a copy beside it.
@@ -117,7 +188,7 @@ func (p *Phone) Erase(slot, partition string) error {
 
 // SetActive makes the boot loader start a slot, which gets its tries anew.
 func (p *Phone) SetActive(slot string) error {
-	if slot != "a" && slot != "b" {
+	if slot != "a" && (slot != "b" || p.single()) {
 		return fmt.Errorf("cannot set active slot: %q is none, expected a or b", slot)
 	}
 	p.st.Active = slot
@@ -133,7 +204,7 @@ func (p *Phone) mayWrite(slot, partition string) error {
 	switch {
 	case p.Locked():
 		return errLocked
-	case slot != "a" && slot != "b" || !bootprofile.IsPartition(partition):
+	case slot != "a" && (slot != "b" || p.single()) || !bootprofile.IsPartition(partition):
 		return fmt.Errorf("there is no partition %q in slot %q", partition, slot)
 	}
 	return nil

@@ -2,7 +2,8 @@
 //
 // It stands in for real hardware where a proof is wanted: it has two slots, an
 // AVB key fused in, stored rollback indexes, user data, a boot loader that
-// tries a new slot three times, and an update agent. It imports only the
+// tries a new slot three times, and an update agent. Or it has one slot, and a
+// recovery that runs block-based packages over the system. It imports only the
 // android packages and package wire, so it can know of a build only what a
 // phone would: bytes that came over the wire and signatures over them.
 //
@@ -47,6 +48,9 @@ type Identity struct {
 	Region  string              `json:"region,omitempty"`
 	Carrier string              `json:"carrier,omitempty"`
 	Bucket  int                 `json:"bucket"` // 0 to wire.Buckets-1, drawn once
+	// Partitions are the sizes in bytes of those that the phone has; none: whatever
+	// is flashed fits.
+	Partitions map[string]int64 `json:"partitions,omitempty"`
 }
 
 // Phone is one handset. It is not safe for concurrent use, and one process at
@@ -170,8 +174,13 @@ func (id Identity) check(avbKey []byte) error {
 	if err := id.Profile.Check(); err != nil {
 		return err
 	}
-	if s := id.Profile.Slots; s != bootprofile.AB {
-		return fmt.Errorf("cannot make handset: not supported: slots %s; this handset has two whole slots (ab)", s)
+	if s := id.Profile.Slots; s != bootprofile.AB && s != bootprofile.Single {
+		return fmt.Errorf("cannot make handset: not supported: slots %s; this handset has two whole slots (ab) or one (single)", s)
+	}
+	for name, size := range id.Partitions {
+		if !bootprofile.IsPartition(name) || size <= 0 || size > maxPartition {
+			return fmt.Errorf("cannot make handset: partition %q has %d bytes, expected a name and 1 to %d", name, size, int64(maxPartition))
+		}
 	}
 	switch id.Profile.Trust {
 	case bootprofile.CustomKey:
@@ -181,6 +190,10 @@ func (id Identity) check(avbKey []byte) error {
 	case bootprofile.Unlocked:
 		if len(avbKey) != 0 {
 			return errors.New("cannot make handset: an unlocked phone checks no AVB key, but one was given")
+		}
+	case bootprofile.None, bootprofile.VerifiedBoot1:
+		if id.Profile.Slots != bootprofile.Single || len(avbKey) != 0 {
+			return fmt.Errorf("cannot make handset: trust %s is that of phones with one slot and without an AVB key", id.Profile.Trust)
 		}
 	default:
 		return fmt.Errorf("cannot make handset: not supported: trust %s; this handset knows custom-key and unlocked", id.Profile.Trust)

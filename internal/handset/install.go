@@ -110,6 +110,9 @@ func parsePackage(f *os.File) (*otazip.Zip, *payload.Payload, error) {
 // verify checks everything that can be known before a block is written. The
 // whole-file signature comes first: nothing inside is believed before it.
 func (p *Phone) verify(ctx context.Context, u *update, running Started) error {
+	if p.single() {
+		return p.verifySingle(u, running)
+	}
 	certs, err := p.updateCertificates(running.Slot)
 	if err != nil {
 		return err

@@ -2,16 +2,19 @@ package handset
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
 
 	"github.com/fridayos/friday/android/buildprop"
 	"github.com/fridayos/friday/android/erofs"
+	"github.com/fridayos/friday/android/ext4"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/tree"
 )
@@ -29,13 +32,14 @@ type System struct {
 // readSystem brings a system image up as far as that can be judged from its
 // bytes: init is there, executable and labelled, and build.prop names a
 // device and a build.
-func readSystem(path string) (System, error) {
+func (p *Phone) readSystem(slot string) (System, error) {
 	var sys System
-	err := withTree(path, func(root *tree.Node) error {
-		if err := checkInit(root); err != nil {
+	err := withTree(p.image(slot, "system"), func(root *tree.Node) error {
+		where := "system/build.prop"
+		if err := p.checkStart(root, &where); err != nil {
 			return err
 		}
-		b, err := content(root, "system/build.prop", buildprop.MaxSize)
+		b, err := content(root, where, buildprop.MaxSize)
 		if err != nil {
 			return err
 		}
@@ -48,6 +52,42 @@ func readSystem(path string) (System, error) {
 	})
 	return sys, err
 }
+
+// checkStart looks at what starts the system: init in its own root folder, or,
+// before Android 9, in the ramdisk of the boot image; then props is in the root of
+// the partition.
+func (p *Phone) checkStart(root *tree.Node, props *string) error {
+	if n := root.Entry("system"); n != nil && n.Type == tree.Directory || !p.single() {
+		return checkInit(root)
+	}
+	*props = "build.prop"
+	ramdisk, err := p.ramdisk("boot")
+	if err != nil {
+		return fmt.Errorf("cannot start the kernel: %w", err)
+	}
+	for _, f := range []struct {
+		root  *tree.Node
+		where string
+	}{{ramdisk, "init"}, {root, "bin/sh"}} {
+		n := f.root.Lookup(f.where)
+		if n == nil || n.Type != tree.Regular || n.Perm&0o100 == 0 || n.Size == 0 {
+			return fmt.Errorf("cannot start %s: not there, or no executable file", f.where)
+		}
+	}
+	return tree.Walk(root, func(string, *tree.Node) error { return nil })
+}
+
+// older says whether the phone has no Verified Boot 2.0: one slot and no vbmeta.
+func (p *Phone) older(slot string) bool {
+	if !p.single() {
+		return false
+	}
+	_, err := os.Stat(p.image(slot, "vbmeta"))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// verifyOlder is what the boot loader of such a phone checks.
+func (p *Phone) verifyOlder(context.Context) error { return nil }
 
 func checkInit(root *tree.Node) error {
 	const where = "system/bin/init"
@@ -99,6 +139,9 @@ func (p *Phone) updateCertificates(slot string) ([]*x509.Certificate, error) {
 		}
 		var certs []*x509.Certificate
 		err := withTree(p.image(slot, partition), func(root *tree.Node) error {
+			if root.Entry("system") == nil { // the partition is no root folder
+				where = strings.TrimPrefix(where, "system/")
+			}
 			b, err := content(root, where, 1<<20)
 			if err != nil {
 				return err
@@ -114,7 +157,7 @@ func (p *Phone) updateCertificates(slot string) ([]*x509.Certificate, error) {
 	return nil, fmt.Errorf("cannot read update certificates: the boot profile names no place in system, only %q", []string(p.id.Profile.UpdateCertificates))
 }
 
-// withTree opens the erofs image at path for fn.
+// withTree opens the erofs or ext4 image at path for fn.
 func withTree(path string, fn func(root *tree.Node) error) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -125,13 +168,18 @@ func withTree(path string, fn func(root *tree.Node) error) error {
 	if err != nil {
 		return err
 	}
-	im, err := erofs.Open(f, fi.Size())
-	if err != nil {
-		return err
-	}
-	root, err := im.Tree()
-	if err != nil {
-		return err
+	var root *tree.Node
+	if im, err := erofs.Open(f, fi.Size()); err == nil {
+		root, err = im.Tree()
+		if err != nil {
+			return err
+		}
+	} else if im, ext4Err := ext4.Open(f, fi.Size()); ext4Err == nil {
+		if root, err = im.Tree(); err != nil {
+			return err
+		}
+	} else {
+		return errors.Join(err, ext4Err)
 	}
 	return fn(root)
 }

@@ -26,7 +26,7 @@ func newTampering(t *testing.T, p *Phone, zip string, original images) *tamperin
 	f := must(os.OpenFile(zip, os.O_RDWR, 0))(t)
 	t.Cleanup(func() { f.Close() })
 	c := &tampering{p: p, was: p.st, file: f, size: must(f.Stat())(t).Size(), original: original,
-		running: Started{Slot: "a", System: must(readSystem(p.image("a", "system")))(t)}}
+		running: Started{Slot: "a", System: must(p.readSystem("a"))(t)}}
 	c.was.Slots, c.was.Rollback = maps.Clone(p.st.Slots), maps.Clone(p.st.Rollback)
 	return c
 }

@@ -160,9 +160,17 @@ func (p *Phone) install(ctx context.Context, c *Client, u *update, running Start
 		case downloaded:
 			next, err = applying, p.verify(ctx, u, running)
 		case applying:
-			next, err = applied, p.apply(ctx, u, running)
+			if next = applied; p.single() {
+				err = p.recover(ctx, u)
+			} else {
+				err = p.apply(ctx, u, running)
+			}
 		case applied:
-			next, err = switched, p.switchSlot(ctx, u)
+			if next = switched; p.single() {
+				err = p.installed(u)
+			} else {
+				err = p.switchSlot(ctx, u)
+			}
 		case switched, booted:
 			return nil
 		default:

@@ -116,6 +116,11 @@ func (s Spec) fileSystem(name string, root *tree.Node) (*tree.Image, error) {
 	if s.of.fs == "ext4" {
 		o := ext4.Options{Time: fileTime, VolumeName: name, LastMounted: "/" + name, Inodes: 4096}
 		copy(o.UUID[:], id[:])
+		im, err := ext4.Build(root, o)
+		if err != nil || s.of.avb {
+			return im, err
+		}
+		o.Size = im.Size() + 4<<20 // a phone with one slot has room left in its partitions
 		return ext4.Build(root, o)
 	}
 	o := erofs.Options{BuildTime: fileTime, VolumeName: name}
@@ -179,7 +184,7 @@ func (s Spec) boot(certs []byte) (*tree.Image, *avb.HashDescriptor, error) {
 		dir(d)
 	}
 	dir("").Set("default.prop", tree.NewSymlink("prop.default", 0, 0))
-	dir("").Set("prop.default", tree.NewFile(0o644, 0, 0, []byte("ro.bootimage.build.fingerprint="+s.Fingerprint()+"\nro.secure=1\n")))
+	dir("").Set("prop.default", tree.NewFile(0o644, 0, 0, []byte("ro.bootimage.build.fingerprint="+s.Fingerprint()+"\nro.secure=1\nro.product.device="+s.Device+"\nro.build.product="+s.Device+fmt.Sprintf("\nro.build.date.utc=%d\n", s.Timestamp))))
 
 	kernel := make([]byte, 5<<20)
 	if _, err := (&synthetic{mixed, seedOf(s.Seed, "kernel"), int64(len(kernel))}).ReadAt(kernel, 0); err != nil {

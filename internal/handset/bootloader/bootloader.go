@@ -42,12 +42,15 @@ func (m *Mode) Var(name string) (string, bool) {
 	case "variant":
 		return id.Variant, true
 	case "current-slot":
-		return m.Handset.Active(), true
+		return m.Handset.Active(), !m.single()
 	case "slot-count":
+		if m.single() {
+			return "0", true
+		}
 		return "2", true
 	case "has-slot":
 		_, slot := split(arg)
-		return yes(arg != "userdata" && slot == ""), bootprofile.IsPartition(arg)
+		return yes(arg != "userdata" && arg != "super" && slot == "" && !m.single()), bootprofile.IsPartition(arg)
 	case "is-logical":
 		return "no", true
 	case "is-userspace":
@@ -76,11 +79,35 @@ func split(name string) (partition, slot string) {
 	return name, ""
 }
 
+// single says whether the phone has one slot.
+func (m *Mode) single() bool { return m.Handset.Identity().Profile.Slots == bootprofile.Single }
+
+// split is split, but that a phone with one slot has all in its only one.
+func (m *Mode) split(name string) (partition, slot string) {
+	if m.single() && name != "userdata" {
+		return name, "a"
+	}
+	return split(name)
+}
+
 // Flash writes an image to "boot_a" and the like.
 func (m *Mode) Flash(ctx context.Context, name string, image io.ReaderAt, size int64) error {
-	partition, slot := split(name)
-	if err := m.Handset.FlashSlot(ctx, slot, partition, image, size); err != nil {
-		return err
+	switch both, ok := strings.CutSuffix(name, "_ab"); {
+	case name == "super":
+		if err := m.Handset.FlashSuper(ctx, image, size); err != nil {
+			return err
+		}
+	case ok && !m.single(): // as Xiaomi's scripts call a partition of both slots
+		for _, slot := range []string{"a", "b"} {
+			if err := m.Handset.FlashSlot(ctx, slot, both, image, size); err != nil {
+				return err
+			}
+		}
+	default:
+		partition, slot := m.split(name)
+		if err := m.Handset.FlashSlot(ctx, slot, partition, image, size); err != nil {
+			return err
+		}
 	}
 	m.log("flashed %s, %d bytes", name, size)
 	return nil
@@ -88,7 +115,7 @@ func (m *Mode) Flash(ctx context.Context, name string, image io.ReaderAt, size i
 
 // Erase empties a partition, or erases "userdata".
 func (m *Mode) Erase(_ context.Context, name string) error {
-	partition, slot := split(name)
+	partition, slot := m.split(name)
 	if err := m.Handset.Erase(slot, partition); err != nil {
 		return err
 	}

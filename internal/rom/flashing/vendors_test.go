@@ -1,0 +1,441 @@
+package flashing_test
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fridayos/friday/android/avb"
+	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/android/fastboot"
+	"github.com/fridayos/friday/android/htc"
+	"github.com/fridayos/friday/android/nest"
+	"github.com/fridayos/friday/internal/blob"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/handset"
+	"github.com/fridayos/friday/internal/handset/bootloader"
+	"github.com/fridayos/friday/internal/handset/download"
+	"github.com/fridayos/friday/internal/judge"
+	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/ota"
+	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/flashing"
+	"github.com/fridayos/friday/internal/stocktest"
+)
+
+const slotted = "  slots: ab\n  flash: fastboot\n  payload_minor: 6\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"boot:system/etc/security/otacerts.zip\"]\n"
+const oneSlot = "  slots: single\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"recovery:res/keys/otacerts.zip\"]\n"
+
+// phones are one of each vendor: what its device.yaml says.
+var phones = map[stocktest.Maker]struct{ device, boot string }{
+	stocktest.Xiaomi:         {"umi", "  trust: custom-key\n" + slotted},
+	stocktest.XiaomiFastboot: {"umi", "  trust: unlocked\n" + slotted + "outputs: [xiaomi, ota]\n"},
+	stocktest.Samsung:        {"hlte", "  trust: none\n  flash: odin\n" + oneSlot},
+	stocktest.Sony:           {"sumire", "  trust: unlocked\n  flash: fastboot\n" + oneSlot + "outputs: [fastboot, recovery]\n"},
+	stocktest.HTC:            {"m8", "  trust: unlocked\n  flash: recovery\n" + oneSlot + "outputs: [recovery, htc]\n"},
+	stocktest.OnePlus:        {"instantnoodle", "  trust: custom-key\n" + slotted},
+}
+
+var vendorKeys = sync.OnceValues(func() (*rsa.PrivateKey, *x509.Certificate) {
+	key, cert, err := stocktest.VendorKeys(1)
+	if err != nil {
+		panic(err)
+	}
+	return key, cert
+})
+
+var ourKeys = sync.OnceValues(func() (*rsa.PrivateKey, *x509.Certificate) {
+	key, cert, err := stocktest.VendorKeys(99)
+	if err != nil {
+		panic(err)
+	}
+	return key, cert
+})
+
+// shop is where builds of one phone are made.
+type shop struct {
+	t      *testing.T
+	device string
+	blobs  *blob.Store
+	stock  catalog.Stock
+	in     rom.Input
+}
+
+func newShop(t *testing.T, m stocktest.Maker) *shop {
+	t.Helper()
+	key, cert := vendorKeys()
+	s := &shop{t: t, device: phones[m].device}
+	var err error
+	if s.blobs, err = blob.Open(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(t.TempDir(), "stock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := stocktest.Write(t.Context(), f, stocktest.Spec{Maker: m, Seed: 3, Files: 250, Bytes: 3 << 20}, key, cert); err != nil {
+		t.Fatal(err)
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.stock, err = rom.AddStock(t.Context(), s.blobs, nest.File{Name: "stock", R: f, Size: fi.Size()}, s.device, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]*osrepo.File{}
+	for name, text := range map[string]string{
+		"os.yaml":                                "name: Friday OS\nupdate_url: https://ota.example.org\nchannels: [weekly]\ndefault_channel: weekly\nlayers: [mine]\n",
+		"layers/mine/layer.yaml":                 "why: a test\nadd:\n  - from: files\n    to: system:system\n",
+		"layers/mine/files/etc/friday/hello.txt": "hello\n",
+		"devices/" + s.device + "/device.yaml":   fmt.Sprintf("codename: %s\nvendor: %s\nname: a phone\nboot:\n%slayers: []\n", s.device, m, phones[m].boot),
+	} {
+		files[name] = osrepo.NewFile(name, []byte(text))
+	}
+	snapshot, err := osrepo.Read(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot.Commit = osrepo.Commit{Hash: strings.Repeat("1", 40), Time: time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)}
+	avbKey, update := ourKeys()
+	s.in = rom.Input{Snapshot: snapshot, Device: s.device, Stock: s.stock, Blobs: s.blobs, AVB: avbKey, AppKey: avbKey, UpdateCert: update}
+	return s
+}
+
+func (s *shop) profile() bootprofile.Profile { return s.in.Snapshot.Devices[s.device].Boot }
+
+func (s *shop) build(version string) catalog.Build {
+	s.t.Helper()
+	in := s.in
+	in.Version = version
+	b, _, err := rom.Build(s.t.Context(), in)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return b
+}
+
+// outputs are the files of a build, by kind.
+func (s *shop) outputs(b catalog.Build) map[string]string {
+	s.t.Helper()
+	packaging, err := rom.PackagingOf(s.blobs, s.stock)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	dir, out := s.t.TempDir(), map[string]string{}
+	in := flashing.Input{Build: b, Profile: s.profile(), Packaging: packaging, Release: s.stock.Release, Blobs: s.blobs, TempDir: dir}
+	for _, kind := range s.in.Snapshot.Devices[s.device].Files() {
+		if !slices.Contains(flashing.Kinds, kind) {
+			out[kind] = s.pack(nil, b)
+			continue
+		}
+		paths, err := flashing.Files(s.t.Context(), dir, []string{kind}, in)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		out[kind] = paths[0]
+		var again bytes.Buffer
+		if err := flashing.Write(s.t.Context(), &again, kind, in); err != nil {
+			s.t.Fatal(err)
+		}
+		if b, err := os.ReadFile(paths[0]); err != nil || !bytes.Equal(b, again.Bytes()) {
+			s.t.Errorf("%s: the same build gives other bytes, %v", kind, err)
+		}
+	}
+	return out
+}
+
+// pack makes and proves a package for a phone that runs.
+func (s *shop) pack(from *catalog.Build, to catalog.Build) string {
+	s.t.Helper()
+	key, cert := ourKeys()
+	o := ota.Options{Signer: key, Cert: cert, TempDir: s.t.TempDir(), OneSlot: ota.OneSlotOf(s.profile())}
+	target, done, err := ota.Open(s.blobs, to)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer done()
+	f, err := os.Create(filepath.Join(s.t.TempDir(), "package.zip"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer f.Close()
+	var p catalog.Package
+	var source *ota.Side
+	if from == nil {
+		p, err = ota.Full(s.t.Context(), f, target, o)
+	} else {
+		side, done, openErr := ota.Open(s.blobs, *from)
+		if openErr != nil {
+			s.t.Fatal(openErr)
+		}
+		defer done()
+		source = &side
+		p, err = ota.Incremental(s.t.Context(), f, side, target, o)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := ota.Prove(s.t.Context(), f, p.Size, source, target, cert); err != nil {
+		s.t.Fatal(err)
+	}
+	return f.Name()
+}
+
+func (s *shop) phone(partitions map[string]int64) *handset.Phone {
+	s.t.Helper()
+	var key []byte
+	if s.profile().KeyEnforced() {
+		key = avb.EncodePublicKey(&s.in.AVB.PublicKey)
+	}
+	p, err := handset.New(filepath.Join(s.t.TempDir(), "phone"), handset.Identity{Device: s.device, Profile: s.profile(), Channel: "weekly", Partitions: partitions}, key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p.SetLog(func(line string) { s.t.Log(line) })
+	return p
+}
+
+// boots starts the phone, which must run a version.
+func boots(t *testing.T, p *handset.Phone, version string) {
+	t.Helper()
+	started, err := p.Boot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if started.System.Incremental != version || len(started.Failures) > 0 {
+		t.Fatalf("it runs %q, %q", started.System.Incremental, started.Failures)
+	}
+}
+
+// fastbooted holds the phone in its boot loader while fn runs with its address.
+func fastbooted(t *testing.T, p *handset.Phone, fn func(serial string)) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	server := &fastboot.Server{Phone: &bootloader.Mode{Handset: p, Log: func(line string) { t.Log(line) }}, Temp: t.TempDir()}
+	go func() {
+		defer close(done)
+		_, _ = server.Serve(ctx, l)
+	}()
+	defer func() { cancel(); <-done }()
+	fn("tcp:" + l.Addr().String())
+}
+
+func script(t *testing.T, serial, path string) {
+	t.Helper()
+	if out, err := exec.Command("sh", path, "-s", serial).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", filepath.Base(path), err, out)
+	}
+}
+
+// unpacked unpacks a zip with unzip, which judges it too.
+func unpacked(t *testing.T, file string) string {
+	t.Helper()
+	dir := t.TempDir()
+	judge.Run(t, "unzip", "-q", file, "-d", dir)
+	return dir
+}
+
+// TestFastbootPhones: a zip for fastboot is flashed by its script and Debian's
+// fastboot, and the phone takes its next update.
+func TestFastbootPhones(t *testing.T) {
+	judge.Need(t, "fastboot", "unzip")
+	for _, m := range []stocktest.Maker{stocktest.Xiaomi, stocktest.OnePlus, stocktest.Sony} {
+		t.Run(string(m), func(t *testing.T) {
+			s := newShop(t, m)
+			first := s.build("26.11.20")
+			dir := unpacked(t, s.outputs(first)["fastboot"])
+			judge.Run(t, "sh", "-n", filepath.Join(dir, "flash-all.sh"))
+			p := s.phone(nil)
+			fastbooted(t, p, func(serial string) { script(t, serial, filepath.Join(dir, "flash-all.sh")) })
+			boots(t, p, "26.11.20")
+			second := s.build("26.11.27")
+			if _, err := p.Sideload(t.Context(), s.pack(&first, second)); err != nil {
+				t.Fatal(err)
+			}
+			boots(t, p, "26.11.27")
+		})
+	}
+}
+
+// TestXiaomiFastboot: the .tgz is flashed by the script in it, super included.
+func TestXiaomiFastboot(t *testing.T) {
+	judge.Need(t, "fastboot", "tar")
+	s := newShop(t, stocktest.XiaomiFastboot)
+	b := s.build("26.11.27")
+	out := s.outputs(b)
+	dir := t.TempDir()
+	judge.Run(t, "tar", "-xzf", out["xiaomi"], "-C", dir)
+	scripts, err := filepath.Glob(filepath.Join(dir, "*", "flash_all.sh"))
+	if err != nil || len(scripts) != 1 {
+		t.Fatalf("scripts %q, %v", scripts, err)
+	}
+	judge.Run(t, "sh", "-n", scripts[0])
+	f, err := os.Open(out["xiaomi"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	gz, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{}
+	for r := tar.NewReader(gz); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, filepath.Base(h.Name))
+	}
+	if !slices.Contains(names, "super.img") || slices.Contains(names, "system.img") {
+		t.Errorf("the package holds %q, expected super.img and no system.img", names)
+	}
+	p := s.phone(nil)
+	fastbooted(t, p, func(serial string) { script(t, serial, scripts[0]) })
+	boots(t, p, "26.11.27")
+	if _, err := p.Sideload(t.Context(), s.pack(&b, s.build("26.11.28"))); err != nil {
+		t.Fatal(err)
+	}
+	boots(t, p, "26.11.28")
+}
+
+// TestOdin: the .tar.md5 goes onto the phone by its partition table.
+func TestOdin(t *testing.T) {
+	judge.Need(t, "md5sum", "tar")
+	s := newShop(t, stocktest.Samsung)
+	first := s.build("26.11.20")
+	file := s.outputs(first)["odin"]
+	if base := filepath.Base(file); base != "AP_HLTE_26.11.20.tar.md5" {
+		t.Errorf("it is called %s", base)
+	}
+	packaging, err := rom.PackagingOf(s.blobs, s.stock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes, err := download.Sizes(packaging.PIT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("md5sum", func(t *testing.T) {
+		dir := t.TempDir()
+		at := bytes.LastIndexByte(b[:len(b)-1], 0) + 1
+		if err := os.WriteFile(filepath.Join(dir, "AP_HLTE_26.11.20.tar"), b[:at], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "sum"), b[at:], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		judge.In(t, dir, "md5sum", "-c", "sum")
+		judge.In(t, dir, "tar", "-tf", "AP_HLTE_26.11.20.tar")
+	})
+	p := s.phone(sizes)
+	mode := &download.Mode{Handset: p, PIT: packaging.PIT, Log: func(line string) { t.Log(line) }}
+	bad := bytes.Clone(b)
+	bad[1000] ^= 1
+	if err := mode.Flash(t.Context(), bytes.NewReader(bad), int64(len(bad))); err == nil || !strings.Contains(err.Error(), "MD5") {
+		t.Errorf("a changed package: %v", err)
+	}
+	if err := mode.Flash(t.Context(), bytes.NewReader(b), int64(len(b))); err != nil {
+		t.Fatal(err)
+	}
+	boots(t, p, "26.11.20")
+	second := s.build("26.11.27")
+	if _, err := p.Sideload(t.Context(), s.pack(&first, second)); err != nil {
+		t.Fatal(err)
+	}
+	boots(t, p, "26.11.27")
+
+	small := map[string]int64{}
+	for name := range sizes {
+		small[name] = 4096
+	}
+	tight := &download.Mode{Handset: s.phone(small), PIT: packaging.PIT}
+	if err := tight.Flash(t.Context(), bytes.NewReader(b), int64(len(b))); err == nil || !strings.Contains(err.Error(), "the partition 4096") {
+		t.Errorf("onto small partitions: %v", err)
+	}
+}
+
+// TestHTC: an S-ON phone takes boot and recovery by fastboot, and the rest from
+// recovery; the zip for S-OFF phones holds what they ask for.
+func TestHTC(t *testing.T) {
+	judge.Need(t, "fastboot", "unzip")
+	s := newShop(t, stocktest.HTC)
+	b := s.build("26.11.20")
+	out := s.outputs(b)
+	p := s.phone(map[string]int64{"boot": 32 << 20, "recovery": 32 << 20, "system": 1 << 30})
+	fastbooted(t, p, func(serial string) {
+		for _, name := range []string{"boot", "recovery"} {
+			img, _ := b.Image(name)
+			r, err := s.blobs.Open(img.Digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size()))
+			r.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), name+".img")
+			if err := os.WriteFile(file, content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			judge.Run(t, "fastboot", "-s", serial, "flash", name, file)
+		}
+	})
+	if _, err := p.Boot(t.Context()); err == nil {
+		t.Fatal("it starts without a system")
+	}
+	if err := p.Recover(t.Context(), out["recovery"]); err != nil {
+		t.Fatal(err)
+	}
+	boots(t, p, "26.11.20")
+	second := s.build("26.11.27")
+	if _, err := p.Sideload(t.Context(), s.pack(&b, second)); err != nil {
+		t.Fatal(err)
+	}
+	boots(t, p, "26.11.27")
+
+	z, err := zip.OpenReader(out["htc"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	r, err := z.Open(htc.NameInfo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := htc.ReadInfo(r)
+	if err != nil || !slices.Equal(info.Models, []string{"0P6B10000"}) || !slices.Contains(info.CIDs, "HTC__001") {
+		t.Errorf("android-info.txt is %+v, %v", info, err)
+	}
+	judge.Run(t, "unzip", "-tq", out["htc"])
+}
