@@ -1,6 +1,7 @@
 package rom
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/x509"
@@ -50,6 +51,8 @@ type builder struct {
 	made       map[string]avb.Descriptor // by partition rebuilt
 	report     *Report
 	patchLevel string
+	listed     []string // partitions rebuilt that some vbmeta of ours describes
+	strict     []byte   // the top vbmeta without the flags of an unlocked phone
 	facts      catalog.Build
 	open       []io.Closer
 }
@@ -254,7 +257,7 @@ func (b *builder) prove() error {
 		return b.readable()
 	}
 	known := b.proofs()
-	chain, err := avb.VerifyChainBut(b.ctx, func(name string) (io.ReaderAt, int64, error) {
+	open := func(name string) (io.ReaderAt, int64, error) {
 		i := slices.IndexFunc(b.images, func(p catalog.Partition) bool { return p.Name == name })
 		if i < 0 {
 			return nil, 0, fmt.Errorf("the build has no partition %s", name)
@@ -264,7 +267,19 @@ func (b *builder) prove() error {
 			return nil, 0, err
 		}
 		return r, r.Size(), nil
-	}, avb.EncodePublicKey(&b.in.AVB.PublicKey), known.has)
+	}
+	key := avb.EncodePublicKey(&b.in.AVB.PublicKey)
+	if vbmetaFlags(b.plan.Device.Boot) != 0 { // phones do not look at all of it; the build does
+		if _, err := avb.VerifyChainBut(b.ctx, func(name string) (io.ReaderAt, int64, error) {
+			if name == "vbmeta" {
+				return bytes.NewReader(b.strict), int64(len(b.strict)), nil
+			}
+			return open(name)
+		}, key, known.has); err != nil {
+			return err
+		}
+	}
+	chain, err := avb.VerifyChainBut(b.ctx, open, key, known.has)
 	if err != nil {
 		return err
 	}

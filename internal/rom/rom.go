@@ -32,8 +32,11 @@
 //
 // vbmeta lists what the stock's listed, with our descriptors for the partitions
 // that were written anew. A partition that the vendor's vbmeta delegates to a key
-// of its own stays delegated while it is untouched; once one of its partitions is
-// rebuilt, its descriptors move into the top vbmeta, which our key signs.
+// of its own stays delegated while it is untouched. Once one of its partitions is
+// rebuilt, a vbmeta_system or vbmeta_vendor is made anew and delegated to by our
+// key, at the vendor's rollback location and with no lower index; what a boot or
+// system partition listed in its own footer moves into the top vbmeta. The flags
+// that boot.vbmeta_flags names go into the top vbmeta of an unlocked phone.
 //
 // # Limits
 //

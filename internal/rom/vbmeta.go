@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fridayos/friday/android/avb"
+	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/catalog"
 )
 
 // vouch notes who vouches for a partition.
@@ -41,14 +44,20 @@ func (b *builder) vbmeta() error {
 		return err
 	}
 	v.Descriptors = append(v.Descriptors, b.undescribed(v.Descriptors)...)
+	// What is proved is the chain as a phone reads it that verifies everything.
+	if b.strict, err = avb.Sign(v, b.in.AVB); err != nil {
+		return err
+	}
+	why := "signed with the OS's AVB key"
+	if v.Flags = vbmetaFlags(b.plan.Device.Boot); v.Flags != 0 {
+		why += "; its flags tell the unlocked phone what not to verify: " + strings.Join(b.plan.Device.Boot.VBMetaFlags, ", ")
+	}
 	text, err := avb.Sign(v, b.in.AVB)
 	if err != nil {
 		return err
 	}
-	im := &tree.Image{}
-	im.AppendBytes(text)
-	im.AppendZeros(max(p.Size, (int64(len(text))+4095)/4096*4096) - int64(len(text)))
-	b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: "vbmeta", Rebuilt: true, VerifiedBy: Friday, Why: "signed with the OS's AVB key"})
+	im := structImage(text, p.Size)
+	b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: "vbmeta", Rebuilt: true, VerifiedBy: Friday, Why: why})
 	return b.keep(p, im, nil)
 }
 
@@ -98,15 +107,69 @@ func (b *builder) descriptors(was []avb.Descriptor, depth int) ([]avb.Descriptor
 // rebuilt.
 func (b *builder) described(partition string, d avb.Descriptor) avb.Descriptor {
 	if ours := b.made[partition]; ours != nil {
+		b.listed = append(b.listed, partition)
 		return ours
 	}
 	b.vouch(partition, Friday, "the stock's image, listed in the OS's vbmeta")
 	return d
 }
 
+// vbmetaFlags are those that an unlocked phone expects.
+func vbmetaFlags(p bootprofile.Profile) (flags uint32) {
+	for _, f := range p.VBMetaFlags {
+		switch f {
+		case bootprofile.HashtreeDisabled:
+			flags |= avb.FlagHashtreeDisabled
+		case bootprofile.VerificationDisabled:
+			flags |= avb.FlagVerificationDisabled
+		}
+	}
+	return flags
+}
+
+// structImage is a partition that holds a vbmeta struct and nothing else.
+func structImage(text []byte, size int64) *tree.Image {
+	im := &tree.Image{}
+	im.AppendBytes(text)
+	im.AppendZeros(max(size, (int64(len(text))+4095)/4096*4096) - int64(len(text)))
+	return im
+}
+
+// rechain makes a vbmeta partition anew that the stock delegates to, as
+// vbmeta_system is: the OS's key signs it in the vendor's place, and its rollback
+// index never falls below the vendor's, which locked phones have stored.
+func (b *builder) rechain(d *avb.ChainDescriptor, p catalog.Partition, was *avb.VBMeta, depth int) ([]avb.Descriptor, error) {
+	index, err := b.rollbackIndex()
+	if err != nil {
+		return nil, err
+	}
+	v := &avb.VBMeta{ReleaseString: "friday", RollbackIndex: max(index, was.RollbackIndex)}
+	if v.Descriptors, err = b.descriptors(was.Descriptors, depth+1); err != nil {
+		return nil, err
+	}
+	text, err := avb.Sign(v, b.in.AVB)
+	if err != nil {
+		return nil, err
+	}
+	same := func(name string) bool { return name == p.Name }
+	b.images = slices.DeleteFunc(b.images, func(i catalog.Partition) bool { return same(i.Name) })
+	b.report.Partitions = slices.DeleteFunc(b.report.Partitions, func(r ReportPartition) bool { return same(r.Name) })
+	ref, err := b.write(p, structImage(text, p.Size))
+	if err != nil {
+		return nil, err
+	}
+	b.images = append(b.images, catalog.Partition{Name: p.Name, Digest: ref.Digest, Size: ref.Size})
+	b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: p.Name, Rebuilt: true, VerifiedBy: Friday,
+		Why: fmt.Sprintf("signed with the OS's AVB key in place of the vendor's, at rollback location %d", d.RollbackIndexLocation)})
+	ours := *d
+	ours.PublicKey = avb.EncodePublicKey(&b.in.AVB.PublicKey)
+	return []avb.Descriptor{&ours}, nil
+}
+
 // chained keeps a delegation to the vendor's key as long as nothing behind it
-// was rebuilt. If something was, what the chained struct lists is listed in the
-// top one.
+// was rebuilt. If something was, a vbmeta partition is made anew and delegated to
+// by the OS's key; of any other partition, what it listed is listed in the top
+// struct.
 func (b *builder) chained(d *avb.ChainDescriptor, depth int) ([]avb.Descriptor, error) {
 	if ours := b.made[d.Partition]; ours != nil {
 		return []avb.Descriptor{ours}, nil
@@ -133,6 +196,9 @@ func (b *builder) chained(d *avb.ChainDescriptor, depth int) ([]avb.Descriptor, 
 	if depth > 4 {
 		return nil, fmt.Errorf("it is chained more than 4 deep")
 	}
+	if p.FS == "" && strings.HasPrefix(p.Name, "vbmeta") && depth == 0 {
+		return b.rechain(d, p, below, depth)
+	}
 	b.vouch(d.Partition, "", "what it listed is listed in the OS's vbmeta; phones no longer read it")
 	return b.descriptors(below.Descriptors, depth+1)
 }
@@ -156,7 +222,7 @@ func (b *builder) undescribed(have []avb.Descriptor) []avb.Descriptor {
 	var out []avb.Descriptor
 	for _, p := range b.in.Stock.Partitions {
 		d := b.made[p.Name]
-		if d != nil && !slices.ContainsFunc(have, func(h avb.Descriptor) bool { return partitionOf(h) == p.Name }) {
+		if d != nil && !slices.Contains(b.listed, p.Name) && !slices.ContainsFunc(have, func(h avb.Descriptor) bool { return partitionOf(h) == p.Name }) {
 			out = append(out, d)
 		}
 	}
