@@ -77,7 +77,18 @@ func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
 		return none, nil, err
 	}
 	defer b.close()
+	packed, err := stockPackaging(in.Blobs, in.Stock)
+	if err != nil {
+		return none, nil, err
+	}
+	room := bounds(plan.Device, packed, in.Stock.Partitions)
+	if err := b.roomBefore(room); err != nil {
+		return none, nil, err
+	}
 	if err := b.partitions(); err != nil {
+		return none, nil, err
+	}
+	if err := b.roomAfter(room); err != nil {
 		return none, nil, err
 	}
 	if b.verified() {

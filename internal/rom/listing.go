@@ -33,21 +33,30 @@ type Packaging struct {
 	firmware.Packing
 }
 
-// PackagingOf says how a stock was packed.
-func PackagingOf(blobs *blob.Store, s catalog.Stock) (Packaging, error) {
+// stockPackaging is nil for a stock that was taken in before it was kept.
+func stockPackaging(blobs *blob.Store, s catalog.Stock) (*Packaging, error) {
 	b, err := blobs.Open(s.Index)
 	if err != nil {
-		return Packaging{}, fmt.Errorf("cannot read the listing of stock %s: %w", s.Incremental, err)
+		return nil, fmt.Errorf("cannot read the listing of stock %s: %w", s.Incremental, err)
 	}
 	defer b.Close()
 	head, _, err := readHead(b)
 	if err != nil {
-		return Packaging{}, fmt.Errorf("cannot read the listing of stock %s: %w", s.Incremental, err)
+		return nil, fmt.Errorf("cannot read the listing of stock %s: %w", s.Incremental, err)
 	}
-	if head.Packaging == nil {
+	return head.Packaging, nil
+}
+
+// PackagingOf says how a stock was packed.
+func PackagingOf(blobs *blob.Store, s catalog.Stock) (Packaging, error) {
+	packed, err := stockPackaging(blobs, s)
+	if err != nil {
+		return Packaging{}, err
+	}
+	if packed == nil {
 		return Packaging{}, fmt.Errorf("cannot tell how stock %s was packed: it was taken in by an older Friday; take it in again with 'friday stock add FILE --device %s'", s.Incremental, s.Device)
 	}
-	return *head.Packaging, nil
+	return *packed, nil
 }
 
 func readHead(b *blob.Blob) (head listingHead, r *bufio.Reader, err error) {
