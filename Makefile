@@ -1,10 +1,11 @@
 # What is here to call: make test (everything, nothing skipped), make build,
-# make fuzz, make bench, make screenshots. CONTRIBUTING.md describes them.
+# make fuzz, make bench, make simulate, make screenshots. CONTRIBUTING.md
+# describes them.
 
 REAL := $(CURDIR)/bin/real-android
 export CGO_ENABLED = 0
 
-.PHONY: build test check judges fuzz bench screenshots
+.PHONY: build test check judges fuzz bench simulate screenshots
 
 build:
 	go build -trimpath -o bin/friday ./cmd/friday
@@ -33,6 +34,14 @@ fuzz:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./android/... ./internal/...
+
+# The long simulations of docs/fleet.md: a thousand rollouts at each true rate of
+# failure, and HANDSETS handsets against a real server.
+HANDSETS ?= 1000000
+simulate: build
+	bin/friday bench rollout --runs 1000
+	bin/friday bench rollout --runs 1000 --enrolled 0.1
+	scripts/simulate $(HANDSETS)
 
 # Every page at 390 and 1280 pixels, light and dark, to bin/screenshots.
 screenshots: judges
