@@ -104,7 +104,7 @@ func (s *Snapshot) next(f Facts, devices map[string]bool) *Snapshot {
 		}
 	}
 	for _, b := range f.Builds {
-		s.versions[b.ID] = b.Incremental
+		n.versions[b.ID] = b.Incremental
 		key := [2]string{b.Device, b.Incremental}
 		if have := n.known[key]; have == nil || cmp.Or(cmp.Compare(b.Timestamp, have.Timestamp), cmp.Compare(b.ID, have.ID)) > 0 {
 			n.known[key] = b

@@ -26,12 +26,15 @@ func Tick(tx *db.Tx) ([]Rollout, error) {
 		return nil, err
 	}
 	var changed []Rollout
-	for i := len(all) - 1; i >= 0; i-- { // the oldest first
-		r := all[i]
+	earlier := map[lineKey][]Rollout{} // oldest first
+	for _, r := range slices.Backward(all) {
+		key := lineKey{r.Device, r.Channel}
+		of := earlier[key]
+		earlier[key] = append(of, r)
 		if r.State != Running && r.State != Held && r.State != Complete {
 			continue
 		}
-		e := Evidence{Fresh: counted[r.ID], Before: before(&r, all[i+1:], counted)}
+		e := Evidence{Fresh: counted[r.ID], Before: before(&r, of, counted)}
 		did := false
 		for _, c := range AdvanceRegions(&r, e) {
 			if r, err = HaltRegion(tx, r.ID, c, actorRule); err != nil {
@@ -67,12 +70,13 @@ const deepest = 5
 
 // before sums the outcomes of the builds before r's on its device and channel,
 // from the newest on until enough is known. One that was halted or pulled is
-// nothing to be compared with.
+// nothing to be compared with. earlier are those of the same device and channel,
+// the oldest first.
 func before(r *Rollout, earlier []Rollout, counted map[int64]outcome.Regional) outcome.Regional {
 	sum := outcome.Regional{}
 	var builds []string
-	for _, o := range earlier {
-		if o.Device != r.Device || o.Channel != r.Channel || o.Build == r.Build || o.State == Halted || o.State == Pulled ||
+	for _, o := range slices.Backward(earlier) {
+		if o.Build == r.Build || o.State == Halted || o.State == Pulled ||
 			r.Region != "" && o.Region != "" && o.Region != r.Region {
 			continue
 		}
