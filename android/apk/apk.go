@@ -1,8 +1,9 @@
 // Package apk reads what an Android app says of itself: its manifest, and who
 // signed it.
 //
-// It neither installs, changes nor signs apps, and reads no resources: a version's
-// name or a label that is a reference to one stays unknown. Of signatures it
+// It neither installs nor changes apps, and reads no resources: a version's name or
+// a label that is a reference to one stays unknown. Package pack makes and signs
+// APKs, and overlay what resource overlays hold. Of signatures it
 // verifies schemes 2 and 3 (the whole file); of the older scheme 1 it says only
 // whose certificate it carries.
 //

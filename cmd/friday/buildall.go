@@ -291,8 +291,9 @@ func shortened(s string, most int) string {
 	return s[:most-1-half] + "…" + s[len(s)-half:]
 }
 
-// perBuild is about what one build has in memory.
-const perBuild = 768 << 20
+// perBuild is what one build is given of memory, in bytes: three times what that of a
+// system of 400 MB was seen to take.
+const perBuild = 256 << 20
 
 // abreast is how many builds cores and free memory (in bytes; 0: unknown) bear.
 func abreast(cores int, memory int64) int {

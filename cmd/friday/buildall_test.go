@@ -10,7 +10,7 @@ func TestAbreast(t *testing.T) {
 		cores  int
 		memory int64
 		want   int
-	}{{2, 0, 2}, {8, 64 << 30, 8}, {8, 4 << 30, 5}, {8, 100 << 20, 1}, {1, 1 << 40, 1}} {
+	}{{2, 0, 2}, {8, 64 << 30, 8}, {8, 1 << 30, 4}, {8, 100 << 20, 1}, {1, 1 << 40, 1}} {
 		if got := abreast(c.cores, c.memory); got != c.want {
 			t.Errorf("%d cores and %d bytes: %d, want %d", c.cores, c.memory, got, c.want)
 		}

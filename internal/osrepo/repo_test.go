@@ -161,3 +161,44 @@ func TestFixes(t *testing.T) {
 		}
 	}
 }
+
+// TestOSAlone: os.yaml is read although something else is wrong.
+func TestOSAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "os")
+	if err := skeleton.Write(dir, skeleton.Options{Name: "An OS", Time: began}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := r.git.Worktree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Add(name); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Commit("x", &git.CommitOptions{Author: &object.Signature{Name: "a", Email: "a@b", When: began}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit("layers/clean/layer.yaml", "nonsense: true\n")
+	if _, err := r.Load(""); err == nil {
+		t.Error("nonsense was taken")
+	}
+	if o, err := r.OS(""); err != nil || o.Name != "An OS" || o.Keys != ".friday/keys" {
+		t.Errorf("os.yaml is %+v, %v", o, err)
+	}
+	commit("os.yaml", "nam: x\n")
+	if _, err := r.OS(""); err == nil || !strings.Contains(err.Error(), `os.yaml:1:1: unknown key "nam"`) {
+		t.Errorf("a wrong os.yaml: %v", err)
+	}
+	if _, err := r.OS("nowhere"); err == nil {
+		t.Error("no commit has an os.yaml")
+	}
+}
