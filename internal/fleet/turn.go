@@ -33,3 +33,20 @@ func (s *Snapshot) InTurn(device, channel, incremental, region string, bucket in
 		full = append(full, d.Rollout.ID)
 	}
 }
+
+// States counts the rollouts that offers may come from, or that were withdrawn, by
+// state; those behind a complete one are left out. One that is halted in some
+// region counts as halted.
+func (s *Snapshot) States() map[State]int {
+	counts := map[State]int{}
+	for _, lines := range s.lines {
+		for _, l := range lines {
+			state := l.rollout.State
+			if len(l.rollout.Regions) > 0 && state != Pulled {
+				state = Halted
+			}
+			counts[state]++
+		}
+	}
+	return counts
+}

@@ -52,6 +52,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (text string, 
 	defer buffers.Put(b)
 	err := b.fill(body)
 	if err != nil {
+		s.metrics.health.unread(err)
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("cannot read request: it has more than %d bytes", wire.MaxRequest))
 			return "", false

@@ -156,6 +156,7 @@ func (s *Server) claim(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.claimer.Allow(limit.Caller(r, s.o.TrustedProxies)) || !s.claims.Allow() {
+		s.metrics.health.claims.WithLabelValues("limited").Inc()
 		fail(w, http.StatusTooManyRequests, "cannot claim handset: too many are being claimed; try again in a moment")
 		return
 	}
@@ -176,15 +177,18 @@ func (s *Server) claim(w http.ResponseWriter, r *http.Request) {
 		s.claimFailed(w, err)
 		return
 	}
+	s.metrics.health.claims.WithLabelValues("made").Inc()
 	writeJSON(w, http.StatusOK, wire.ClaimReply{Ticket: s.signTicket(ticket)})
 }
 
 // claimFailed tells a wrong code from a server in trouble; not why it is wrong.
 func (s *Server) claimFailed(w http.ResponseWriter, err error) {
 	if invalid := (*member.Invalid)(nil); errors.Is(err, member.ErrCode) || errors.As(err, &invalid) {
+		s.metrics.health.claims.WithLabelValues("refused").Inc()
 		fail(w, http.StatusForbidden, "cannot claim handset: the code is unknown, used or expired, or for another device, or its member has claimed too many; get a new one on the site")
 		return
 	}
+	s.metrics.health.claims.WithLabelValues("failed").Inc()
 	s.o.Log.Error("cannot claim handset", "error", err)
 	fail(w, http.StatusServiceUnavailable, "cannot claim handset: the server is in trouble; try again soon")
 }

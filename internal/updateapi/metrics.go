@@ -2,6 +2,7 @@ package updateapi
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -11,6 +12,7 @@ import (
 type metrics struct {
 	checkins, outcomes, packages, lineage, places *prometheus.CounterVec
 	counted                                       prometheus.Counter
+	health                                        *health
 	outcome                                       map[wire.Event]prometheus.Counter                       // of outcomes, found once
 	checkin                                       struct{ bad, leaseOut, offer, none prometheus.Counter } // of checkins, found once
 }
@@ -27,7 +29,7 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 		checkins: vec("checkins_total", "Check-ins by what they were answered with.", "result"),
 		outcomes: vec("outcomes_total", "Outcomes taken, by event, and those that were not.", "event"),
 		packages: vec("package_requests_total", "Requests for packages.", "result"),
-		lineage:  vec("lineage_lists_total", "Lists for LineageOS clients.", "result"),
+		lineage:  vec("lineage_lists_total", "Lists and the like for the clients of other projects.", "result"),
 		places:   vec("places_total", "Places in stages that count handsets: leased from the database, given to handsets, returned.", "what"),
 		counted:  prometheus.NewCounter(prometheus.CounterOpts{Namespace: "friday", Name: "outcomes_counted_total", Help: "Outcomes that were new and went into the sums."}),
 	}
@@ -50,6 +52,9 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 	var err error
 	for _, c := range []prometheus.Collector{m.checkins, m.outcomes, m.packages, m.lineage, m.places, m.counted, pending, lease} {
 		err = errors.Join(err, r.Register(c))
+	}
+	if err == nil {
+		m.health, err = newHealth(r, s, time.Now())
 	}
 	return m, err
 }

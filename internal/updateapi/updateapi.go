@@ -273,7 +273,7 @@ func (h *headerOnly) WriteHeader(int)             {}
 // then it flushes a last time, and hands places back. It returns an error only if that fails.
 func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	every := func(wait time.Duration, name string, fn func(context.Context) error) {
+	every := func(wait time.Duration, task, name string, fn func(context.Context) error) {
 		wg.Go(func() {
 			tick := time.NewTicker(wait)
 			defer tick.Stop()
@@ -282,6 +282,7 @@ func (s *Server) Run(ctx context.Context) error {
 				if ctx.Err() != nil {
 					return
 				}
+				s.metrics.health.done(task, err)
 				if err != nil && !failed { // once, not every second
 					s.o.Log.Error("cannot "+name, "error", err)
 				} else if err == nil && failed {
@@ -296,10 +297,10 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	every(s.o.Refresh, "refresh rollouts", s.Refresh)
-	every(s.o.Flush, "flush outcomes", func(ctx context.Context) error { return s.write(ctx, daysPatience) })
-	every(daysPatience, "count checks", s.writeAdoption)
-	every(s.o.Refresh, "lease places", s.LeasePlaces)
+	every(s.o.Refresh, taskRefresh, "refresh rollouts", s.Refresh)
+	every(s.o.Flush, taskFlush, "flush outcomes", func(ctx context.Context) error { return s.write(ctx, daysPatience) })
+	every(daysPatience, taskChecks, "count checks", s.writeAdoption)
+	every(s.o.Refresh, taskPlaces, "lease places", s.LeasePlaces)
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
