@@ -191,7 +191,7 @@ func (id Identity) check(avbKey []byte) error {
 		if len(avbKey) != 0 {
 			return errors.New("cannot make handset: an unlocked phone checks no AVB key, but one was given")
 		}
-	case bootprofile.None, bootprofile.VerifiedBoot1:
+	case bootprofile.None:
 		if id.Profile.Slots != bootprofile.Single || len(avbKey) != 0 {
 			return fmt.Errorf("cannot make handset: trust %s is that of phones with one slot and without an AVB key", id.Profile.Trust)
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -101,6 +102,13 @@ func TestOneSlot(t *testing.T) {
 	}
 	if _, ok := z.Lookup("recovery.img"); ok {
 		t.Error("recovery did not change, and the package writes it")
+	}
+	report, err := Verify(t.Context(), inc, q.Size, VerifyOptions{From: from.Images, ProveOptions: ProveOptions{TempDir: t.TempDir()}})
+	if err != nil || len(report.Partitions) != 2 || report.Partitions[1].SHA256 != fmt.Sprintf("%x", to.Images[2].SHA256) || report.Partitions[1].Operations["bsdiff"] == 0 {
+		t.Errorf("verified: %+v, %v", report, err)
+	}
+	if report, err := Verify(t.Context(), full, p.Size, VerifyOptions{Apply: true}); err != nil || len(report.Partitions) != 3 || !report.Partitions[2].Applied || report.Trusted {
+		t.Errorf("verified: %+v, %v", report, err)
 	}
 	// What it starts from is compared before anything is written.
 	wrong := from

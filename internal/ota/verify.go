@@ -54,7 +54,11 @@ type PartitionReport struct {
 // with each other, and, where it can be applied, that the result is what the
 // payload promises.
 func Verify(ctx context.Context, zip io.ReaderAt, size int64, o VerifyOptions) (*Report, error) {
-	r, err := verify(ctx, zip, size, o)
+	how := verify
+	if isOneSlot(zip, size) {
+		how = verifyOneSlot
+	}
+	r, err := how(ctx, zip, size, o)
 	if err != nil {
 		return r, fmt.Errorf("cannot verify package: %w", err)
 	}
