@@ -104,51 +104,74 @@ func (b *busy) counted(ctx context.Context) (n int64, err error) {
 // goes by what it held before.
 const staysHalted = 2 * lease
 
+// halt is a rollout that was halted, and when.
+type halt struct {
+	r  fleet.Rollout
+	at time.Time
+}
+
 // change halts rollouts, one after the other, and lets each go on again later. At
-// the end all go on.
+// the end all go on. Whoever waits for others to write makes up for it: all that is
+// due by then changes at once.
 func (b *busy) change(ctx context.Context, rollouts []fleet.Rollout) error {
-	type halt struct {
-		r  fleet.Rollout
-		at time.Time
-	}
 	var halts []halt
-	resume := func() error {
-		r := halts[0].r
-		halts = halts[1:]
-		b.halted.Delete(lineOf(r.Device, r.Channel, r.Release))
-		return b.d.Write(ctx, func(tx *db.Tx) error { _, err := fleet.Resume(tx, r.ID, "bench", "busy"); return err })
-	}
-	next := time.Now()
-	for i := 0; ; b.changes.Add(1) {
-		next = next.Add(time.Second / changesPerS) // after a wait it catches up
+	began, i, done := time.Now(), 0, 0
+	tick := time.NewTicker(time.Second / changesPerS)
+	defer tick.Stop()
+	for {
 		select {
 		case <-b.ctx.Done():
-			for len(halts) > 0 && ctx.Err() == nil {
-				if err := resume(); err != nil {
-					return err
-				}
+			return b.apply(ctx, nil, halts)
+		case <-tick.C:
+		}
+		var stop []fleet.Rollout
+		over := 0 // of the oldest halts
+		for due := int(time.Since(began) * changesPerS / time.Second); done < due; done++ {
+			if over < len(halts) && time.Since(halts[over].at) > staysHalted {
+				over++
+				continue
 			}
-			return nil
-		case <-time.After(time.Until(next)):
-		}
-		if len(halts) > 0 && time.Since(halts[0].at) > staysHalted {
-			if err := resume(); err != nil {
-				return err
+			r := rollouts[i%len(rollouts)]
+			i++
+			if _, is := b.halted.Load(lineOf(r.Device, r.Channel, r.Release)); is || slices.ContainsFunc(stop, func(o fleet.Rollout) bool { return o.ID == r.ID }) { // there are few
+				continue
 			}
-			continue
+			stop = append(stop, r)
 		}
-		r := rollouts[i%len(rollouts)]
-		i++
-		if _, is := b.halted.Load(lineOf(r.Device, r.Channel, r.Release)); is { // there are few
-			continue
-		}
-		if err := b.d.Write(ctx, func(tx *db.Tx) error { _, err := fleet.Halt(tx, r.ID, "bench", "busy"); return err }); err != nil {
+		if err := b.apply(ctx, stop, halts[:over]); err != nil {
 			return err
 		}
+		halts = halts[over:]
 		now := time.Now()
-		halts = append(halts, halt{r, now})
-		b.halted.Store(lineOf(r.Device, r.Channel, r.Release), now)
+		for _, r := range stop {
+			halts = append(halts, halt{r, now})
+			b.halted.Store(lineOf(r.Device, r.Channel, r.Release), now)
+		}
+		b.changes.Add(int64(len(stop) + over))
 	}
+}
+
+// apply halts some rollouts and lets others go on.
+func (b *busy) apply(ctx context.Context, stop []fleet.Rollout, resume []halt) error {
+	if len(stop)+len(resume) == 0 || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, h := range resume { // from now on it may be offered
+		b.halted.Delete(lineOf(h.r.Device, h.r.Channel, h.r.Release))
+	}
+	return b.d.Write(ctx, func(tx *db.Tx) error {
+		for _, r := range stop {
+			if _, err := fleet.Halt(tx, r.ID, "bench", "busy"); err != nil {
+				return err
+			}
+		}
+		for _, h := range resume {
+			if _, err := fleet.Resume(tx, h.r.ID, "bench", "busy"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func lineOf(device, channel, release string) string { return device + " " + channel + " " + release }
