@@ -107,11 +107,19 @@ func Write(w io.Writer, p Package) error {
 	return nil
 }
 
+// warning is said before anything is done, where the owner's data go.
+func (p *Package) warning() string {
+	if !p.Wipe {
+		return ""
+	}
+	return "# It erases the owner's data.\necho \"This erases all data on the phone.\"\n"
+}
+
 // script flashes all images, in their order, on a phone of the right product.
 func (p *Package) script() string {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\n# Flashes a phone whose boot loader is unlocked. Unzip first; arguments go to\n# fastboot, as in: ./flash-all.sh -s SERIAL\n" +
-		"dir=$(cd \"$(dirname \"$0\")\" && pwd) || exit 1\n" +
+		p.warning() + "dir=$(cd \"$(dirname \"$0\")\" && pwd) || exit 1\n" +
 		"product=$(fastboot \"$@\" getvar product 2>&1 | sed -n 's/^product: *\\([^ ]*\\).*/\\1/p')\n")
 	fmt.Fprintf(&b, "case \"$product\" in\n%s) ;;\n*) echo \"This is for %s; the phone says that it is '$product'\" >&2; exit 1 ;;\nesac\n", strings.Join(p.Products, "|"), strings.Join(p.Products, ", "))
 	step := func(command string) {
