@@ -113,7 +113,7 @@ func newTrainShip() *cobra.Command {
 		Long: `Starts the rollouts of a release, for every device that is ready and that its gate lets out. Rollouts that were held or halted, or halted in a region, go on when their devices are named with --device and --reason says why they may; with --region, in those regions alone. What was seen until then no longer counts against them.
 
 --stages lists numbers of handsets, then percentages of the fleet, each as SIZE[/EARLY][:TIME[:OUTCOMES]]: EARLY is the percentage of those who want it early, TIME how long the stage lasts at least (90m, 6h or 2d; a day unless given), OUTCOMES how many handsets must have ended the update. Without the flag they are those of a weekly release: ` + fleet.FormatStages(fleet.DefaultStages()) + `.`,
-		Example: "  friday train ship 26.11.27\n  friday train ship 26.11.27 --device umi --reason \"camera fix confirmed\"\n  friday train ship 26.11.27 --stages 20:6h:5,1%/30%,10%:2d:30,100% --hours 9-18\n  friday train ship 26.11.27 --device umi --region IN --reason \"the modem's fix is confirmed\"",
+		Example: "  friday train ship 26.11.27\n  friday train ship 26.11.27 --device umi --reason \"camera fix confirmed\"\n  friday train ship 26.11.27 --stages 20:6h:5,1%/30%,10%:2d:30,100% --hours 9-18\n  friday train ship 26.11.27 --device umi --region IN --reason \"modem fixed\"",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if !slices.Contains(wire.Channels(), o.Channel) {
