@@ -84,7 +84,7 @@ type Partition struct {
 
 // Group is a group of dynamic partitions: they share a size in super.
 type Group struct {
-	Size       int64    `yaml:"size"` // bytes that its partitions may have together
+	Size       int64    `yaml:"size"`       // bytes that its partitions may have together
 	Partitions []string `yaml:"partitions"` // that share it, without a slot's suffix
 }
 
