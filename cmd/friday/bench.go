@@ -10,7 +10,7 @@ import (
 )
 
 func newBench() *cobra.Command {
-	return group("bench", "Measure Friday", newBenchCheckIn(), newBenchServer(), newBenchDuplicates(), newBenchForum(), newBenchImage(), newBenchRollout())
+	return group("bench", "Measure Friday", newBenchBuild(), newBenchCheckIn(), newBenchServer(), newBenchDuplicates(), newBenchForum(), newBenchImage(), newBenchRollout())
 }
 
 func newBenchDuplicates() *cobra.Command {

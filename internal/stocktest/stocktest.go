@@ -177,3 +177,12 @@ func quickly(chunk []byte) (payload.OpType, []byte, error) {
 	}
 	return payload.Replace, chunk, nil
 }
+
+// System is the tree of s's partition system, to lay a part of it over another's.
+func System(s Spec) (*tree.Node, error) {
+	s, err := s.filled()
+	if err != nil {
+		return nil, err
+	}
+	return s.systemTree(nil)
+}
