@@ -3,6 +3,7 @@ package erofs
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 
 	"github.com/fridayos/friday/android/tree"
@@ -24,8 +25,8 @@ func (p *packer) recalled(n *tree.Node) (*packedFile, error) {
 		return nil, fmt.Errorf("cannot recall packed content: %w", err)
 	}
 	if r != nil {
-		head := make([]byte, min(size, maxHead))
-		if err := tree.ReadFull(r, head, 0); err != nil {
+		head, err := readHead(r, size)
+		if err != nil {
 			return nil, fmt.Errorf("cannot recall packed content: %w", err)
 		}
 		f, err := decodePacked(head, size, n.Size)
@@ -50,6 +51,23 @@ func (p *packer) recalled(n *tree.Node) (*packedFile, error) {
 		return nil, fmt.Errorf("cannot remember packed content: %w", err)
 	}
 	return f, nil
+}
+
+// readHead reads what decodePacked reads, and a little more at most.
+func readHead(r io.ReaderAt, size int64) ([]byte, error) {
+	b := make([]byte, min(size, 512))
+	if err := tree.ReadFull(r, b, 0); err != nil {
+		return nil, err
+	}
+	n, k := binary.Uvarint(b)
+	if k <= 0 || n > maxHead || int64(k)+int64(n) > size {
+		return b, nil // decodePacked says what is wrong
+	}
+	if whole := k + int(n); whole > len(b) {
+		b = make([]byte, whole)
+		return b, tree.ReadFull(r, b, 0)
+	}
+	return b, nil
 }
 
 // maxHead bounds what is read to find the clusters: as many as a file of 64 GiB

@@ -57,9 +57,9 @@ Then it builds the same layers for several devices of one stock generation, of w
 
 func printBuilds(w io.Writer, figures bench.BuildFigures) error {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(tw, "one file of 1 MiB\timage\tfirst\tbuild\treading\tbesides\tchanged\twritten\tratio\tbehind")
+	fmt.Fprintln(tw, "one file of 1 MiB\timage\tfirst\tbuild\treading\tbesides\tprocessor\tchanged\twritten\tratio\tbehind")
 	for _, f := range figures.Weekly {
-		fmt.Fprintf(tw, "%s\t%.0f MiB\t%.2f s\t%.2f s\t%.2f s\t%.2f s\t%d\t%d\t%.2f\t%d\n", f.Name, f.MiB, f.First, f.Seconds, f.Reading, f.Besides, f.Changed, f.Written, f.Ratio, f.Behind)
+		fmt.Fprintf(tw, "%s\t%.0f MiB\t%.2f s\t%.2f s\t%.2f s\t%.2f s\t%.2f s\t%d\t%d\t%.2f\t%d\n", f.Name, f.MiB, f.First, f.Seconds, f.Reading, f.Besides, f.BesidesProcessor, f.Changed, f.Written, f.Ratio, f.Behind)
 	}
 	if len(figures.Devices) > 0 {
 		fmt.Fprintln(tw, "\ndevice\tweek\tbuild\tprocessor\tpacked\tknown before")

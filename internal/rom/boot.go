@@ -1,7 +1,9 @@
 package rom
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -35,6 +37,8 @@ func (b *builder) bootImage(p catalog.Partition) error {
 	if err != nil {
 		return fmt.Errorf("ramdisk: %w", err)
 	}
+	stock := map[*tree.Node]bool{}
+	_ = tree.Walk(root, func(_ string, n *tree.Node) error { stock[n] = true; return nil })
 	if err := b.editBoot(p.Name, im, root); err != nil {
 		return err
 	}
@@ -44,7 +48,8 @@ func (b *builder) bootImage(p catalog.Partition) error {
 		}
 		b.report.Owners[p.Name+":"+path] = Friday
 	}
-	if im.Ramdisk, err = bootimg.PackRamdisk(root, compression); err != nil {
+	timeless(root, stock)
+	if im.Ramdisk, err = b.packRamdisk(root, compression); err != nil {
 		return fmt.Errorf("ramdisk: %w", err)
 	}
 	out, err := bootimg.Build(im)
@@ -64,6 +69,38 @@ func (b *builder) bootImage(p catalog.Partition) error {
 		return err
 	}
 	return b.keep(p, out, d)
+}
+
+// timeless gives what is new in a ramdisk the time 0, as AOSP's mkbootfs does: Linux
+// does not keep times of ramdisks, and with the commit's the boot image would be
+// another one every week.
+func timeless(root *tree.Node, stock map[*tree.Node]bool) {
+	_ = tree.Walk(root, func(_ string, n *tree.Node) error {
+		if !stock[n] {
+			n.MTime, n.MTimeNsec = 0, 0
+		}
+		return nil
+	})
+}
+
+// packRamdisk compresses a ramdisk, once for all builds that have the same.
+func (b *builder) packRamdisk(root *tree.Node, c bootimg.Compression) ([]byte, error) {
+	plain, err := bootimg.PackRamdisk(root, bootimg.Plain)
+	if err != nil || c == bootimg.Plain {
+		return plain, err
+	}
+	const version = 1 // rises when the same ramdisk would be packed otherwise
+	ref, err := b.in.Blobs.Cached(b.ctx, fmt.Sprintf("ramdisk %d %s %x", version, c, sha256.Sum256(plain)), func(w io.Writer) error {
+		out, err := bootimg.PackRamdisk(root, c)
+		if err == nil {
+			_, err = w.Write(out)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b.in.Blobs.Bytes(ref.Digest, 2*bootimg.MaxRamdisk)
 }
 
 // changesBoot says whether a layer changes the boot image.

@@ -15,7 +15,8 @@
 //
 //   - Files of stock keep their times. What a layer or Friday itself writes,
 //     build.prop and otacerts.zip included, has the time of the commit that is
-//     built, which is ro.build.date.utc too. A folder keeps its time.
+//     built, which is ro.build.date.utc too. A folder keeps its time. In ramdisks,
+//     of which Linux keeps no times, it is 0.
 //   - The salt of a partition's hash tree is derived from the device and the
 //     partition, and so is the UUID of its file system. AOSP takes the
 //     fingerprint, and with it every block of the tree changes every week.
