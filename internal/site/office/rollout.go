@@ -23,17 +23,17 @@ import (
 // rolloutView is one release of one phone on one channel: where it stands, what
 // became of it, and who did what to it.
 type rolloutView struct {
-	Release, Device, Name, Channel, Reason, Waiting, Trouble string
-	State                                                    page.State
-	Line                                                     line.Map
-	Stopped                                                  []stopView
-	Stages                                                   []stageView
-	Sums, Regions, Sources                                   []sumView
-	Failures                                                 []failureView
-	Log                                                      []logView
-	Verbs                                                    []page.Choice
-	Halted                                                   string // regions
-	Runs                                                     runsView
+	Release, Device, Name, Channel, Reason, Trouble string
+	State                                           page.State
+	Line                                            line.Map
+	Stopped                                         []stopView
+	Stages                                          []stageView
+	Sums, Regions, Sources                          []sumView
+	Failures                                        []failureView
+	Log                                             []logView
+	Verbs                                           []page.Choice
+	Halted                                          string // regions
+	Runs                                            runsView
 }
 
 // stopView is why a rollout stopped, everywhere or in a region, by which figures.
@@ -119,7 +119,7 @@ func Rollout(c *page.Call) error {
 		}
 		ro := &r.Devices[i].Rollouts[j]
 		w := tell.Rollout(c.Text, ro.State)
-		v = rolloutView{Release: release, Device: device, Name: cat.Name(device), Channel: channel, Reason: tell.Said(c.Text, ro.Reason), Waiting: ro.Waiting,
+		v = rolloutView{Release: release, Device: device, Name: cat.Name(device), Channel: channel, Reason: tell.Said(c.Text, ro.Reason),
 			State: page.State{Mark: w.Mark, Word: w.Text}, Trouble: tell.Trouble(w.Mark), Line: tell.TrackLine(c.Text, r.Devices[i], ro), Stages: stageViews(&ro.Rollout)}
 		v.Stopped, v.Halted = stopViews(c, &ro.Rollout), haltedIn(&ro.Rollout)
 		for _, verb := range verbs {
