@@ -296,6 +296,7 @@ func addTail(f File, o *Opened, size int64, of string) {
 	for begins, what := range tails {
 		if bytes.HasPrefix(b[zeros:], []byte(begins)) {
 			o.Facts["followed_by"] = what
+			verifiedBoot1(f, o, size+int64(zeros), b[zeros:])
 			return
 		}
 	}
