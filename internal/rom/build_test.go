@@ -296,7 +296,7 @@ func TestRefused(t *testing.T) {
 		{"no certificate", nil, func(in *Input) { in.UpdateCert = nil }, "the next update would not be trusted"},
 		{"another device", nil, func(in *Input) { in.Device = "cmi" }, `the stock is for device "umi", expected "cmi"`},
 		{"another stock", device("layers: []", "stock: "+strings.Repeat("ab", 32)+"\nlayers: []"), nil, "device.yaml asks for stock abab"},
-		{"too large", device("    fs: erofs", "    fs: erofs\n    size: 4096"), nil, "the partition 4096 by devices/umi/device.yaml"},
+		{"too large", device("    fs: erofs", "    fs: erofs\n    size: 4096"), nil, "there is room for 4096 by devices/umi/device.yaml: remove "},
 		{"no such partition", device("  system:\n", "  systen:\n"), nil, `devices/umi/device.yaml:18:3: stock has no partition systen; did you mean "system"?`},
 		{"another file system", device("fs: erofs", "fs: raw"), nil, "partition system has fs raw, the stock's is erofs"},
 		{"certificate nowhere", device("boot:system/etc", "boot:nowhere"), nil, "partition boot: ramdisk: the boot profile has the update certificates at nowhere/security/otacerts.zip, but stock has no such file"},
