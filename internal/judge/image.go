@@ -159,3 +159,18 @@ func Verity(t testing.TB, image string, h HashTree) {
 		fmt.Sprintf("--hash-offset=%d", h.TreeOffset), "--salt", hex.EncodeToString(h.Salt), fmt.Sprintf("--data-blocks=%d", h.ImageSize/4096),
 		"--data-block-size=4096", "--hash-block-size=4096", "--hash=sha256", "--format=1")
 }
+
+// FileSystem has an image of ext4 or erofs checked by the program that is made for
+// that, and mounted by the kernel, which must show want.
+func FileSystem(t testing.TB, fs, image string, want *tree.Node) {
+	t.Helper()
+	switch fs {
+	case "ext4":
+		Run(t, "e2fsck", "-fn", image)
+	case "erofs":
+		Run(t, "fsck.erofs", "--extract", image)
+	default:
+		t.Fatalf("no judge for file system %q", fs)
+	}
+	Same(t, want, Folder(t, Mount(t, fs, "ro", image)))
+}

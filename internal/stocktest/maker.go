@@ -21,7 +21,8 @@ const (
 	Sony Maker = "sony"
 	// HTC's One M8 as a plain RUU zip, one slot, ext4.
 	HTC Maker = "htc"
-	// OnePlus's 8 as an A/B OTA zip: system, vendor and product in ext4, boot, vbmeta.
+	// OnePlus's 8 as an A/B OTA zip: system, vendor and product in ext4, boot, vbmeta,
+	// which delegates to vbmeta_system and vbmeta_vendor, each with a key of its own.
 	OnePlus Maker = "oneplus"
 )
 
@@ -40,6 +41,14 @@ type phone struct {
 	avb                     bool   // Verified Boot 2.0
 	more                    []string
 	models                  []string // as android-info.txt has them
+	chains                  []chain  // of vbmeta, to structs that describe some of the partitions
+}
+
+// chain is a partition to which vbmeta delegates.
+type chain struct {
+	name     string
+	location uint32 // where a phone stores its rollback index
+	of       []string
 }
 
 var phones = map[Maker]phone{
@@ -62,6 +71,7 @@ var phones = map[Maker]phone{
 	OnePlus: {
 		device: "instantnoodle", brand: "OnePlus", model: "IN2013", version: "2110091915", patch: "2021-10-01", release: "11", sdk: 30,
 		buildID: "RP1A.201005.001", timestamp: 1633780800, fs: "ext4", asRoot: true, avb: true, more: []string{"product", "vendor"},
+		chains: []chain{{"vbmeta_system", 2, []string{"system", "product"}}, {"vbmeta_vendor", 3, []string{"vendor"}}},
 	},
 }
 

@@ -27,7 +27,7 @@ func TestMakers(t *testing.T) {
 		Samsung:        {firmware.Odin, one, nil},
 		Sony:           {firmware.Sin, one, nil},
 		HTC:            {firmware.RUU, one, []string{"0P6B10000"}},
-		OnePlus:        {firmware.Payload, []string{"boot boot", "product ext4", "system ext4", "vbmeta vbmeta", "vendor ext4"}, []string{"instantnoodle"}},
+		OnePlus:        {firmware.Payload, []string{"boot boot", "product ext4", "system ext4", "vbmeta vbmeta", "vbmeta_system vbmeta", "vbmeta_vendor vbmeta", "vendor ext4"}, []string{"instantnoodle"}},
 	} {
 		t.Run(string(m), func(t *testing.T) {
 			f, err := os.Create(filepath.Join(t.TempDir(), "stock"))

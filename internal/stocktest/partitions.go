@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/fridayos/friday/android/avb"
@@ -18,6 +19,8 @@ import (
 const (
 	bootSize   = 16 << 20 // of the boot partition
 	vbmetaSize = 64 << 10 // of the vbmeta partition
+
+	chainedSize = 64 << 10 // of vbmeta_system and vbmeta_vendor
 )
 
 // partition is one image of the firmware.
@@ -66,18 +69,64 @@ func partitions(s Spec, certs []byte, key *rsa.PrivateKey) ([]partition, error) 
 			return nil, err
 		}
 	}
-	if s.of.avb {
-		im, err := s.vbmeta(described, key)
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, partition{"vbmeta", im})
+	if !s.of.avb {
+		return parts, nil
 	}
-	return parts, nil
+	for _, c := range s.of.chains {
+		im, d, rest, err := s.chained(c, described)
+		if err != nil {
+			return nil, fmt.Errorf("partition %s: %w", c.name, err)
+		}
+		described = append(rest, d)
+		parts = append(parts, partition{c.name, im})
+	}
+	im, err := s.vbmeta(described, key)
+	if err != nil {
+		return nil, err
+	}
+	return append(parts, partition{"vbmeta", im}), nil
+}
+
+// chained is a struct of some of the descriptors under a key of its own, as vendors
+// have it, the descriptor by which vbmeta delegates to it, and what it leaves.
+func (s Spec) chained(c chain, described []avb.Descriptor) (im *tree.Image, d *avb.ChainDescriptor, rest []avb.Descriptor, err error) {
+	key, _, err := VendorKeys(seedOf(s.Seed, c.name))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	index, err := s.rollbackIndex()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	v := &avb.VBMeta{RollbackIndex: index, ReleaseString: "avbtool 1.2.0"}
+	for _, x := range described {
+		if t, ok := x.(*avb.HashtreeDescriptor); ok && slices.Contains(c.of, t.Partition) {
+			v.Descriptors = append(v.Descriptors, &avb.PropertyDescriptor{Key: "com.android.build." + t.Partition + ".fingerprint", Value: []byte(s.Fingerprint())}, t)
+		} else {
+			rest = append(rest, x)
+		}
+	}
+	b, err := avb.Sign(v, key)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	im = &tree.Image{}
+	im.AppendBytes(b)
+	im.AppendZeros(chainedSize - int64(len(b)))
+	return im, &avb.ChainDescriptor{Partition: c.name, RollbackIndexLocation: c.location, PublicKey: avb.EncodePublicKey(&key.PublicKey)}, rest, nil
+}
+
+// rollbackIndex is the patch level's day, as AOSP's build has it.
+func (s Spec) rollbackIndex() (uint64, error) {
+	day, err := time.Parse(time.DateOnly, s.PatchLevel)
+	if err != nil {
+		return 0, err
+	}
+	return uint64(day.Unix()), nil
 }
 
 func (s Spec) vbmeta(described []avb.Descriptor, key *rsa.PrivateKey) (*tree.Image, error) {
-	day, err := time.Parse(time.DateOnly, s.PatchLevel)
+	index, err := s.rollbackIndex()
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +134,7 @@ func (s Spec) vbmeta(described []avb.Descriptor, key *rsa.PrivateKey) (*tree.Ima
 		return &avb.PropertyDescriptor{Key: key, Value: []byte(value)}
 	}
 	vbmeta, err := avb.Sign(&avb.VBMeta{
-		RollbackIndex: uint64(day.Unix()), ReleaseString: "avbtool 1.2.0",
+		RollbackIndex: index, ReleaseString: "avbtool 1.2.0",
 		Descriptors: append([]avb.Descriptor{
 			prop("com.android.build.boot.fingerprint", s.Fingerprint()),
 			prop("com.android.build.boot.os_version", s.of.release),

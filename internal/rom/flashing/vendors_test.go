@@ -74,9 +74,16 @@ type shop struct {
 	blobs  *blob.Store
 	stock  catalog.Stock
 	in     rom.Input
+	folder string // of the newest phone
 }
 
 func newShop(t *testing.T, m stocktest.Maker) *shop {
+	t.Helper()
+	return newShopAs(t, m, phones[m].boot)
+}
+
+// newShopAs is newShop for a phone whose device.yaml says boot.
+func newShopAs(t *testing.T, m stocktest.Maker, boot string) *shop {
 	t.Helper()
 	key, cert := vendorKeys()
 	s := &shop{t: t, device: phones[m].device}
@@ -104,7 +111,7 @@ func newShop(t *testing.T, m stocktest.Maker) *shop {
 		"os.yaml":                                "name: Friday OS\nupdate_url: https://ota.example.org\nchannels: [weekly]\ndefault_channel: weekly\nlayers: [mine]\n",
 		"layers/mine/layer.yaml":                 "why: a test\nadd:\n  - from: files\n    to: system:system\n",
 		"layers/mine/files/etc/friday/hello.txt": "hello\n",
-		"devices/" + s.device + "/device.yaml":   fmt.Sprintf("codename: %s\nvendor: %s\nname: a phone\nboot:\n%slayers: []\n", s.device, m, phones[m].boot),
+		"devices/" + s.device + "/device.yaml":   fmt.Sprintf("codename: %s\nvendor: %s\nname: a phone\nboot:\n%slayers: []\n", s.device, m, boot),
 	} {
 		files[name] = osrepo.NewFile(name, []byte(text))
 	}
@@ -204,7 +211,8 @@ func (s *shop) phone(partitions map[string]int64) *handset.Phone {
 	if s.profile().KeyEnforced() {
 		key = avb.EncodePublicKey(&s.in.AVB.PublicKey)
 	}
-	p, err := handset.New(filepath.Join(s.t.TempDir(), "phone"), handset.Identity{Device: s.device, Profile: s.profile(), Channel: "weekly", Partitions: partitions}, key)
+	s.folder = filepath.Join(s.t.TempDir(), "phone")
+	p, err := handset.New(s.folder, handset.Identity{Device: s.device, Profile: s.profile(), Channel: "weekly", Partitions: partitions}, key)
 	if err != nil {
 		s.t.Fatal(err)
 	}
