@@ -210,3 +210,50 @@ func (s *Since) changedTree(now io.ReaderAt, d *HashtreeDescriptor) ([]tree.Rang
 	}
 	return out, nil
 }
+
+// UpdateHashtree writes the hash tree of the first imageSize bytes of r to w from 0,
+// like BuildHashtree, brought up to date from the one of before, whose salt and hash it
+// has. The error wraps ErrOtherShape where that cannot be.
+func UpdateHashtree(ctx context.Context, r io.ReaderAt, imageSize int64, s *Since, w io.WriterAt, room int64) ([]byte, error) {
+	const blockSize = 4096
+	d := &HashtreeDescriptor{HashAlgorithm: s.Descriptor.HashAlgorithm, Salt: s.Descriptor.Salt, DataBlockSize: blockSize, HashBlockSize: blockSize}
+	g, err := newGeometry(d.HashAlgorithm, d.Salt, imageSize, blockSize, blockSize)
+	if err == nil {
+		err = s.usable(g, d)
+	}
+	if err == nil && g.treeSize != room {
+		err = fmt.Errorf("it takes %d bytes, there is room for %d", g.treeSize, room)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot update hash tree: %w", err)
+	}
+	root, err := g.update(ctx, r, s, func(off int64, block []byte) error {
+		_, err := w.WriteAt(block, off)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot update hash tree: %w", err)
+	}
+	return root, nil
+}
+
+// UpdateFEC brings parity, the error correction of the first covered bytes of old in
+// blocks of 4,096 bytes, up to date to that of now, which differs only in ranges.
+func UpdateFEC(ctx context.Context, parity []byte, old, now io.ReaderAt, covered int64, roots int, ranges []tree.Range) error {
+	const blockSize = 4096
+	n, err := FECSize(covered, roots)
+	if err != nil {
+		return err
+	}
+	if n != int64(len(parity)) {
+		return fmt.Errorf("cannot update FEC: it has %d bytes, expected %d", len(parity), n)
+	}
+	c, err := newFECCode(roots)
+	if err == nil {
+		err = c.revise(ctx, parity, old, now, covered, blockSize, ranges)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot update FEC: %w", err)
+	}
+	return nil
+}

@@ -270,10 +270,9 @@ func fileSystem(f File, o *Opened, used int64) error {
 	return nil
 }
 
-// tails are what is known to follow images: the hash tree's metadata and the
-// signatures of Android 7 and older, and Samsung's mark.
+// tails are what is known to follow images, beside verity: the signatures of Android 7
+// and older, and Samsung's mark.
 var tails = map[string]string{
-	"\x01\xb0\x01\xb0": "verity metadata of Verified Boot 1",
 	"\x30\x82":         "signature of Verified Boot 1",
 	"SEANDROIDENFORCE": "mark of Samsung",
 	"QCDT":             "device trees of Qualcomm",
@@ -282,7 +281,7 @@ var tails = map[string]string{
 // addTail names what follows an image of size bytes, where no AVB footer accounts
 // for it. Zeros are nothing; what follows more than a MiB of them is not looked for.
 func addTail(f File, o *Opened, size int64, of string) {
-	if o.Facts["avb"] != nil || size >= f.Size {
+	if o.Facts["avb"] != nil || size >= f.Size || o.Root != nil && verity(f, o, size) {
 		return
 	}
 	b := make([]byte, min(f.Size-size, 1<<20))
@@ -296,7 +295,7 @@ func addTail(f File, o *Opened, size int64, of string) {
 	for begins, what := range tails {
 		if bytes.HasPrefix(b[zeros:], []byte(begins)) {
 			o.Facts["followed_by"] = what
-			verifiedBoot1(f, o, size+int64(zeros), b[zeros:])
+			signedBoot(f, o, size+int64(zeros), b[zeros:])
 			return
 		}
 	}

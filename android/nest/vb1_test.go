@@ -29,6 +29,10 @@ func TestVerifiedBoot1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	seven, _, err := vb1.AddVerity(ctx, must[*tree.Image](t)(ext4.Build(system(), ext4.Options{})), vb1.Params{Device: "/dev/block/by-name/system", Salt: []byte("salt"), Key: key, TreeFirst: true, FECRoots: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		b    []byte
 		flip int // a byte that the check covers
@@ -37,6 +41,7 @@ func TestVerifiedBoot1(t *testing.T) {
 	}{
 		"boot.img":   {boot, 2048, "boot_signature", "boot signature: by CN=Mango"},
 		"system.img": {whole(t, im), 700, "verity", "verity: every block by the hash tree; the key that signed its table lies in the boot image"},
+		"seven.img":  {whole(t, seven), int(seven.Size()) - 5000, "verity", "verity: the error correction, 2 roots"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNest(t, nest.Options{})

@@ -16,15 +16,18 @@
 // Behind a file system: 32 KiB of metadata: b001b001, version 0, the signature of
 // the table (RSA 2048, PKCS #1 v1.5, SHA-256), the table's length, the table, zeros;
 // numbers are 32 bits little-endian. The table is dm-verity's, as text. The hash
-// tree lies behind the metadata; Android 7 may have it before. This is written as
-// Android 4.4 to 6 have it, which 7 reads too.
+// tree lies behind the metadata in Android 4.4 to 6. Android 7 has the tree first;
+// it finds metadata by the partition's end, or by error correction (FEC, the
+// Reed-Solomon code of Verified Boot 2) over all before it, which ends in a block with
+// a header of 60 bytes at its start and again at its end: fecfecfe, version 0, 60,
+// roots, bytes of parity, bytes covered (64 bits), SHA-256 of the parity. It reads the
+// older order as well.
 //
-// The key is mincrypt's RSAPublicKey: words of 32 bits little-endian: 64, n0inv, the
-// modulus, R² modulo it (64 words each, lowest first), the exponent.
+// The key is mincrypt's RSAPublicKey in bytes (package mincrypt).
 //
-// Sources: AOSP's system/extras/verity (BootSignature.java, build_verity_metadata.py)
-// and system/core/include/mincrypt, read for the facts. No vendor's own file was at
-// hand.
+// Sources: AOSP's system/extras/verity (BootSignature.java, build_verity_metadata.py),
+// build/tools/releasetools/build_image.py and system/extras/libfec, read for the
+// facts. No vendor's own file was at hand.
 package vb1
 
 import (
@@ -35,24 +38,19 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"math/big"
+
+	"github.com/fridayos/friday/android/mincrypt"
 )
 
 // MaxSignature is the largest signature of a boot image that is read.
 const MaxSignature = 16 << 10
 
-// KeySize is how many bytes a key takes in a ramdisk.
-const KeySize = 4 * (3 + 2*keyWords)
-
-const (
-	keyBits  = 2048
-	keyWords = keyBits / 32
-)
+// KeyBits is the size of the key that signs tables.
+const KeyBits = 2048
 
 // Signature is what stands behind a boot image.
 type Signature struct {
@@ -176,48 +174,19 @@ func (s *Signature) Verify(image io.ReaderAt, length int64, target string) error
 
 // EncodeKey writes a key as a ramdisk has it in /verity_key.
 func EncodeKey(key *rsa.PublicKey) ([]byte, error) {
-	if key.N.BitLen() != keyBits || key.E != 3 && key.E != 65537 {
-		return nil, fmt.Errorf("cannot write verity key: it has %d bits and the exponent %d, expected %d and 3 or 65537", key.N.BitLen(), key.E, keyBits)
+	b, err := mincrypt.Encode(key)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write verity key: %w", err)
 	}
-	word := new(big.Int).Lsh(big.NewInt(1), 32)
-	low := new(big.Int).Mod(key.N, word)
-	inverse := new(big.Int).ModInverse(low, word)
-	if inverse == nil {
-		return nil, errors.New("cannot write verity key: its modulus is even")
-	}
-	n0inv := new(big.Int).Sub(word, inverse)
-	square := new(big.Int).Lsh(big.NewInt(1), 2*keyBits)
-	square.Mod(square, key.N)
-	le := binary.LittleEndian
-	b := le.AppendUint32(nil, keyWords)
-	b = le.AppendUint32(b, uint32(n0inv.Uint64()))
-	for _, v := range []*big.Int{key.N, square} {
-		be := v.FillBytes(make([]byte, keyBits/8))
-		for i := len(be) - 1; i >= 0; i-- {
-			b = append(b, be[i])
-		}
-	}
-	return le.AppendUint32(b, uint32(key.E)), nil
+	return b, nil
 }
 
 // ParseKey reads a /verity_key. What does not fit together is refused, as a phone
 // could compute with it what we do not.
 func ParseKey(b []byte) (*rsa.PublicKey, error) {
-	le := binary.LittleEndian
-	if len(b) != KeySize || le.Uint32(b) != keyWords {
-		return nil, fmt.Errorf("cannot read verity key: it has %d bytes, expected %d with %d at the start", len(b), KeySize, keyWords)
-	}
-	be := make([]byte, keyBits/8)
-	for i := range be {
-		be[i] = b[8+len(be)-1-i]
-	}
-	key := &rsa.PublicKey{N: new(big.Int).SetBytes(be), E: int(le.Uint32(b[KeySize-4:]))}
-	again, err := EncodeKey(key)
+	key, err := mincrypt.Parse(b)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read verity key: %w", err)
-	}
-	if string(again) != string(b) {
-		return nil, errors.New("cannot read verity key: its numbers n0inv and rr do not belong to its modulus")
 	}
 	return key, nil
 }

@@ -140,7 +140,7 @@ func harmless(b []byte, i int) bool {
 
 func TestKey(t *testing.T) {
 	b, err := EncodeKey(&newPair().key.PublicKey)
-	if err != nil || len(b) != KeySize || KeySize != 524 {
+	if err != nil || len(b) != 524 {
 		t.Fatalf("%d bytes, %v", len(b), err)
 	}
 	key, err := ParseKey(b)
@@ -189,7 +189,7 @@ func verified(t testing.TB) ([]byte, int64, Table) {
 	if _, err := out.WriteTo(&b); err != nil {
 		t.Fatal(err)
 	}
-	if room, err := Room(im.Size()); err != nil || int64(b.Len()) != im.Size()+room {
+	if room, err := (Params{}).Room(im.Size()); err != nil || int64(b.Len()) != im.Size()+room {
 		t.Errorf("%d bytes, expected %d and %d more, %v", b.Len(), im.Size(), room, err)
 	}
 	return b.Bytes(), im.Size(), table

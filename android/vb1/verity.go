@@ -26,7 +26,7 @@ const (
 	blockSize = 4096
 	magic     = 0xb001b001
 	magicOff  = 0x46464f56 // "VOFF": verity was switched off
-	head      = 4 + 4 + keyBits/8 + 4
+	head      = 4 + 4 + KeyBits/8 + 4
 	maxTable  = MetadataSize - head
 )
 
@@ -40,7 +40,11 @@ type Table struct {
 
 // Text is the table as it is signed.
 func (t Table) Text() string {
-	return fmt.Sprintf("1 %s %[1]s %d %[2]d %d %d sha256 %x %x", t.Device, blockSize, t.Blocks, t.TreeOffset/blockSize, t.Root, t.Salt)
+	salt := hex.EncodeToString(t.Salt)
+	if salt == "" {
+		salt = "-" // dm-verity's word for none
+	}
+	return fmt.Sprintf("1 %s %[1]s %d %[2]d %d %d sha256 %x %s", t.Device, blockSize, t.Blocks, t.TreeOffset/blockSize, t.Root, salt)
 }
 
 // ParseTable reads a table as AOSP writes it.
@@ -59,6 +63,9 @@ func ParseTable(text string) (Table, error) {
 	blocks, err1 := strconv.ParseUint(f[5], 10, 40)
 	start, err2 := strconv.ParseUint(f[6], 10, 40)
 	root, err3 := hex.DecodeString(f[8])
+	if f[9] == "-" {
+		f[9] = ""
+	}
 	salt, err4 := hex.DecodeString(f[9])
 	if err := errors.Join(err1, err2, err3, err4); err != nil || len(root) != sha256.Size {
 		return fail("expected numbers of blocks, and a root of %d bytes and a salt in hex: %w", sha256.Size, errors.Join(err))
@@ -72,26 +79,50 @@ type Metadata struct {
 	Table    Table
 	Disabled bool // verity was switched off: the table is not used
 	At       int64
+	FEC      FEC // of what Find found; else zero
 
 	text  string
 	value []byte
 }
+
+// TreeFirst says whether the hash tree lies before the metadata, as in Android 7.
+func (m *Metadata) TreeFirst() bool { return m.Table.TreeOffset < m.At }
 
 // Params are AddVerity's.
 type Params struct {
 	Device string // that init maps, "/dev/block/platform/…/by-name/system"
 	Salt   []byte
 	Key    crypto.Signer // RSA 2048
+	// TreeFirst has the tree before the metadata, as Android 7 does. Without error
+	// correction, such an image must be exactly as large as the partition.
+	TreeFirst bool
+	FECRoots  int  // 2 to 24, with TreeFirst; such an image must be as large as the partition; 0: none
+	Disabled  bool // verity stays switched off
+	// Since is the image made before, if little has changed since; nil: all is
+	// computed. Where it has another shape, what of it does not serve is computed.
+	Since *Since
+}
+
+// Since is an image with verity made before. It is believed, not looked at, that
+// its tree is right and that nothing of the file system but Changed differs.
+type Since struct {
+	Image    io.ReaderAt
+	Metadata *Metadata    // as Find found it
+	Changed  []tree.Range // of the file system, in order; whole blocks
 }
 
 // Room is how many bytes AddVerity puts behind a file system of size bytes.
-func Room(size int64) (int64, error) {
+func (p Params) Room(size int64) (int64, error) {
 	n, err := avb.HashtreeSize(size, "sha256")
-	return n + MetadataSize, err
+	if n += MetadataSize; err != nil || p.FECRoots == 0 {
+		return n, err
+	}
+	parity, err := avb.FECSize(size+n, p.FECRoots)
+	return n + parity + blockSize, err
 }
 
-// AddVerity puts metadata and hash tree behind a file system, which has whole
-// blocks. The tree, 1/127 of the image, is held.
+// AddVerity puts metadata, hash tree and error correction behind a file system,
+// which has whole blocks. Tree and parity, 1/127 of the image each, are held.
 func AddVerity(ctx context.Context, img *tree.Image, p Params) (*tree.Image, Table, error) {
 	fail := func(err error) (*tree.Image, Table, error) {
 		return nil, Table{}, fmt.Errorf("cannot add verity: %w", err)
@@ -100,34 +131,84 @@ func AddVerity(ctx context.Context, img *tree.Image, p Params) (*tree.Image, Tab
 	if p.Device == "" || strings.ContainsAny(p.Device, " \t\n") {
 		return fail(fmt.Errorf("the device is %q, expected a path without spaces", p.Device))
 	}
+	if p.FECRoots != 0 && !p.TreeFirst {
+		return fail(errors.New("error correction lies behind the metadata: the tree must be first"))
+	}
 	n, err := avb.HashtreeSize(size, "sha256")
 	if err != nil {
 		return fail(err)
 	}
-	t := Table{Device: p.Device, Blocks: size / blockSize, TreeOffset: size + MetadataSize, Salt: p.Salt}
+	t := Table{Device: p.Device, Blocks: size / blockSize, TreeOffset: size, Salt: p.Salt}
+	if !p.TreeFirst {
+		t.TreeOffset += MetadataSize
+	}
 	hashes := &buffer{make([]byte, n)}
-	if t.Root, err = avb.BuildHashtree(ctx, img, size, "sha256", p.Salt, hashes, n); err != nil {
+	if t.Root, err = p.tree(ctx, img, t, hashes); err != nil {
 		return fail(err)
 	}
-	meta, err := encodeMetadata(t.Text(), p.Key)
+	meta, err := encodeMetadata(t.Text(), p.Key, p.Disabled)
 	if err != nil {
 		return fail(err)
 	}
 	out := &tree.Image{}
 	out.AppendImage(img)
-	out.AppendBytes(meta)
+	if !p.TreeFirst {
+		out.AppendBytes(meta)
+		out.AppendBytes(hashes.b)
+		return out, t, nil
+	}
 	out.AppendBytes(hashes.b)
+	out.AppendBytes(meta)
+	if p.FECRoots != 0 {
+		if err := p.appendFEC(ctx, out, size); err != nil {
+			return fail(err)
+		}
+	}
 	return out, t, nil
+}
+
+// tree makes the hash tree, from that of before where it can.
+func (p Params) tree(ctx context.Context, img *tree.Image, t Table, to *buffer) ([]byte, error) {
+	if s := p.Since; s != nil && bytes.Equal(s.Metadata.Table.Salt, t.Salt) {
+		root, err := avb.UpdateHashtree(ctx, img, img.Size(), &avb.Since{Image: s.Image, Descriptor: s.Metadata.descriptor(), Changed: s.Changed}, to, int64(len(to.b)))
+		if !errors.Is(err, avb.ErrOtherShape) {
+			return root, err
+		}
+	}
+	return avb.BuildHashtree(ctx, img, img.Size(), "sha256", t.Salt, to, int64(len(to.b)))
 }
 
 type buffer struct{ b []byte }
 
 func (w *buffer) WriteAt(p []byte, off int64) (int, error) { return copy(w.b[off:], p), nil }
 
-func encodeMetadata(table string, key crypto.Signer) ([]byte, error) {
+// Resign is an image whose table is signed by another key; nothing else of it
+// changes, but for the error correction of the signature's blocks.
+func Resign(ctx context.Context, img *tree.Image, m *Metadata, key crypto.Signer) (*tree.Image, error) {
+	fail := func(err error) (*tree.Image, error) { return nil, fmt.Errorf("cannot sign verity anew: %w", err) }
+	meta, err := encodeMetadata(m.text, key, m.Disabled)
+	if err != nil {
+		return fail(err)
+	}
+	behind := m.At + MetadataSize
+	out := &tree.Image{}
+	out.AppendRange(img, 0, m.At)
+	out.AppendBytes(meta)
+	if m.FEC.Roots == 0 {
+		out.AppendRange(img, behind, img.Size()-behind)
+		return out, nil
+	}
+	p := Params{FECRoots: m.FEC.Roots, Since: &Since{img, m, nil}}
+	if err := p.appendFEC(ctx, out, m.At); err != nil {
+		return fail(err)
+	}
+	return out, nil
+}
+
+func encodeMetadata(table string, key crypto.Signer, off bool) ([]byte, error) {
 	pub, ok := key.Public().(*rsa.PublicKey)
-	if !ok || pub.N.BitLen() != keyBits {
-		return nil, fmt.Errorf("expected an RSA key of %d bits", keyBits)
+	if !ok || pub.N.BitLen() != KeyBits {
+		return nil, fmt.Errorf("expected an RSA key of %d bits", KeyBits)
 	}
 	if len(table) > maxTable {
 		return nil, fmt.Errorf("its table has %d bytes, expected at most %d", len(table), maxTable)
@@ -138,7 +219,11 @@ func encodeMetadata(table string, key crypto.Signer) ([]byte, error) {
 		return nil, err
 	}
 	le := binary.LittleEndian
-	b := le.AppendUint32(le.AppendUint32(nil, magic), 0)
+	first := uint32(magic)
+	if off {
+		first = magicOff
+	}
+	b := le.AppendUint32(le.AppendUint32(nil, first), 0)
 	b = le.AppendUint32(append(b, value...), uint32(len(table)))
 	b = append(b, table...)
 	return append(b, make([]byte, MetadataSize-len(b))...), nil
@@ -154,7 +239,7 @@ func ReadMetadata(r io.ReaderAt, at int64) (*Metadata, error) {
 		return fail("%w", err)
 	}
 	le := binary.LittleEndian
-	m := &Metadata{At: at, value: b[8 : 8+keyBits/8]}
+	m := &Metadata{At: at, value: b[8 : 8+KeyBits/8]}
 	switch v := le.Uint32(b); v {
 	case magic:
 	case magicOff:
@@ -187,11 +272,19 @@ func (m *Metadata) Verify(ctx context.Context, r io.ReaderAt, size int64, key *r
 	if m.Disabled {
 		return fail(errors.New("verity was switched off"))
 	}
-	digest := sha256.Sum256([]byte(m.text))
-	if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], m.value); err != nil {
-		return fail(fmt.Errorf("the signature of the table does not match: %w", err))
+	if err := m.SignedBy(key); err != nil {
+		return fail(err)
 	}
 	return m.VerifyTree(ctx, r, size)
+}
+
+// SignedBy checks the signature of the table alone.
+func (m *Metadata) SignedBy(key *rsa.PublicKey) error {
+	digest := sha256.Sum256([]byte(m.text))
+	if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], m.value); err != nil {
+		return fmt.Errorf("the signature of the table does not match: %w", err)
+	}
+	return nil
 }
 
 // VerifyTree checks the whole image by the hash tree that the table names, and
@@ -202,14 +295,19 @@ func (m *Metadata) VerifyTree(ctx context.Context, r io.ReaderAt, size int64) er
 	if t.Blocks > size/blockSize {
 		return fail(fmt.Errorf("its table is of %d blocks, the image has %d", t.Blocks, size/blockSize))
 	}
-	n, err := avb.HashtreeSize(t.Blocks*blockSize, "sha256")
-	if err != nil {
+	if _, err := avb.HashtreeSize(t.Blocks*blockSize, "sha256"); err != nil {
 		return fail(err)
 	}
-	d := &avb.HashtreeDescriptor{Partition: t.Device, DMVersion: 1, ImageSize: uint64(t.Blocks) * blockSize, TreeOffset: uint64(t.TreeOffset), TreeSize: uint64(n),
-		DataBlockSize: blockSize, HashBlockSize: blockSize, HashAlgorithm: "sha256", Salt: t.Salt, RootDigest: t.Root}
-	if err := avb.VerifyPartition(ctx, d, r, size); err != nil {
+	if err := avb.VerifyPartition(ctx, m.descriptor(), r, size); err != nil {
 		return fail(err)
 	}
 	return nil
+}
+
+// descriptor is the tree as Verified Boot 2 describes it.
+func (m *Metadata) descriptor() *avb.HashtreeDescriptor {
+	t := m.Table
+	n, _ := avb.HashtreeSize(t.Blocks*blockSize, "sha256")
+	return &avb.HashtreeDescriptor{Partition: t.Device, DMVersion: 1, ImageSize: uint64(t.Blocks) * blockSize, TreeOffset: uint64(t.TreeOffset), TreeSize: uint64(n),
+		DataBlockSize: blockSize, HashBlockSize: blockSize, HashAlgorithm: "sha256", Salt: t.Salt, RootDigest: t.Root}
 }
