@@ -7,6 +7,9 @@
 //	              ignored by an unlocked one.
 //	ota.pem       RSA; signs payloads and whole packages.
 //	ota.x509.pem  its certificate, which lies in otacerts.zip of every build.
+//	verity.pem    RSA of 2048 bits; signs boot images and file systems of phones with
+//	              Verified Boot 1. Folders from before it was made have none.
+//	verity.x509.pem  its certificate, which lies behind every boot image.
 //
 // `friday serve` holds the ticket key alone (Ticket), which signs what handsets
 // hand back to it: tickets and outcome tokens. It never opens a release key,
@@ -18,6 +21,7 @@
 package keys
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -39,16 +43,25 @@ const (
 	FileAVB     = "avb.pem"
 	FileOTA     = "ota.pem"
 	FileOTACert = "ota.x509.pem"
+
+	FileVerity     = "verity.pem"
+	FileVerityCert = "verity.x509.pem"
 )
+
+// VerityBits is the size of the verity key, the only one that the format has.
+const VerityBits = 2048
+
+// ErrNoVerity is wrapped by Verity's error for a folder without a verity key.
+var ErrNoVerity = errors.New("there is no verity key")
 
 const maxFile = 64 << 10
 
 // Options of GenerateWith.
 type Options struct {
 	AVBBits int       // 2048, 4096 or 8192, as AVB's algorithms have it; 0: 4096
-	OTABits int       // 2048 or 4096, all that recovery knows; 0: 4096
-	Name    string    // common name of the certificate; "": "Friday OTA"
-	Now     time.Time // from when the certificate is valid; zero: now
+	OTABits int       // 2048, which every recovery knows, or 4096, of Android 7 and newer; 0: 2048
+	Name    string    // common name of the OTA certificate; "": "Friday OTA"
+	Now     time.Time // from when the certificates are valid; zero: now
 }
 
 // Generate makes the release keys in dir. It overwrites nothing.
@@ -60,7 +73,7 @@ func GenerateWith(dir string, o Options) error {
 	if err != nil {
 		return err
 	}
-	otaBits, err := bits("OTA", o.OTABits, 2048, 4096)
+	otaBits, err := bits("OTA", cmp.Or(o.OTABits, 2048), 2048, 4096)
 	if err != nil {
 		return err
 	}
@@ -70,7 +83,7 @@ func GenerateWith(dir string, o Options) error {
 	if err := checkMode(dir, 0o700); err != nil {
 		return err
 	}
-	for _, name := range []string{FileAVB, FileOTA, FileOTACert} {
+	for _, name := range []string{FileAVB, FileOTA, FileOTACert, FileVerity, FileVerityCert} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("cannot make release keys: %s is there already; phones trust it, so it is not overwritten; move it away to start anew", filepath.Join(dir, name))
 		}
@@ -83,17 +96,29 @@ func GenerateWith(dir string, o Options) error {
 	if err != nil {
 		return fmt.Errorf("cannot make OTA key: %w", err)
 	}
-	cert, err := selfSigned(ota, o)
+	verity, err := rsa.GenerateKey(rand.Reader, VerityBits)
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot make verity key: %w", err)
 	}
 	if err := writeKey(filepath.Join(dir, FileAVB), avb); err != nil {
 		return err
 	}
-	if err := writeKey(filepath.Join(dir, FileOTA), ota); err != nil {
+	if err := writePair(dir, FileVerity, verity, FileVerityCert, "Friday verity", o.Now); err != nil {
 		return err
 	}
-	return writePEM(filepath.Join(dir, FileOTACert), "CERTIFICATE", cert)
+	return writePair(dir, FileOTA, ota, FileOTACert, cmp.Or(o.Name, "Friday OTA"), o.Now)
+}
+
+// writePair writes a key and its certificate.
+func writePair(dir, file string, key *rsa.PrivateKey, certFile, name string, now time.Time) error {
+	cert, err := selfSigned(key, name, now)
+	if err != nil {
+		return fmt.Errorf("cannot make certificate %s: %w", certFile, err)
+	}
+	if err := writeKey(filepath.Join(dir, file), key); err != nil {
+		return err
+	}
+	return writePEM(filepath.Join(dir, certFile), "CERTIFICATE", cert)
 }
 
 func bits(role string, n int, allowed ...int) (int, error) {
@@ -106,30 +131,23 @@ func bits(role string, n int, allowed ...int) (int, error) {
 	return n, nil
 }
 
-// selfSigned makes the certificate; phones go by its key and by no date, so it
+// selfSigned makes a certificate; phones go by its key and by no date, so it
 // lasts as long as X.509 lets it.
-func selfSigned(key *rsa.PrivateKey, o Options) ([]byte, error) {
-	if o.Name == "" {
-		o.Name = "Friday OTA"
-	}
-	if o.Now.IsZero() {
-		o.Now = time.Now()
+func selfSigned(key *rsa.PrivateKey, name string, now time.Time) ([]byte, error) {
+	if now.IsZero() {
+		now = time.Now()
 	}
 	// The serial number tells two keys of one name apart.
 	id := sha256.Sum256(x509.MarshalPKCS1PublicKey(&key.PublicKey))
 	id[0] &= 0x7f
 	tmpl := &x509.Certificate{
 		SerialNumber: new(big.Int).SetBytes(id[:16]),
-		Subject:      pkix.Name{CommonName: o.Name},
-		NotBefore:    o.Now.UTC().Truncate(time.Second),
+		Subject:      pkix.Name{CommonName: name},
+		NotBefore:    now.UTC().Truncate(time.Second),
 		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		return nil, fmt.Errorf("cannot make OTA certificate: %w", err)
-	}
-	return der, nil
+	return x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
 }
 
 func writeKey(path string, key *rsa.PrivateKey) error {
@@ -156,6 +174,11 @@ func Open(dir string) (*Ring, error) {
 			return nil, err
 		}
 	}
+	for _, name := range []string{FileVerity, FileVerityCert} {
+		if err := checkMode(filepath.Join(dir, name), 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
 	return &Ring{dir}, nil
 }
 
@@ -179,11 +202,28 @@ func (r *Ring) AVB() (*rsa.PrivateKey, error) { return readKey(filepath.Join(r.d
 
 // OTA is the key that signs payloads and packages, and its certificate.
 func (r *Ring) OTA() (crypto.Signer, *x509.Certificate, error) {
-	key, err := readKey(filepath.Join(r.dir, FileOTA))
+	return r.pair(FileOTA, FileOTACert)
+}
+
+// Verity is the key that signs boot images and file systems of phones with Verified
+// Boot 1, and its certificate. The error wraps ErrNoVerity where the folder has none.
+func (r *Ring) Verity() (*rsa.PrivateKey, *x509.Certificate, error) {
+	for _, name := range []string{FileVerity, FileVerityCert} {
+		path := filepath.Join(r.dir, name)
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, fmt.Errorf("cannot read key %s: %w", path, ErrNoVerity)
+		}
+	}
+	return r.pair(FileVerity, FileVerityCert)
+}
+
+// pair reads a key and its certificate.
+func (r *Ring) pair(file, certFile string) (*rsa.PrivateKey, *x509.Certificate, error) {
+	key, err := readKey(filepath.Join(r.dir, file))
 	if err != nil {
 		return nil, nil, err
 	}
-	path := filepath.Join(r.dir, FileOTACert)
+	path := filepath.Join(r.dir, certFile)
 	block, err := readPEM(path)
 	if err != nil {
 		return nil, nil, err
@@ -196,7 +236,7 @@ func (r *Ring) OTA() (crypto.Signer, *x509.Certificate, error) {
 		return nil, nil, fmt.Errorf("cannot read certificate %s: %w", path, err)
 	}
 	if !key.PublicKey.Equal(cert.PublicKey) {
-		return nil, nil, fmt.Errorf("cannot use keys: %s is not the certificate of the key %s", path, FileOTA)
+		return nil, nil, fmt.Errorf("cannot use keys: %s is not the certificate of the key %s", path, file)
 	}
 	return key, cert, nil
 }

@@ -45,8 +45,26 @@ func TestGenerateAndOpen(t *testing.T) {
 	if _, err := ota.Sign(nil, digest[:], crypto.SHA256); err != nil {
 		t.Error(err)
 	}
-	if avb.Equal(ota) {
-		t.Error("both roles have one key")
+	verity, verityCert, err := ring.Verity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if verity.N.BitLen() != keys.VerityBits || verityCert.Subject.CommonName != "Friday verity" || verityCert.NotBefore.Unix() != 1764201600 {
+		t.Errorf("the verity key has %d bits, its certificate is of %q", verity.N.BitLen(), verityCert.Subject.CommonName)
+	}
+	if avb.Equal(ota) || verity.Equal(avb) || verity.Equal(ota) {
+		t.Error("two roles have one key")
+	}
+	for _, name := range []string{keys.FileVerityCert, keys.FileVerity} { // as in folders from before it was made
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if ring, err = keys.Open(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := ring.Verity(); !errors.Is(err, keys.ErrNoVerity) || !strings.Contains(err.Error(), filepath.Join(dir, name)) {
+			t.Errorf("without %s: %v", name, err)
+		}
 	}
 	for path, want := range map[string]fs.FileMode{dir: 0o700, filepath.Join(dir, keys.FileAVB): 0o600, filepath.Join(dir, keys.FileOTA): 0o600} {
 		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != want {
@@ -64,6 +82,8 @@ func TestOpenSSLReadsThem(t *testing.T) {
 		{"pkey", "-check", "-noout", "-in", keys.FileAVB},
 		{"pkey", "-check", "-noout", "-in", keys.FileOTA},
 		{"verify", "-check_ss_sig", "-CAfile", keys.FileOTACert, keys.FileOTACert},
+		{"pkey", "-check", "-noout", "-in", keys.FileVerity},
+		{"verify", "-check_ss_sig", "-CAfile", keys.FileVerityCert, keys.FileVerityCert},
 	} {
 		judge.In(t, dir, "openssl", args...)
 	}
@@ -94,6 +114,8 @@ func TestRefuses(t *testing.T) {
 			"cannot use keys: DIR has mode 0755, expected 0700, so that nobody else can read or change it; run: chmod 0700 DIR"},
 		{"open file", func(d string) error { return os.Chmod(filepath.Join(d, "ota.pem"), 0o640) }, open,
 			"cannot use keys: DIR/ota.pem has mode 0640, expected 0600, so that nobody else can read or change it; run: chmod 0600 DIR/ota.pem"},
+		{"open verity key", func(d string) error { return os.Chmod(filepath.Join(d, "verity.pem"), 0o644) }, open,
+			"cannot use keys: DIR/verity.pem has mode 0644, expected 0600, so that nobody else can read or change it; run: chmod 0600 DIR/verity.pem"},
 		{"missing", func(d string) error { return os.Remove(filepath.Join(d, "avb.pem")) }, open,
 			"cannot use keys: stat DIR/avb.pem: no such file or directory"},
 		{"no folder", os.RemoveAll, open,
@@ -239,7 +261,7 @@ func FuzzKeyFile(f *testing.F) {
 	if _, err := keys.OpenTicket(filepath.Join(dir, "ticket.key")); err != nil {
 		f.Fatal(err)
 	}
-	for _, name := range []string{keys.FileAVB, keys.FileOTA, keys.FileOTACert, "ticket.key"} {
+	for _, name := range []string{keys.FileAVB, keys.FileOTA, keys.FileOTACert, keys.FileVerity, keys.FileVerityCert, "ticket.key"} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			f.Fatal(err)
@@ -249,7 +271,7 @@ func FuzzKeyFile(f *testing.F) {
 	f.Add([]byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAA==\n-----END RSA PRIVATE KEY-----\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dir := t.TempDir()
-		for _, name := range []string{keys.FileAVB, keys.FileOTA, keys.FileOTACert, "ticket.key"} {
+		for _, name := range []string{keys.FileAVB, keys.FileOTA, keys.FileOTACert, keys.FileVerity, keys.FileVerityCert, "ticket.key"} {
 			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -266,6 +288,9 @@ func FuzzKeyFile(f *testing.F) {
 		}
 		if key, cert, err := r.OTA(); err == nil {
 			t.Errorf("one file is key %v and certificate %v", key, cert)
+		}
+		if key, cert, err := r.Verity(); err == nil {
+			t.Errorf("one file is verity key %v and certificate %v", key, cert)
 		}
 		if key, err := keys.OpenTicket(filepath.Join(dir, "ticket.key")); err == nil {
 			if _, err := key.Verify(key.Sign([]byte("x"))); err != nil {
