@@ -3,17 +3,50 @@ package handset
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
 	"github.com/fridayos/friday/internal/wire"
 )
+
+// pipes listens without a network, so that a test may run by a clock of its own.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.IPAddr{} }
+
+func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	p <- there
+	return here, nil
+}
+
+// slow is hostile in a bubble of time: what takes long there is over at once, and
+// how busy the machine is changes nothing.
+func slow(t *testing.T, h func(w http.ResponseWriter, r *http.Request)) *Client {
+	l := make(pipes)
+	s := &http.Server{Handler: http.HandlerFunc(h)}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	transport := &http.Transport{DialContext: l.dial}
+	t.Cleanup(func() { s.Close(); <-ended; transport.CloseIdleConnections() })
+	return &Client{Base: "http://server", HTTP: &http.Client{Transport: transport}, Stall: 300 * time.Millisecond}
+}
 
 // hostile answers everything with one handler; what it holds open ends with the test.
 func hostile(t *testing.T, h func(w http.ResponseWriter, r *http.Request)) *Client {
@@ -21,59 +54,65 @@ func hostile(t *testing.T, h func(w http.ResponseWriter, r *http.Request)) *Clie
 	s := httptest.NewServer(http.HandlerFunc(h))
 	t.Cleanup(s.Close)
 	t.Cleanup(s.CloseClientConnections)
-	return &Client{Base: s.URL, Stall: 300 * time.Millisecond}
+	return &Client{Base: s.URL}
 }
 
 func TestServerThatDrips(t *testing.T) {
-	drip := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", "1000")
-		for range 100 {
-			if _, err := w.Write([]byte(" ")); err != nil {
-				return
-			}
-			w.(http.Flusher).Flush()
-			select {
-			case <-time.After(100 * time.Millisecond):
-			case <-r.Context().Done():
-				return
+	synctest.Test(t, func(t *testing.T) {
+		drip := func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			for range 100 {
+				if _, err := w.Write([]byte(" ")); err != nil {
+					return
+				}
+				w.(http.Flusher).Flush()
+				select {
+				case <-time.After(100 * time.Millisecond):
+				case <-r.Context().Done():
+					return
+				}
 			}
 		}
-	}
-	began := time.Now()
-	if err := hostile(t, drip).post(t.Context(), wire.PathCheckIn, struct{}{}, nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a reply that never ends: %v", err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it held the phone for %s", took)
-	}
+		c := slow(t, drip)
+		began := time.Now()
+		if err := c.post(t.Context(), wire.PathCheckIn, struct{}{}, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a reply that never ends: %v", err)
+		}
+		if took := time.Since(began); took != c.Stall {
+			t.Errorf("it held the phone for %s, expected %s", took, c.Stall)
+		}
+	})
 }
 
 func TestServerThatStops(t *testing.T) {
-	c := hostile(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Range", "bytes 0-999/1000")
-		w.WriteHeader(http.StatusPartialContent)
-		for range 8 { // slowly, but longer than the phone waits for a piece
-			_, _ = w.Write([]byte("ten bytes."))
-			w.(http.Flusher).Flush()
-			time.Sleep(100 * time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		const pieces, pause = 8, 100 * time.Millisecond
+		c := slow(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Range", "bytes 0-999/1000")
+			w.WriteHeader(http.StatusPartialContent)
+			for range pieces { // slowly, but longer than the phone waits for a piece
+				_, _ = w.Write([]byte("ten bytes."))
+				w.(http.Flusher).Flush()
+				time.Sleep(pause)
+			}
+			<-r.Context().Done()
+		})
+		f, err := os.Create(filepath.Join(t.TempDir(), "package"))
+		if err != nil {
+			t.Fatal(err)
 		}
-		<-r.Context().Done()
+		defer f.Close()
+		began := time.Now()
+		if err := c.download(t.Context(), "/p", f, 0, 1000); !errors.Is(err, errStalled) || errors.Is(err, errWrongContent) {
+			t.Errorf("a download that stands still: %v", err)
+		}
+		if took, want := time.Since(began), (pieces-1)*pause+c.Stall; took != want {
+			t.Errorf("it held the phone for %s, expected %s", took, want)
+		}
+		if fi, err := f.Stat(); err != nil || fi.Size() != 10*pieces {
+			t.Errorf("of what came, %d bytes were kept: %v", fi.Size(), err)
+		}
 	})
-	f, err := os.Create(filepath.Join(t.TempDir(), "package"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	began := time.Now()
-	if err := c.download(t.Context(), "/p", f, 0, 1000); !errors.Is(err, errStalled) || errors.Is(err, errWrongContent) {
-		t.Errorf("a download that stands still: %v", err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it held the phone for %s", took)
-	}
-	if fi, err := f.Stat(); err != nil || fi.Size() != 80 {
-		t.Errorf("of what came, %d bytes were kept: %v", fi.Size(), err)
-	}
 }
 
 // The ticket and the code of a claim go to the server and nowhere else.

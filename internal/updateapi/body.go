@@ -43,7 +43,7 @@ const bodyPatience = 10 * time.Second
 // readBody reads a request's body, within the limits; on false it has answered.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (text string, ok bool) {
 	// A recorder in a test has no deadlines; every real connection has.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.bodyPatience))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
 	body := io.Reader(r.Body)
 	if r.ContentLength < 0 || r.ContentLength > wire.MaxRequest { // else net/http reads no more than that
 		body = http.MaxBytesReader(w, r.Body, wire.MaxRequest)

@@ -1,12 +1,10 @@
 package updateapi
 
-import "time"
-
-// SetPatience shortens how long a client may take.
-func (s *Server) SetPatience(d time.Duration) { s.patience = d }
-
-// SetBodyPatience shortens how long a client may take to send a body.
-func (s *Server) SetBodyPatience(d time.Duration) { s.bodyPatience = d }
+// How long clients may take.
+const (
+	Patience     = patience
+	BodyPatience = bodyPatience
+)
 
 // SetRoom is how many outcomes may wait.
 func (s *Server) SetRoom(n int) { s.waiting.most = n }

@@ -391,33 +391,3 @@ func (b *bench) expectOffers(t *testing.T, when string, want bool) {
 		t.Errorf("%s: a check-in is answered with %d", when, status)
 	}
 }
-
-// TestSlowSenders: whoever sends its request drop by drop holds nothing for long,
-// and is in nobody's way.
-func TestSlowSenders(t *testing.T) {
-	b := newBench(t, sqlite(t))
-	b.refresh(t)
-	b.api.SetBodyPatience(300 * time.Millisecond)
-	var conns []net.Conn
-	for range 50 {
-		c, err := net.Dial("tcp", b.http.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if _, err := io.WriteString(c, "POST "+wire.PathCheckIn+" HTTP/1.1\r\nHost: x\r\nContent-Length: 16000\r\n\r\n{\"device\":"); err != nil {
-			t.Fatal(err)
-		}
-		conns = append(conns, c)
-	}
-	if o := b.offer(t, checkin()); o == nil {
-		t.Error("others are not answered meanwhile")
-	}
-	for _, c := range conns {
-		_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
-		answer, err := io.ReadAll(c) // to the end: the server has hung up
-		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
-			t.Fatalf("a slow sender was answered with %.60q, %v", answer, err)
-		}
-	}
-}

@@ -1,20 +1,15 @@
 package updateapi_test
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fridayos/friday/internal/blob"
-	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/fleet/outcome"
@@ -226,53 +221,5 @@ func TestSharedAddress(t *testing.T) {
 	}
 	if status := tell(0, "198.51.100.2"); status != http.StatusNoContent {
 		t.Errorf("another address was answered with %d", status)
-	}
-}
-
-// Who does not read does not hold a connection for ever; who reads slowly gets
-// all of a package.
-func TestSlowReaders(t *testing.T) {
-	b := newBench(t, sqlite(t))
-	b.api.SetPatience(300 * time.Millisecond)
-	large := make([]byte, 24<<20)
-	ref, err := b.blobs.Put(t.Context(), strings.NewReader(string(large)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.write(t, func(tx *db.Tx) error {
-		release := catalog.Release{Name: "26.11.28", Commit: "c0ffee", Builds: map[string]string{"umi": b.new.ID}}
-		_, err := fleet.Start(tx, fleet.Plan{Release: release.Name, Device: "umi", Channel: wire.Stable, Build: b.new.ID, Stages: []fleet.Stage{{Percent: 100}}}, "ana", "go")
-		return errors.Join(err, catalog.PutPackage(tx, catalog.Package{Digest: ref.Digest, Size: ref.Size, Kind: catalog.Full, Device: "umi", To: b.new.ID, File: "large.zip", PayloadOffset: 1, PayloadSize: 2,
-			Properties: "FILE_SIZE=2\n", ProvenAt: time.Now()}))
-	})
-	b.refresh(t)
-	for _, c := range []struct {
-		name  string
-		pause time.Duration
-		whole bool
-	}{{"one who stops reading", 2 * time.Second, false}, {"one who reads slowly", 20 * time.Millisecond, true}} {
-		conn, err := net.Dial("tcp", b.http.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if _, err := io.WriteString(conn, "GET "+wire.PathPackages+ref.Digest.String()+"/large.zip HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		var n int64
-		piece := make([]byte, 512<<10)
-		for {
-			time.Sleep(c.pause)
-			if !c.whole {
-				c.pause = 0
-			}
-			got, err := io.ReadFull(conn, piece)
-			if n += int64(got); err != nil {
-				break
-			}
-		}
-		if whole := n > int64(len(large)); whole != c.whole {
-			t.Errorf("%s got %d bytes of %d", c.name, n, len(large))
-		}
 	}
 }

@@ -63,7 +63,7 @@ func (s *Server) sendPackage(w http.ResponseWriter, r *http.Request, served flee
 	}
 	h.Set("ETag", `"`+served.Package.Digest.String()+`"`)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	more := func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.patience)) }
+	more := func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience)) }
 	http.ServeContent(w, r, "", time.Time{}, eachRead{io.NewSectionReader(b, 0, b.Size()), more})
 }
 

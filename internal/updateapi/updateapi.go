@@ -86,8 +86,6 @@ type Server struct {
 	retold  *limit.Limiter // each offer
 	metrics *metrics
 
-	patience, bodyPatience time.Duration
-
 	snapshot   atomic.Pointer[fleet.Snapshot]
 	enrolments atomic.Pointer[enrolments] // never older than snapshot
 	loader     fleet.Loader
@@ -199,9 +197,9 @@ func New(o Options) (*Server, error) {
 	if o.Flush == 0 {
 		o.Flush = o.Refresh
 	}
-	s := &Server{o: o, patience: patience, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), askers: o.Tickets.For("asker"), claims: rate.NewLimiter(20, 100),
+	s := &Server{o: o, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), askers: o.Tickets.For("asker"), claims: rate.NewLimiter(20, 100),
 		places: newPlaces(), claimer: limit.New(claimRate, claimBurst, maxAddresses), teller: limit.New(outcomeRate, outcomeBurst, maxAddresses),
-		retold: limit.New(offerRate, offerBurst, maxOffers), waiting: waiting{most: maxPending}, bodyPatience: bodyPatience}
+		retold: limit.New(offerRate, offerBurst, maxOffers), waiting: waiting{most: maxPending}}
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics, s); err != nil {
 		return nil, fmt.Errorf("cannot make update API: %w", err)
@@ -239,7 +237,7 @@ func Patterns() []string {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["X-Content-Type-Options"] = noSniff
 	// A recorder in a test has no deadlines; every real connection has.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.patience))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
 	if r.URL.Path == wire.PathCheckIn && r.Method == http.MethodPost { // nearly all that comes
 		s.checkIn(w, r)
 		return
