@@ -60,6 +60,7 @@ func (t tidier) once(ctx context.Context) {
 		{"forget sessions, addresses and codes", write(member.Forget)},
 		{"forget where flags came from", write(moderation.Forget)},
 		{"forget outcomes", write(outcome.Forget)},
+		{"drop old sketches", write(outcome.ForgetSketches)},
 		{"forget counts of active handsets", write(fleet.ForgetDays)},
 		{"drop old notices", write(notice.Expire)},
 		{"drop old deliveries", write(webhook.Expire)},

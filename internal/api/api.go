@@ -132,6 +132,7 @@ var routes = []route{
 	{"GET", "/devices/{codename}", "", false, (*call).device},
 	{"GET", "/releases", "", false, (*call).releases},
 	{"GET", "/releases/{release}", "", false, (*call).release},
+	{"GET", "/releases/{release}/devices/{codename}/rollouts", "", false, (*call).rollouts},
 	{"GET", "/members/{name}", "", false, (*call).member},
 	{"GET", "/me", token.Read, false, (*call).me},
 	{"GET", "/me/asks", token.Read, false, (*call).asks},

@@ -315,6 +315,8 @@ func TestEverythingOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.call("GET", "/releases/26.11.20", "", nil).want(w, 200)
+		w.shipped()
+		w.call("GET", "/releases/26.11.20/devices/umi/rollouts", "", nil).want(w, 200)
 		w.call("GET", "/members/ANA", "", nil).want(w, 200)
 		w.call("PUT", "/threads/2/hidden", "kim", map[string]any{"reason": "It shows a phone number."}).want(w, 204)
 		w.call("GET", "/threads/2", "kim", nil).want(w, 200)

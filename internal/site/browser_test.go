@@ -66,6 +66,7 @@ var browserPages = []struct{ name, as, path string }{
 	{"release", "", "/r/26.11.27"},
 	{"rollout", "", "/r/26.11.27/umi/weekly"},
 	{"rollout-halted", "ada", "/r/26.11.27/lt26i/weekly"},
+	{"rollout-split", "", "{split}"},
 	{"train", "", "/train"},
 	{"train-admin", "ada", "/train"},
 	{"member", "", "/m/mo"},
@@ -191,7 +192,7 @@ func TestBrowserPages(t *testing.T) {
 	report := w.log("ana", sampleLog("com.android.camera2", "Open.run"), "1")
 	w.log("ben", sampleLog("com.android.camera2", "Open.run"), "")
 	hook, delivery, stop := w.reached()
-	names := strings.NewReplacer("{hook}", hook, "{delivery}", delivery, "{stop}", stop, "{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{edited}", w.edited(6), "{question}", w.question(), "{private}", w.private("ana", "mo"))
+	names := strings.NewReplacer("{hook}", hook, "{delivery}", delivery, "{stop}", stop, "{report}", report, "{crash}", w.crashOf(report), "{first}", first, "{first1}", w.firstPost(1), "{second}", w.post2(1), "{edited}", w.edited(6), "{question}", w.question(), "{private}", w.private("ana", "mo"), "{split}", w.split("lt26i"))
 	w.ringed()
 	w.write(func(tx *db.Tx) error { _, err := reputation.Award(tx); return err })
 	w.asked()

@@ -11,7 +11,9 @@ import (
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/fleet/adoption"
 	"github.com/fridayos/friday/internal/fleet/outcome"
+	"github.com/fridayos/friday/internal/fleet/reach"
 	"github.com/fridayos/friday/internal/fleet/verdict"
+	"github.com/fridayos/friday/internal/site/tell"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -29,11 +31,17 @@ func (w *world) asked() {
 		return err
 	})
 	var reports []outcome.Report
+	var reached reach.Counter
+	told := w.train.DB.Now().Unix() - 3*86400
+	after := map[wire.Event]int64{wire.Downloaded: 700, wire.Verified: 720, wire.Applied: 1500, wire.Booted: 20_000, wire.Healthy: 110_000} // seconds
 	tell := func(n int, region, from string, stage string, events ...wire.Event) {
 		for i := range n {
 			token := wire.OfferToken{ID: fmt.Sprint(region, from, stage, events, i), Rollout: umi.ID, Region: region, From: from, Expires: w.train.DB.Now().Unix() + 1000}
 			for _, e := range events {
-				reports = append(reports, outcome.Report{Token: token, Event: e, Stage: stage})
+				reports = append(reports, outcome.Report{Token: token, Event: e, Stage: stage, Offered: told, At: told + after[e]*int64(100+i)/100})
+			}
+			for _, e := range append([]wire.Event{reach.Offered}, events...) {
+				reached.Add(reach.Key{Rollout: umi.ID, Region: region, From: from, Stage: string(e)}, (uint64(len(reports))+1)*0x9e3779b97f4a7c15>>8)
 			}
 		}
 	}
@@ -45,6 +53,9 @@ func (w *world) asked() {
 	tell(9, "DE", "26.11.13", "", wire.Downloaded, wire.Verified, wire.Applied, wire.RolledBack)
 	w.write(func(tx *db.Tx) error {
 		_, err := outcome.Record(tx, reports)
+		if err == nil {
+			err = reach.Add(tx, reached.Take())
+		}
 		if err == nil {
 			_, err = fleet.HaltRegion(tx, umi.ID, fleet.RegionChange{Region: "DE", Reason: "9 of 105 handsets in region DE rolled back; of the build before, 3 of 400; up to 2.4% would pass, and the odds against that are 4100 to 1",
 				Figure: &fleet.Figure{Measure: "rolled back", Region: "DE", Verdict: verdict.Verdict{Worse: true, Fresh: verdict.Tally{N: 105, Bad: 9}, Before: verdict.Tally{N: 400, Bad: 3}, Limit: 0.024, Evidence: 3.6}}}, "train")
@@ -80,6 +91,7 @@ func TestRolloutPage(t *testing.T) {
 			">220<", ">356<", "26.11.13", "not told", "not known", // sums by region and source
 			"applying", "26.11.20", "Friday&#39;s own", "LineageOS Updater", "do not tell what they run", "4 to 7 days before", "13 %",
 			"1%", "30%", "Started", "Who did what",
+			"How long it took", "≈ 35", "Wait for the restart, and boot", "From the offer to the first boot, by region", ">341<", " min<", " h<", " d<",
 		} {
 			if !strings.Contains(body, want) {
 				t.Errorf("the page lacks %q", want)
@@ -107,4 +119,83 @@ func TestRolloutPage(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSplitRollout: of a release that goes out by region and carrier each part has
+// its place on the page, what it counts is its own, and who stops one finds it.
+func TestSplitRollout(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := whole(t, d)
+		w.split("umi")
+		body := w.get("", "/r/26.11.27/umi/weekly").Body.String()
+		for _, want := range []string{"Parts of this rollout", "<bdi>Everyone</bdi>", "<bdi>IN</bdi>", "<bdi>DE · telekom</bdi>", "?rollout=", "It overheats."} {
+			if !strings.Contains(body, want) {
+				t.Errorf("the page lacks %q", want)
+			}
+		}
+		if strings.Count(body, `aria-current="page"><bdi>IN</bdi>`) != 1 {
+			t.Error("the part that is stopped is not the one that is shown first")
+		}
+		for name, id := range w.parts() {
+			body := w.get("", fmt.Sprint("/r/26.11.27/umi/weekly?rollout=", id)).Body.String()
+			if !strings.Contains(body, `aria-current="page"><bdi>`+name) || strings.Contains(body, "<h2>Stopped") != (name == "IN") {
+				t.Errorf("the page of %q shows another part", name)
+			}
+		}
+		if release := w.get("", "/r/26.11.27").Body.String(); !strings.Contains(release, "weekly in DE · telekom") || !strings.Contains(release, fmt.Sprint("/r/26.11.27/umi/weekly?rollout=", w.parts()["IN"])) {
+			t.Error("the release's page does not lead to each part")
+		}
+		for _, id := range []string{"1", "x", "-1", "99999999999999999999"} {
+			if rec := w.get("", "/r/26.11.27/umi/weekly?rollout="+id); rec.Code != 404 {
+				t.Errorf("rollout %s: %d, expected 404", id, rec.Code)
+			}
+		}
+	})
+}
+
+// split lets this week's release for a phone go out in two parts more, one of them
+// halted. It returns where the other one is shown.
+func (w *world) split(device string) (where string) {
+	w.write(func(tx *db.Tx) error {
+		all, err := fleet.Of(tx, "26.11.27")
+		if err != nil {
+			return err
+		}
+		var of fleet.Rollout
+		for _, r := range all {
+			if r.Device == device && r.Channel == wire.Weekly {
+				of = r
+			}
+		}
+		for _, p := range []fleet.Plan{{Region: "IN"}, {Region: "DE", Carrier: "telekom"}} {
+			p.Release, p.Device, p.Channel, p.Build = of.Release, of.Device, of.Channel, of.Build
+			r, err := fleet.Start(tx, p, "mo", "In parts.")
+			if err != nil {
+				return err
+			}
+			if p.Region == "IN" {
+				if _, err := fleet.Halt(tx, r.ID, "mo", "It overheats."); err != nil {
+					return err
+				}
+			}
+			where = tell.RolloutPage(&r)
+		}
+		return nil
+	})
+	return where
+}
+
+// parts are the ids of the rollouts that split makes, by name.
+func (w *world) parts() map[string]int64 {
+	ids := map[string]int64{}
+	w.write(func(tx *db.Tx) error {
+		all, err := fleet.Of(tx, "26.11.27")
+		for _, r := range all {
+			if r.Device == "umi" && r.Region != "" {
+				ids[r.Region] = r.ID
+			}
+		}
+		return err
+	})
+	return ids
 }

@@ -85,7 +85,7 @@ func TestCheckInAllocates(t *testing.T) {
 	for name, c := range map[string]struct {
 		asks wire.CheckIn
 		most float64
-	}{"nothing new": {newest(), 2}, "offer": {checkin(), 16}} {
+	}{"nothing new": {newest(), 2}, "offer": {checkin(), 17}} {
 		a := newAsked(t, c.asks)
 		early := testing.AllocsPerRun(100, func() { a.of(b.api) })
 		for range 2000 {

@@ -62,7 +62,7 @@ func (s *Server) checkIn(w http.ResponseWriter, r *http.Request) {
 	}
 	if d.Offer() {
 		s.metrics.checkin.offer.Inc()
-		reply.Offer = s.offer(&d, ticket)
+		reply.Offer = s.offer(&d, ticket, s.handset(r, &c, &d, ticket))
 	} else {
 		s.metrics.checkin.none.Inc()
 	}
@@ -97,12 +97,12 @@ func (s *Server) nextCheck(c *wire.CheckIn) int64 {
 	return max(1, every-every/10+every/5*int64(c.Bucket)/wire.Buckets)
 }
 
-func (s *Server) offer(d *fleet.Decision, t *wire.Ticket) *wire.Offer {
+func (s *Server) offer(d *fleet.Decision, t *wire.Ticket, handset uint64) *wire.Offer {
 	p, b := d.Package, d.Build
 	digest := p.Digest.String()
 	token := wire.OfferToken{
 		ID: rand.Text(), Rollout: d.Rollout.ID, Release: d.Rollout.Release, Device: d.Rollout.Device, Channel: d.Rollout.Channel,
-		From: d.From, To: b.ID, Region: d.Region, Package: digest, Expires: s.now().Add(tokenLife).Unix(),
+		From: d.From, To: b.ID, Region: d.Region, Package: digest, Handset: handset, Expires: s.now().Add(tokenLife).Unix(),
 	}
 	if t != nil && t.Device == token.Device { // a claim speaks for its own device
 		token.Claim = t.Claim

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/limit"
@@ -76,7 +77,9 @@ func (s *Server) outcome(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable, "cannot take outcome: too many wait to be written")
 		return
 	}
+	s.reached(&report)
 	s.metrics.outcome[o.Event].Inc()
+	s.metrics.since[o.Event].Observe(float64(report.At - report.Offered))
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -109,5 +112,6 @@ func (s *Server) readOutcome(o *wire.Outcome) (report outcome.Report, status int
 	if t := s.readTicket(o.Ticket); t != nil && token.Claim == 0 && t.Device == token.Device {
 		token.Claim = t.Claim
 	}
-	return outcome.Report{Token: token, Event: o.Event, Stage: o.Stage, Code: o.Code}.Kept(), 0, ""
+	report = outcome.Report{Token: token, Event: o.Event, Stage: o.Stage, Code: o.Code, Offered: token.Expires - int64(tokenLife/time.Second), At: s.now().Unix()}
+	return report.Kept(), 0, ""
 }

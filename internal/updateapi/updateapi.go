@@ -38,6 +38,7 @@ import (
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/fleet/adoption"
 	"github.com/fridayos/friday/internal/fleet/outcome"
+	"github.com/fridayos/friday/internal/fleet/reach"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/limit"
 	"github.com/fridayos/friday/internal/member"
@@ -95,7 +96,9 @@ type Server struct {
 
 	days     activeDays
 	adoption adoption.Counter
+	reach    reach.Counter
 	askers   *keys.Ticket // keys the hash by which other clients' askers are told apart
+	handsets *keys.Ticket // keys the hash by which a rollout's handsets are told apart
 	places   *places
 }
 
@@ -197,7 +200,7 @@ func New(o Options) (*Server, error) {
 	if o.Flush == 0 {
 		o.Flush = o.Refresh
 	}
-	s := &Server{o: o, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), askers: o.Tickets.For("asker"), claims: rate.NewLimiter(20, 100),
+	s := &Server{o: o, mux: http.NewServeMux(), offers: o.Tickets.For("offer"), askers: o.Tickets.For("asker"), handsets: o.Tickets.For("handset"), claims: rate.NewLimiter(20, 100),
 		places: newPlaces(), claimer: limit.New(claimRate, claimBurst, maxAddresses), teller: limit.New(outcomeRate, outcomeBurst, maxAddresses),
 		retold: limit.New(offerRate, offerBurst, maxOffers), waiting: waiting{most: maxPending}}
 	var err error
@@ -297,7 +300,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	every(s.o.Refresh, taskRefresh, "refresh rollouts", s.Refresh)
 	every(s.o.Flush, taskFlush, "flush outcomes", func(ctx context.Context) error { return s.write(ctx, daysPatience) })
-	every(daysPatience, taskChecks, "count checks", s.writeAdoption)
+	every(daysPatience, taskChecks, "count checks", s.writeCounts)
 	every(s.o.Refresh, taskPlaces, "lease places", s.LeasePlaces)
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -353,7 +356,7 @@ func readEnrolments(tx *db.Tx, have *enrolments) (*enrolments, error) {
 // Flush writes the outcomes and counts that wait, and hands on the boots of
 // claimed handsets.
 func (s *Server) Flush(ctx context.Context) error {
-	return errors.Join(s.write(ctx, 0), s.writeAdoption(ctx))
+	return errors.Join(s.write(ctx, 0), s.writeCounts(ctx))
 }
 
 // write is Flush, but for counts younger than wait.

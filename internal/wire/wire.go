@@ -187,6 +187,9 @@ type OfferToken struct {
 	Region  string `json:"region,omitempty"`
 	Package string `json:"package"`
 	Claim   int64  `json:"claim,omitempty"`
+	// Handset tells handsets of one rollout apart, to count them: a keyed hash of
+	// 56 bits, another one in each rollout.
+	Handset uint64 `json:"handset,omitempty"`
 	Expires int64  `json:"expires"`
 }
 

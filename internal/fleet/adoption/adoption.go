@@ -5,14 +5,13 @@
 //
 // Nothing is kept of a handset. Friday's clients say themselves that a check is
 // their first of the day, so that handsets are counted exactly; of the others it is
-// estimated how many askers there were, by a sketch (HyperLogLog, 2^11 registers,
-// a standard error of 2.3%) of a keyed hash of day and address that nobody can turn
+// estimated how many askers there were, by a sketch (package distinct, a standard
+// error of 2.3%) of a keyed hash of day and address that nobody can turn
 // back: a carrier's shared address counts as one. The figures are for people to
 // look at, and no rule depends on them.
 package adoption
 
 import (
-	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,10 +19,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/axiomhq/hyperloglog"
-
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/device"
+	"github.com/fridayos/friday/internal/fleet/distinct"
 )
 
 // Client is what asked.
@@ -54,12 +52,11 @@ const (
 	// can name many devices. A sketch has 2 KiB at most.
 	maxKeys     = 20_000
 	maxSketches = 4_000
-	precision   = 11
 )
 
 type tally struct {
 	checks, handsets int64
-	askers           *hyperloglog.Sketch
+	askers           *distinct.Sketch
 }
 
 // Counter holds the checks that a node has not written yet. The zero value is
@@ -108,10 +105,10 @@ func (c *Counter) Check(k Key, asker uint64) {
 	t.checks++
 	if t.askers == nil && c.sketches < maxSketches {
 		c.sketches++
-		t.askers, _ = hyperloglog.NewSketch(precision, true) // an error is a precision that it does not have
+		t.askers = distinct.New()
 	}
 	if t.askers != nil {
-		t.askers.InsertHash(asker)
+		t.askers.Insert(asker)
 	}
 }
 
@@ -190,41 +187,23 @@ func add(tx *db.Tx, k Key, n *tally) error {
 			return err
 		}
 		for _, text := range rows {
-			have, err := readSketch(text)
-			if err == nil && have != nil {
+			have, err := distinct.Read(text)
+			if err == nil {
 				err = all.Merge(have)
 			}
 			if err != nil {
 				return err
 			}
 		}
-		b, err := all.MarshalBinary()
-		if err != nil {
+		if sketch, err = all.Text(); err != nil {
 			return err
 		}
-		sketch = base64.StdEncoding.EncodeToString(b)
 	}
 	_, err := tx.Exec(`INSERT INTO build_checks (day, device, client, build, region, checks, handsets, sketch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (day, device, client, build, region) DO UPDATE SET checks = build_checks.checks + excluded.checks, handsets = build_checks.handsets + excluded.handsets,
 		sketch = CASE WHEN excluded.sketch = '' THEN build_checks.sketch ELSE excluded.sketch END`,
 		k.Day, k.Device, string(k.Client), k.Build, k.Region, n.checks, n.handsets, sketch)
 	return err
-}
-
-// readSketch reads what add wrote; nil for nothing.
-func readSketch(text string) (*hyperloglog.Sketch, error) {
-	if text == "" {
-		return nil, nil
-	}
-	b, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read sketch: %w", err)
-	}
-	s, err := hyperloglog.NewSketch(precision, true)
-	if err == nil {
-		err = s.UnmarshalBinary(b)
-	}
-	return s, err
 }
 
 // Share is how many handsets asked in a time that run a build, by one client.
@@ -247,7 +226,7 @@ func Of(tx *db.Tx, device string, day int64) ([]Share, error) {
 		return nil, fmt.Errorf("cannot read what handsets run: %w", err)
 	}
 	defer rows.Close()
-	sums, askers := map[key]*Share{}, map[key]*hyperloglog.Sketch{}
+	sums, askers := map[key]*Share{}, map[key]*distinct.Sketch{}
 	for rows.Next() {
 		var k key
 		var checks, handsets int64
@@ -262,7 +241,7 @@ func Of(tx *db.Tx, device string, day int64) ([]Share, error) {
 		}
 		s.Checks += checks
 		s.Handsets += handsets
-		sketch, err := readSketch(text)
+		sketch, err := distinct.Read(text)
 		if err == nil && sketch != nil {
 			if askers[k] == nil {
 				askers[k] = sketch
@@ -280,7 +259,7 @@ func Of(tx *db.Tx, device string, day int64) ([]Share, error) {
 	var all []Share
 	for k, s := range sums {
 		if a := askers[k]; a != nil {
-			s.Handsets += min(int64(a.Estimate()), s.Checks)
+			s.Handsets += min(a.Count(), s.Checks)
 		}
 		all = append(all, *s)
 	}

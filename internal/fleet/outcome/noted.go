@@ -45,15 +45,21 @@ func hash(text string) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:]))
 }
 
+// past is what is noted of an offer, a claim or a member.
+type past struct {
+	events events
+	times  times
+}
+
 // note notes keys, at most batch of them, as long as their reports are to be kept.
-// It returns those that were not noted before, once each and in their order, and
-// all that is noted now of whom they are of.
-func note(tx *db.Tx, reports []Report, keys []seen) (fresh []seen, all map[string]events, err error) {
+// It returns those that were not noted before, once each and in their order, how
+// long they took, and all that is noted now of whom they are of.
+func note(tx *db.Tx, reports []Report, keys []seen) (fresh []seen, took []paceKey, all map[string]past, err error) {
 	if len(keys) == 0 {
-		return nil, nil, nil
+		return nil, nil, nil, nil
 	}
 	if all, err = noted(tx, keys); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	type row struct {
 		added   events
@@ -63,26 +69,30 @@ func note(tx *db.Tx, reports []Report, keys []seen) (fresh []seen, all map[strin
 	var order []string
 	for i, k := range keys {
 		r, has := rows[k.of]
-		if all[k.of]&k.event != 0 {
+		p := all[k.of]
+		if p.events&k.event != 0 {
 			continue
 		}
 		if !has {
 			order = append(order, k.of)
 		}
-		all[k.of] |= k.event
+		took = p.times.steps(took, &reports[i], p.events)
+		p.events |= k.event
+		p.times = p.times.with(k.event, reports[i].At)
+		all[k.of] = p
 		rows[k.of] = row{r.added | k.event, max(r.expires, reports[i].keptUntil(tx.Now().Unix()))}
 		fresh = append(fresh, k)
 	}
-	args := make([]any, 0, 3*len(order))
+	args := make([]any, 0, 4*len(order))
 	for _, of := range order {
-		args = append(args, hash(of), int64(rows[of].added), rows[of].expires)
+		args = append(args, hash(of), int64(rows[of].added), rows[of].expires, int64(all[of].times))
 	}
-	return fresh, all, insert(tx, "INSERT INTO outcomes_noted (key, events, expires) VALUES ", 3, args,
-		" ON CONFLICT (key) DO UPDATE SET events = outcomes_noted.events | excluded.events, expires = CASE WHEN excluded.expires > outcomes_noted.expires THEN excluded.expires ELSE outcomes_noted.expires END")
+	return fresh, took, all, insert(tx, "INSERT INTO outcomes_noted (key, events, expires, times) VALUES ", 4, args,
+		" ON CONFLICT (key) DO UPDATE SET events = outcomes_noted.events | excluded.events, times = excluded.times, expires = CASE WHEN excluded.expires > outcomes_noted.expires THEN excluded.expires ELSE outcomes_noted.expires END")
 }
 
 // noted is what was noted before of whom keys are of.
-func noted(tx *db.Tx, keys []seen) (map[string]events, error) {
+func noted(tx *db.Tx, keys []seen) (map[string]past, error) {
 	of, args := map[int64]string{}, []any(nil)
 	for _, k := range keys {
 		h := hash(k.of)
@@ -92,24 +102,23 @@ func noted(tx *db.Tx, keys []seen) (map[string]events, error) {
 		}
 	}
 	type row struct {
-		key    int64
-		events int64
+		key, events, times int64
 	}
 	marks, args := among(args)
-	rows, err := db.All(tx, func(s db.Scanner) (r row, err error) { return r, s.Scan(&r.key, &r.events) },
-		"SELECT key, events FROM outcomes_noted WHERE key IN ("+marks+")", args...)
+	rows, err := db.All(tx, func(s db.Scanner) (r row, err error) { return r, s.Scan(&r.key, &r.events, &r.times) },
+		"SELECT key, events, times FROM outcomes_noted WHERE key IN ("+marks+")", args...)
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]events{}
+	all := map[string]past{}
 	for _, r := range rows {
-		all[of[r.key]] = events(r.events)
+		all[of[r.key]] = past{events(r.events), times(r.times)}
 	}
 	return all, earlier(tx, keys, all)
 }
 
 // earlier adds what was noted while each event had a row of its own.
-func earlier(tx *db.Tx, keys []seen, all map[string]events) error {
+func earlier(tx *db.Tx, keys []seen, all map[string]past) error {
 	var old bool
 	if err := tx.QueryRow("SELECT EXISTS (SELECT 1 FROM outcomes_seen)").Scan(&old); err != nil || !old {
 		return err
@@ -126,16 +135,19 @@ func earlier(tx *db.Tx, keys []seen, all map[string]events) error {
 		return err
 	}
 	for _, r := range rows {
-		switch e := bitOf[wire.Event(r.event)]; {
+		e := bitOf[wire.Event(r.event)]
+		switch {
 		case e != 0:
-			all[r.of] |= e
 		case r.event == "failed download":
-			all[r.of] |= failedDownload
+			e = failedDownload
 		case r.event == "bad":
-			all[r.of] |= bad
+			e = bad
 		default:
 			return fmt.Errorf("cannot read outcomes that were counted before: one is %q", r.event)
 		}
+		p := all[r.of]
+		p.events |= e
+		all[r.of] = p
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // Package outcome counts what became of the offers that handsets took: each
 // report once (Record), in sums by rollout, region, build, event and stage, in
-// which no handset is. A handset that applied a build and was not heard of since
+// which no handset is, and in sketches of how long they took (PaceOf). A handset that applied a build and was not heard of since
 // is counted too (FindSilent): a brick reports nothing.
 //
 // It judges nothing: package fleet says what the sums do to a rollout. Reports
@@ -15,22 +15,26 @@ import (
 	"strings"
 
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/fleet/reach"
 	"github.com/fridayos/friday/internal/wire"
 )
 
 // Report is one outcome whose token was verified, on its way into the sums.
 type Report struct {
-	Token wire.OfferToken // ID, Rollout, From, To, Region, Claim and Expires count
+	Token wire.OfferToken // ID, Rollout, From, To, Region, Claim, Handset and Expires count
 	Event wire.Event
 	Stage string // where it failed
 	Code  string
+	// Seconds since 1970, by the server's clock: when the offer was made and when
+	// the report came. At 0 it is counted, and how long it took is not.
+	Offered, At int64
 }
 
 // Kept is r with what counts, in memory of its own: what it was read from may be
 // many times as large, and r may have to wait for the database.
 func (r Report) Kept() Report {
 	t := r.Token
-	r.Token = wire.OfferToken{ID: strings.Clone(t.ID), Rollout: t.Rollout, From: strings.Clone(t.From), To: strings.Clone(t.To), Region: strings.Clone(t.Region), Claim: t.Claim, Expires: t.Expires}
+	r.Token = wire.OfferToken{ID: strings.Clone(t.ID), Rollout: t.Rollout, From: strings.Clone(t.From), To: strings.Clone(t.To), Region: strings.Clone(t.Region), Claim: t.Claim, Handset: t.Handset, Expires: t.Expires}
 	r.Event = wire.Event(strings.Clone(string(r.Event)))
 	r.Stage = strings.Clone(r.Stage)
 	if r.Code = strings.Clone(r.Code); !word.MatchString(r.Code) {
@@ -93,10 +97,11 @@ func (r *Report) ends() bool {
 
 // Record adds reports to the sums, each token's event once, a claimed handset's
 // once in a rollout, whichever node it comes through and however often; those of
-// expired tokens and of rollouts that do not exist are left out. It returns how
+// expired tokens and of rollouts that do not exist are left out. How long each
+// handset took from one stage to the next goes into sketches. It returns how
 // many were new. Boots of claimed handsets are kept for Boots.
 func Record(tx *db.Tx, reports []Report) (fresh int, err error) {
-	cuts, err := cutTimes(tx, reports)
+	cuts, err := begins(tx, reports)
 	if err != nil {
 		return 0, err
 	}
@@ -104,10 +109,10 @@ func Record(tx *db.Tx, reports []Report) (fresh int, err error) {
 		_, exists := cuts[r.Token.Rollout]
 		return !exists || !r.Event.Valid() || r.Token.ID == "" || tx.Now().Unix() >= r.Token.Expires
 	})
-	sums := map[key]int64{}
+	sums, paces := map[key]int64{}, map[paceKey]int64{}
 	for len(live) > 0 {
 		n := min(batch, len(live))
-		counted, noted, err := once(tx, live[:n])
+		counted, took, noted, err := once(tx, live[:n])
 		if err != nil {
 			return 0, err
 		}
@@ -130,6 +135,14 @@ func Record(tx *db.Tx, reports []Report) (fresh int, err error) {
 		if err := wait(tx, counted, enrolled, noted, sums); err != nil {
 			return 0, err
 		}
+		for _, one := range took {
+			if tx.Now().Sub(cuts[one.rollout].began) < reach.Kept {
+				paces[one]++
+			}
+		}
+	}
+	if err := addPaces(tx, paces); err != nil {
+		return 0, err
 	}
 	return fresh, addSums(tx, sums)
 }

@@ -46,7 +46,8 @@ func reports(d *db.DB, r *rand.Rand, ids []int64, n int) []outcome.Report {
 	events := []wire.Event{wire.Downloaded, wire.Verified, wire.Applied, wire.Booted, wire.Healthy}
 	all := make([]outcome.Report, n)
 	for i := range all {
-		all[i] = outcome.Report{Token: wire.OfferToken{ID: fmt.Sprint(r.Uint64()), Rollout: ids[r.IntN(len(ids))], Region: "IN", Expires: d.Now().Add(time.Hour).Unix()}, Event: events[r.IntN(len(events))]}
+		all[i] = outcome.Report{Token: wire.OfferToken{ID: fmt.Sprint(r.Uint64()), Rollout: ids[r.IntN(len(ids))], Region: "IN", Expires: d.Now().Add(time.Hour).Unix()}, Event: events[r.IntN(len(events))],
+			Offered: d.Now().Unix() - 3600, At: d.Now().Unix() - r.Int64N(3500)}
 	}
 	return all
 }

@@ -22,7 +22,7 @@ const waitingKept = 30 * 24 * time.Hour
 // wait notes the handsets that applied a build, and takes out those that have
 // ended the update; those of them that counted as silent leave the sums. noted
 // tells who has ended it already: outcomes may come out of order.
-func wait(tx *db.Tx, reports []Report, enrolled []bool, noted map[string]events, sums map[key]int64) error {
+func wait(tx *db.Tx, reports []Report, enrolled []bool, noted map[string]past, sums map[key]int64) error {
 	var applied []int
 	var ended []any
 	for i, r := range reports {
@@ -54,7 +54,7 @@ func wait(tx *db.Tx, reports []Report, enrolled []bool, noted map[string]events,
 	var args []any
 	for _, i := range applied {
 		r := &reports[i]
-		if of := r.seen().of; noted[of]&over == 0 {
+		if of := r.seen().of; noted[of].events&over == 0 {
 			args = append(args, of, r.Token.Rollout, r.Token.Region, r.Token.From, enrolled[i], tx.Now().Add(SilentAfter), false)
 		}
 	}

@@ -43,9 +43,9 @@ func (r *Report) keptUntil(now int64) int64 {
 	return max(r.Token.Expires, now+int64(ClaimKept/time.Second))
 }
 
-// once notes reports, at most batch of them. It returns those that are new, and
-// all that is noted now of the same tokens and claims.
-func once(tx *db.Tx, reports []Report) (counted []Report, all map[string]events, err error) {
+// once notes reports, at most batch of them. It returns those that are new, how
+// long they took, and all that is noted now of the same tokens and claims.
+func once(tx *db.Tx, reports []Report) (counted []Report, took []paceKey, all map[string]past, err error) {
 	keys, by := make([]seen, len(reports)), map[seen]Report{}
 	for i, r := range reports {
 		keys[i] = r.seen()
@@ -53,21 +53,23 @@ func once(tx *db.Tx, reports []Report) (counted []Report, all map[string]events,
 			by[keys[i]] = r
 		}
 	}
-	fresh, all, err := note(tx, reports, keys)
+	fresh, took, all, err := note(tx, reports, keys)
 	for _, k := range fresh {
 		counted = append(counted, by[k])
 	}
-	return counted, all, err
+	return counted, took, all, err
 }
 
-// cutTimes are when the release of each rollout was cut; one that does not exist
-// is not in it.
-func cutTimes(tx *db.Tx, reports []Report) (map[int64]time.Time, error) {
-	type cut struct {
+// begin is when a rollout began, and when its release was cut.
+type begin struct{ began, cut time.Time }
+
+// begins are those of the reports' rollouts; one that does not exist is not in it.
+func begins(tx *db.Tx, reports []Report) (map[int64]begin, error) {
+	type row struct {
 		id int64
-		at time.Time
+		begin
 	}
-	cuts, asked := map[int64]time.Time{}, map[int64]bool{}
+	cuts, asked := map[int64]begin{}, map[int64]bool{}
 	var ids []any
 	for _, r := range reports {
 		if id := r.Token.Rollout; !asked[id] {
@@ -77,13 +79,13 @@ func cutTimes(tx *db.Tx, reports []Report) (map[int64]time.Time, error) {
 	}
 	for some := range slices.Chunk(ids, batch) {
 		marks, some := among(some)
-		found, err := db.All(tx, func(s db.Scanner) (c cut, err error) { return c, s.Scan(&c.id, &c.at) },
-			"SELECT r.id, CASE WHEN e.cut_at > 0 AND e.cut_at < r.created_at THEN e.cut_at ELSE r.created_at END FROM rollouts r LEFT JOIN releases e ON e.name = r.release WHERE r.id IN ("+marks+")", some...)
+		found, err := db.All(tx, func(s db.Scanner) (r row, err error) { return r, s.Scan(&r.id, &r.began, &r.cut) },
+			"SELECT r.id, r.created_at, CASE WHEN e.cut_at > 0 AND e.cut_at < r.created_at THEN e.cut_at ELSE r.created_at END FROM rollouts r LEFT JOIN releases e ON e.name = r.release WHERE r.id IN ("+marks+")", some...)
 		if err != nil {
 			return nil, err
 		}
 		for _, c := range found {
-			cuts[c.id] = c.at
+			cuts[c.id] = c.begin
 		}
 	}
 	return cuts, nil
@@ -92,7 +94,7 @@ func cutTimes(tx *db.Tx, reports []Report) (map[int64]time.Time, error) {
 // voices says which reports count as an enrolled handset's. A claim that is
 // younger than the release does not make one: else whoever wants a rollout
 // stopped would claim a few phones for it. Nor does one that was given up.
-func voices(tx *db.Tx, reports []Report, cuts map[int64]time.Time) ([]bool, error) {
+func voices(tx *db.Tx, reports []Report, cuts map[int64]begin) ([]bool, error) {
 	type claim struct {
 		id, member int64
 		since      time.Time
@@ -121,15 +123,16 @@ func voices(tx *db.Tx, reports []Report, cuts map[int64]time.Time) ([]bool, erro
 	var keys []seen
 	at := map[seen]int{}
 	for i, r := range reports {
-		if c, ok := of[r.Token.Claim]; ok && c.since.Before(cuts[r.Token.Rollout]) {
+		if c, ok := of[r.Token.Claim]; ok && c.since.Before(cuts[r.Token.Rollout].cut) {
 			k := r.voice(c.member)
 			if _, twice := at[k]; !twice {
 				at[k] = i
+				r.At = 0 // a member's handsets have no time of their own
 				theirs, keys = append(theirs, r), append(keys, k)
 			}
 		}
 	}
-	fresh, _, err := note(tx, theirs, keys)
+	fresh, _, _, err := note(tx, theirs, keys)
 	for _, k := range fresh {
 		enrolled[at[k]] = true
 	}

@@ -275,10 +275,10 @@ func tracks(c *page.Call, r *train.ReleaseStatus, cat page.Catalogue) []trackVie
 			v := trackView{Device: d.Device, Name: cat.Name(d.Device), Channel: ro.Channel, State: page.State{Mark: w.Mark, Word: w.Text},
 				Line: tell.TrackLine(c.Text, d, ro), Reason: tell.Said(c.Text, ro.Reason), Counts: tell.Counts(c.Text, ro.Counts), Trouble: tell.Trouble(w.Mark)}
 			if r.Name != "" {
-				v.Where = "/r/" + url.PathEscape(r.Name) + "/" + d.Device + "/" + ro.Channel
+				v.Where = tell.RolloutPage(&ro.Rollout)
 			}
-			if ro.Region != "" {
-				v.Channel = c.Text.T("track.region", "Channel", ro.Channel, "Region", ro.Region)
+			if part := tell.RolloutPart(&ro.Rollout); part != "" {
+				v.Channel = c.Text.T("track.region", "Channel", ro.Channel, "Region", part)
 			}
 			if v.Trouble == "" {
 				v.Reason = ""

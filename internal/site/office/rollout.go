@@ -3,16 +3,14 @@ package office
 import (
 	"cmp"
 	"encoding/json"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/fridayos/friday/internal/audit"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
-	"github.com/fridayos/friday/internal/fleet/adoption"
-	"github.com/fridayos/friday/internal/fleet/outcome"
 	"github.com/fridayos/friday/internal/site/line"
 	"github.com/fridayos/friday/internal/site/page"
 	"github.com/fridayos/friday/internal/site/tell"
@@ -21,19 +19,29 @@ import (
 )
 
 // rolloutView is one release of one phone on one channel: where it stands, what
-// became of it, and who did what to it.
+// became of it, and who did what to it. Where it is split by region or carrier, it
+// is one of the parts.
 type rolloutView struct {
 	Release, Device, Name, Channel, Reason, Trouble string
 	State                                           page.State
+	Parts                                           []partView // none: it is not split
 	Line                                            line.Map
 	Stopped                                         []stopView
 	Stages                                          []stageView
 	Sums, Regions, Sources                          []sumView
+	Paces                                           []paceTable
 	Failures                                        []failureView
 	Log                                             []logView
 	Verbs                                           []page.Choice
 	Halted                                          string // regions
 	Runs                                            runsView
+}
+
+// partView is a rollout among those of the same release, phone and channel.
+type partView struct {
+	Name, Reach, Where string
+	State              page.State
+	Here               bool
 }
 
 // stopView is why a rollout stopped, everywhere or in a region, by which figures.
@@ -49,41 +57,9 @@ type stageView struct {
 	Here                bool
 }
 
-// sumView is what became of the offers that some handsets took.
-type sumView struct {
-	Name string
-	outcome.Group
-}
-
-type failureView struct {
-	What, Stage, Code, From, Region string
-	Enrolled                        bool
-	N                               int64
-}
-
 type logView struct {
 	At             time.Time
 	What, Who, Why string
-}
-
-// runsView is which builds the handsets of a phone run, by what their checks tell.
-type runsView struct {
-	Day    time.Time
-	Builds []runView
-	Untold []runView // clients that do not tell
-	Gaps   []gapView
-}
-
-type runView struct {
-	Build, Client    string
-	Handsets, Checks int64
-	Percent          int
-}
-
-type gapView struct {
-	Words   string
-	N       int64
-	Percent int
 }
 
 // How many rows a table of the page has.
@@ -109,18 +85,24 @@ func Rollout(c *page.Call) error {
 		if i < 0 {
 			return page.ErrNotFound
 		}
-		j := slices.IndexFunc(r.Devices[i].Rollouts, func(ro train.RolloutStatus) bool { return ro.Channel == channel })
-		if j < 0 {
+		var all []train.RolloutStatus
+		for _, ro := range r.Devices[i].Rollouts {
+			if ro.Channel == channel {
+				all = append(all, ro)
+			}
+		}
+		j, ok := chosen(all, c.R.FormValue("rollout"))
+		if !ok {
 			return page.ErrNotFound
 		}
 		cat, err := page.ReadCatalogue(tx)
 		if err != nil {
 			return err
 		}
-		ro := &r.Devices[i].Rollouts[j]
+		ro := &all[j]
 		w := tell.Rollout(c.Text, ro.State)
 		v = rolloutView{Release: release, Device: device, Name: cat.Name(device), Channel: channel, Reason: tell.Said(c.Text, ro.Reason),
-			State: page.State{Mark: w.Mark, Word: w.Text}, Trouble: tell.Trouble(w.Mark), Line: tell.TrackLine(c.Text, r.Devices[i], ro), Stages: stageViews(&ro.Rollout)}
+			State: page.State{Mark: w.Mark, Word: w.Text}, Trouble: tell.Trouble(w.Mark), Line: tell.TrackLine(c.Text, r.Devices[i], ro), Stages: stageViews(&ro.Rollout), Parts: partViews(c, all, j)}
 		v.Stopped, v.Halted = stopViews(c, &ro.Rollout), haltedIn(&ro.Rollout)
 		for _, verb := range verbs {
 			if slices.Contains(verb.in, r.State) && c.Viewer.SpeaksFor(device) && (!verb.admin || c.Viewer.May(page.Admin)) {
@@ -140,6 +122,33 @@ func Rollout(c *page.Call) error {
 		return err
 	}
 	return c.Show("rollout", page.Page{Title: v.Release + " · " + v.Name + " · " + v.Channel, Nav: "releases", Body: v})
+}
+
+// chosen is the rollout that an id names; of none the first that is stopped, or
+// else the first.
+func chosen(all []train.RolloutStatus, id string) (i int, ok bool) {
+	if id != "" {
+		i = slices.IndexFunc(all, func(r train.RolloutStatus) bool { return strconv.FormatInt(r.ID, 10) == id })
+		return i, i >= 0
+	}
+	i = slices.IndexFunc(all, func(r train.RolloutStatus) bool {
+		return r.State == fleet.Halted || r.State == fleet.Held || len(r.Regions) > 0
+	})
+	return max(i, 0), len(all) > 0
+}
+
+// partViews are all rollouts of one release, phone and channel; none if there is
+// only one.
+func partViews(c *page.Call, all []train.RolloutStatus, here int) (parts []partView) {
+	if len(all) < 2 {
+		return nil
+	}
+	for i := range all {
+		r := &all[i].Rollout
+		w := tell.Rollout(c.Text, r.State)
+		parts = append(parts, partView{Name: cmp.Or(tell.RolloutPart(r), c.Text.T("rollout-page.everywhere")), Reach: r.Reach(), Where: tell.RolloutPage(r), State: page.State{Mark: w.Mark, Word: w.Text}, Here: i == here})
+	}
+	return parts
 }
 
 func stageViews(r *fleet.Rollout) (all []stageView) {
@@ -198,40 +207,6 @@ func figureFacts(c *page.Call, f *fleet.Figure) []fact {
 	}
 }
 
-// outcomes reads what became of the offers.
-func (v *rolloutView) outcomes(c *page.Call, tx *db.Tx, id int64) error {
-	b, err := outcome.BreakdownOf(tx, id)
-	if err != nil {
-		return err
-	}
-	if b.All != (outcome.Group{}) {
-		v.Sums = []sumView{{c.Text.T("rollout-page.all"), b.All}, {c.Text.T("rollout-page.enrolled"), b.Enrolled}}
-	}
-	v.Regions, v.Sources = sumViews(b.ByRegion, c.Text.T("rollout-page.region-untold")), sumViews(b.BySource, c.Text.T("rollout-page.source-unknown"))
-	failures, err := outcome.Failures(tx, id)
-	if err != nil {
-		return err
-	}
-	for _, f := range failures[:min(len(failures), failuresOnPage)] {
-		v.Failures = append(v.Failures, failureView{What: c.Text.T("outcome." + strings.ReplaceAll(string(f.Event), "_", "-")), Stage: said(c, "outcome-stage.", f.Stage), Code: f.Code,
-			From: f.From, Region: f.Region, Enrolled: f.Enrolled, N: f.N})
-	}
-	return nil
-}
-
-// sumViews sorts sums, those of most handsets first; none if there is nothing to
-// tell apart.
-func sumViews(by map[string]outcome.Group, unknown string) (all []sumView) {
-	if len(by) < 2 && by[""] != (outcome.Group{}) {
-		return nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(by)) {
-		all = append(all, sumView{cmp.Or(name, unknown), by[name]})
-	}
-	slices.SortStableFunc(all, func(a, b sumView) int { return cmp.Compare(b.Downloaded+b.Ended(), a.Downloaded+a.Ended()) })
-	return all[:min(len(all), sumsOnPage)]
-}
-
 // logViews is what the audit trail has of a rollout.
 func logViews(c *page.Call, tx *db.Tx, r *fleet.Rollout) (all []logView, err error) {
 	events, err := audit.List(tx, audit.Filter{Within: r.Release + " " + r.Device + " " + r.Channel, Action: "rollout.", Limit: 4 * logOnPage})
@@ -261,71 +236,4 @@ func logViews(c *page.Call, tx *db.Tx, r *fleet.Rollout) (all []logView, err err
 		}
 	}
 	return all, nil
-}
-
-// runs reads what the checks of the newest day tell.
-func runs(c *page.Call, tx *db.Tx, device string) (v runsView, err error) {
-	day, ok, err := adoption.Newest(tx, device)
-	if err != nil || !ok {
-		return v, err
-	}
-	v.Day = time.Unix(day*86400, 0).UTC()
-	shares, err := adoption.Of(tx, device, day)
-	if err != nil {
-		return v, err
-	}
-	told := int64(0)
-	for _, s := range shares {
-		if s.Build != "" {
-			told += s.Handsets
-		}
-	}
-	for _, s := range shares {
-		one := runView{Build: s.Build, Client: c.Text.T("client." + string(s.Client)), Handsets: s.Handsets, Checks: s.Checks}
-		if s.Build == "" {
-			v.Untold = append(v.Untold, one)
-			continue
-		}
-		one.Percent = percent(s.Handsets, told)
-		v.Builds = append(v.Builds, one)
-	}
-	v.Builds, v.Untold = v.Builds[:min(len(v.Builds), sumsOnPage)], v.Untold[:min(len(v.Untold), sumsOnPage)]
-	v.Gaps, err = gaps(c, tx, device, day)
-	return v, err
-}
-
-// gaps is how long after their check before the handsets of a day came.
-func gaps(c *page.Call, tx *db.Tx, device string, day int64) (all []gapView, err error) {
-	by, err := fleet.ByGap(tx, device, day)
-	if err != nil {
-		return nil, err
-	}
-	var sum int64
-	for _, n := range by {
-		sum += n
-	}
-	for _, band := range []struct{ from, to int }{{1, 1}, {2, 3}, {4, 7}, {8, 14}, {15, fleet.ActiveDays - 1}, {fleet.ActiveDays, fleet.ActiveDays}} {
-		n := int64(0)
-		for gap := band.from; gap <= band.to; gap++ {
-			n += by[gap]
-		}
-		words := c.Text.T("rollout-page.gap", "From", band.from, "To", band.to)
-		switch band.from {
-		case 1:
-			words = c.Text.T("rollout-page.gap-day")
-		case fleet.ActiveDays:
-			words = c.Text.T("rollout-page.gap-new", "From", band.from)
-		}
-		if n > 0 {
-			all = append(all, gapView{words, n, percent(n, sum)})
-		}
-	}
-	return all, nil
-}
-
-func percent(n, of int64) int {
-	if of == 0 {
-		return 0
-	}
-	return int((100*n + of/2) / of)
 }

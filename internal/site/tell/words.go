@@ -5,6 +5,7 @@ package tell
 
 import (
 	"embed"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -178,4 +179,22 @@ func Counts(t *text.Text, n outcome.Counts) string {
 		return t.N("counts.failed", int(good), "Failed", bad)
 	}
 	return t.N("counts.good", int(good))
+}
+
+// RolloutPart is which handsets a rollout is for, where one release is split for a phone:
+// its region, carrier or both; empty: the others.
+func RolloutPart(r *fleet.Rollout) string {
+	if r.Region != "" && r.Carrier != "" {
+		return r.Region + " · " + r.Carrier
+	}
+	return r.Region + r.Carrier
+}
+
+// RolloutPage is where a rollout is shown.
+func RolloutPage(r *fleet.Rollout) string {
+	where := "/r/" + url.PathEscape(r.Release) + "/" + r.Device + "/" + r.Channel
+	if RolloutPart(r) != "" {
+		where += "?rollout=" + strconv.FormatInt(r.ID, 10)
+	}
+	return where
 }

@@ -127,6 +127,8 @@ func Token(text string, v *wire.OfferToken) bool {
 			r.str(&v.Package)
 		case "claim":
 			v.Claim = r.number()
+		case "handset":
+			v.Handset = r.natural()
 		case "expires":
 			v.Expires = r.number()
 		default:

@@ -67,6 +67,9 @@ func AppendToken(b []byte, t *wire.OfferToken) []byte {
 	if t.Claim != 0 {
 		b = strconv.AppendInt(append(b, `,"claim":`...), t.Claim, 10)
 	}
+	if t.Handset != 0 {
+		b = strconv.AppendUint(append(b, `,"handset":`...), t.Handset, 10)
+	}
 	b = strconv.AppendInt(append(b, `,"expires":`...), t.Expires, 10)
 	return append(b, '}')
 }
