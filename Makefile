@@ -10,14 +10,22 @@ export CGO_ENABLED = 0
 build:
 	go build -trimpath -o bin/friday ./cmd/friday
 
+# What is to be there and what is to be looked at first do not wait for each other.
+MAKEFLAGS += --jobs=2
+
 # The judges' programs, real Android files, each format's fuzz target for two
 # seconds, a throw-away PostgreSQL, and every test. The last line counts. Samples
 # of other projects that lie beside the checkout may be missing, and the phones'
 # update-binary may have been built with another Go.
+#
+# The packages that take longest begin first, so that none runs alone at the end;
+# one more than two at a time, since several wait for a clock, a browser or a
+# database. "check" has vetted the tests too.
+LONG := ./cmd/friday ./internal/site ./internal/handset ./internal/rom ./internal/ota ./android/erofs ./android/xz
 test: judges check
 	@scripts/fuzz 2s ./android/...
 	@FRIDAY_REAL_ANDROID=$(REAL) FRIDAY_AXE=$(REAL)/axe.min.js \
-	  scripts/with-postgres sh -c 'go test -json -timeout 40m ./... | go run ./scripts/tally -strict -optional "\.\./shared/data|the programs were built with"'
+	  scripts/with-postgres sh -c 'go test -json -vet=off -p 3 -timeout 40m $(LONG) ./... | go run ./scripts/tally -strict -optional "\.\./shared/data|the programs were built with"'
 
 judges:
 	@scripts/judges
