@@ -96,5 +96,5 @@ func (s *installation) repository() (*osrepo.Repo, error) {
 
 // train opens the train. repo is needed to cut and to build, not to look.
 func (s *installation) train(repo *osrepo.Repo, log *slog.Logger) *train.Train {
-	return &train.Train{DB: s.db, Repo: repo, Blobs: s.blobs, Schedule: train.DefaultSchedule(time.Local), Log: log, OnStopped: s.callHuman}
+	return &train.Train{DB: s.db, Repo: repo, Blobs: s.blobs, Schedule: train.DefaultSchedule(time.Local), Log: log, OnTurn: s.tellTurn}
 }

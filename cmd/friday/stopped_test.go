@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,13 +18,14 @@ import (
 	"github.com/fridayos/friday/internal/notice"
 	"github.com/fridayos/friday/internal/outward"
 	"github.com/fridayos/friday/internal/site/letters"
+	"github.com/fridayos/friday/internal/train"
 	"github.com/fridayos/friday/internal/webhook"
 	"github.com/fridayos/friday/internal/wire"
 )
 
 // TestStoppedCallsHumans: a rollout that handsets' outcomes hold calls whoever may
 // move it, once, with the reason, the figures and the time, in their language; and
-// the webhooks that ask for it.
+// the webhooks that ask for it. What one of them does about it the others are told.
 func TestStoppedCallsHumans(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		now := time.Date(2026, 11, 28, 9, 30, 0, 0, time.UTC)
@@ -145,6 +147,78 @@ func TestStoppedCallsHumans(t *testing.T) {
 			}
 			if told != 2 {
 				t.Errorf("%d hooks are told, expected the one for all and that of umi", told)
+			}
+			return nil
+		})
+		// Then humans decide: each time the others who steer the device are told, and
+		// who did it is not.
+		write(func(tx *db.Tx) error {
+			if err := catalog.PutRelease(tx, catalog.Release{Name: "26.11.27", Commit: "c1", CutAt: now}); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(`INSERT INTO train_releases (release, state, departs_at, opened_at, changed_at, reason) VALUES ('26.11.27', 'shipping', $1, $1, $1, '') ON CONFLICT (release) DO UPDATE SET state = 'shipping'`, now); err != nil {
+				return err
+			}
+			_, err := tx.Exec(`INSERT INTO train_devices (release, device, state, reason, build, stock, fixes, changed_at) VALUES ('26.11.27', 'umi', 'shipping', '', $2, '', '[]', $1)`, now, b.ID)
+			return err
+		})
+		ship := train.ShipOptions{Devices: []string{"umi"}, Actor: "mo", Reason: "The figures are of one carrier."}
+		in := ship
+		in.Conditions.Regions = []string{"IN"}
+		for _, step := range []struct {
+			do   func() error
+			who  string
+			says string
+		}{
+			{func() error { return tr.Ship(t.Context(), "26.11.27", ship) }, "mo", "mo lets 26.11.27 · weekly go on on umi since 2026-11-28"},
+			{func() error {
+				return tr.HaltRegions(t.Context(), "26.11.27", []string{"umi"}, []string{"IN"}, "mo", "It overheats there.")
+			}, "mo", "mo halted 26.11.27 · weekly · IN on umi in that region since 2026-11-28"},
+			{func() error { return tr.Ship(t.Context(), "26.11.27", in) }, "mo", "mo lets 26.11.27 · weekly · IN go on on umi in that region"},
+			{func() error { return tr.Next(t.Context(), "26.11.27", []string{"umi"}, "ada", "It is urgent.") }, "ada", "ada began the next stage of 26.11.27 · weekly on umi"},
+			{func() error { return tr.Hold(t.Context(), "26.11.27", []string{"umi"}, "ada", "Wait for me.") }, "ada", "ada holds 26.11.27 · weekly on umi"},
+			{func() error { return tr.Halt(t.Context(), "26.11.27", []string{"umi"}, "root", "At the terminal.") }, "", "Someone halted 26.11.27 · weekly on umi"},
+			{func() error { return tr.Pull(t.Context(), "26.11.27", []string{"umi"}, "ada", "It eats batteries.") }, "ada", "ada pulled 26.11.27 · weekly on umi"},
+		} {
+			now = now.Add(time.Minute)
+			if err := step.do(); err != nil {
+				t.Fatalf("%s: %v", step.says, err)
+			}
+			for _, name := range []string{"ada", "mo", "hal", "ana"} {
+				write(func(tx *db.Tx) error {
+					m, err := member.ByID(tx, ids[name])
+					if err != nil {
+						return err
+					}
+					all, err := notice.List(tx, ids[name], 0, 0)
+					if err != nil {
+						return err
+					}
+					entries, err := notice.Entries(tx, s.BaseURL, m, all)
+					told := len(entries) > 0 && strings.HasPrefix(writer.Line("en", entries[0]), step.says) // the newest first
+					if want := (name == "ada" || name == "mo") && name != step.who; told != want {
+						t.Errorf("%s is told %v that %s, expected %v", name, told, step.says, want)
+					}
+					return err
+				})
+			}
+		}
+		write(func(tx *db.Tx) error {
+			sent, err := webhook.Deliveries(tx, umis.ID, 0, 0)
+			if err != nil {
+				return err
+			}
+			var states []string
+			for _, one := range sent {
+				var m webhook.Message
+				if err := json.Unmarshal([]byte(one.Body), &m); err != nil {
+					return err
+				}
+				states = append(states, m.Data.State+" by "+m.Data.Actor)
+			}
+			slices.Sort(states)
+			if got := strings.Join(states, ", "); got != "halted by , halted by mo, held by , held by ada, pulled by ada" {
+				t.Errorf("the hook is told of %s", got)
 			}
 			return nil
 		})

@@ -51,6 +51,7 @@ type line struct {
 	order   order
 	notes   string
 	says    says
+	parts   []*line // of the same release, for some of the handsets that this one is for
 }
 
 // says are reasons that a line gives to nearly all who ask: they are the same for
@@ -143,8 +144,9 @@ func (s *Snapshot) take(f Facts, r Rollout) *line {
 // ever offered but what may not be skipped.
 func inOrder(lines []*line) []*line {
 	slices.SortFunc(lines, func(a, b *line) int {
-		return cmp.Or(cmp.Compare(b.build.Timestamp, a.build.Timestamp), cmp.Compare(b.rollout.ID, a.rollout.ID))
+		return cmp.Or(cmp.Compare(b.build.Timestamp, a.build.Timestamp), cmp.Compare(b.rollout.narrowness(), a.rollout.narrowness()), cmp.Compare(b.rollout.ID, a.rollout.ID))
 	})
+	setParts(lines)
 	i := slices.IndexFunc(lines, (*line).forAll)
 	if i < 0 {
 		return lines
@@ -191,7 +193,8 @@ func (s *Snapshot) Package(digest string) (Served, bool) {
 // forAll says whether l is complete and not restricted.
 func (l *line) forAll() bool {
 	r := &l.rollout
-	return r.State == Complete && r.Region == "" && len(r.Regions) == 0 && r.Carrier == "" && !r.Conditions.narrow() && l.build.Variant == "" && l.full != nil
+	return r.State == Complete && r.narrowness() == 0 && len(r.Regions) == 0 && !r.Conditions.narrow() && l.build.Variant == "" && l.full != nil &&
+		!slices.ContainsFunc(l.parts, func(p *line) bool { return p.rollout.State != Complete || len(p.rollout.Regions) > 0 })
 }
 
 // Decision answers one check-in.
@@ -228,7 +231,7 @@ func Decide(c *wire.CheckIn, t *wire.Ticket, s *Snapshot, now time.Time, full ..
 	lines := s.lines[lineKey{c.Device, c.Channel}]
 	// On a build that was pulled, the way out is open at once.
 	recalled := slices.ContainsFunc(lines, func(l *line) bool { return l.rollout.State == Pulled && l.runs(c) })
-	first := "" // the reason that is about the newest release
+	first, meant := "", false // the reason that is about the newest release, and whether that one's part is for this handset
 	for i, l := range lines {
 		d := l.decide(c, t, now, recalled, full)
 		if d.Offer() {
@@ -238,8 +241,8 @@ func Decide(c *wire.CheckIn, t *wire.Ticket, s *Snapshot, now time.Time, full ..
 			}
 			d = Decision{Reason: fmt.Sprintf("%s comes after %s, which may not be skipped", l.rollout.Release, step.rollout.Release)}
 		}
-		if first == "" {
-			first = d.Reason
+		if is := l.rollout.isFor(c); first == "" || is && !meant && l.rollout.Release == lines[0].rollout.Release {
+			first, meant = d.Reason, is
 		}
 	}
 	if first == "" {
@@ -306,6 +309,9 @@ func refuseHandset(c *wire.CheckIn, t *wire.Ticket) string {
 func (l *line) refuse(c *wire.CheckIn) string {
 	r, b := &l.rollout, l.build
 	if why := r.Conditions.refuse(r, b, c); why != "" {
+		return why
+	}
+	if why := l.leaves(c); why != "" {
 		return why
 	}
 	switch {

@@ -225,11 +225,12 @@ type Word struct {
 	Detail  string // a sentence that the message names: why
 	Place   string // path on the site where it leads; empty: nowhere
 	Key     string // nobody is told twice of one What with one Key
+	Actor   int64  // the member who did it; 0: none
 }
 
 // Tell writes a notice of kind System to a member.
 func Tell(tx *db.Tx, memberID int64, w Word) error {
-	return put(tx, Notice{MemberID: memberID, Kind: System, Word: w.What, Release: w.Subject, Device: w.Device, Detail: w.Detail, Place: w.Place, At: tx.Now()}, 0, w.What+" "+w.Key)
+	return put(tx, Notice{MemberID: memberID, Kind: System, Word: w.What, Release: w.Subject, Device: w.Device, Detail: w.Detail, Place: w.Place, ActorID: w.Actor, At: tx.Now()}, 0, w.What+" "+w.Key)
 }
 
 func put(tx *db.Tx, n Notice, event int64, about string) error {

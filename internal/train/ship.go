@@ -79,21 +79,9 @@ func (t *Train) shipOne(tx *db.Tx, d *device, o ShipOptions, named bool) (left b
 	if err != nil {
 		return false, nil, err
 	}
-	i := slices.IndexFunc(rollouts, func(r fleet.Rollout) bool { return r.Device == d.codename && r.Channel == o.Channel })
-	if i >= 0 {
-		r := rollouts[i]
-		stopped := r.State == fleet.Held || r.State == fleet.Halted
-		switch {
-		case !named || !stopped && len(r.Regions) == 0:
-			return false, nil, nil
-		case o.Reason == "":
-			return false, nil, said.New("reason", "go-on", "Release", r.Release, "Device", r.Device, "Reason", stopReason(r))
-		case !stopped:
-			return t.resumeRegions(tx, r, o)
-		case len(o.Conditions.Regions) > 0:
-			return false, nil, said.New("regions", "region-all", "Release", r.Release, "Device", r.Device, "Region", strings.Join(o.Conditions.Regions, ", "), "From", r.State)
-		}
-		return true, nil, t.move(tx, r, o.Actor, func() (fleet.Rollout, error) { return fleet.Resume(tx, r.ID, o.Actor, o.Reason) })
+	mine := slices.DeleteFunc(rollouts, func(r fleet.Rollout) bool { return r.Device != d.codename || r.Channel != o.Channel })
+	if len(mine) > 0 {
+		return t.goOn(tx, mine, o, named)
 	}
 	if o.Reason == "" {
 		o.Reason = said.Say("left")
@@ -137,6 +125,31 @@ func (t *Train) shipOne(tx *db.Tx, d *device, o ShipOptions, named bool) (left b
 	return true, nil, t.tellReleased(tx, d)
 }
 
+// goOn lets a device's rollouts of one release and channel go on where they are
+// stopped; there are several where the release is split.
+func (t *Train) goOn(tx *db.Tx, rollouts []fleet.Rollout, o ShipOptions, named bool) (left bool, why, err error) {
+	for _, r := range rollouts {
+		stopped := r.State == fleet.Held || r.State == fleet.Halted
+		switch {
+		case !named || !stopped && len(r.Regions) == 0:
+			continue
+		case o.Reason == "":
+			return false, nil, said.New("reason", "go-on", "Release", r.Release, "Device", r.Device, "Reason", stopReason(r))
+		case !stopped:
+			_, why, err = t.resumeRegions(tx, r, o)
+		case len(o.Conditions.Regions) > 0:
+			why = said.New("regions", "region-all", "Release", r.Release, "Device", r.Device, "Region", strings.Join(o.Conditions.Regions, ", "), "From", r.State)
+		default:
+			err = t.move(tx, r, o.Actor, func() (fleet.Rollout, error) { return fleet.Resume(tx, r.ID, o.Actor, o.Reason) })
+		}
+		if why != nil || err != nil {
+			return left, why, err
+		}
+		left = true
+	}
+	return left, nil, nil
+}
+
 // stopReason is why a rollout was stopped, or where it is.
 func stopReason(r fleet.Rollout) string {
 	if len(r.Regions) > 0 && r.State != fleet.Held && r.State != fleet.Halted {
@@ -154,18 +167,19 @@ func (t *Train) resumeRegions(tx *db.Tx, r fleet.Rollout, o ShipOptions) (left b
 			regions = append(regions, s.Region)
 		}
 	}
+	after := r
 	for _, region := range regions {
 		if !r.Stopped(region) {
 			return false, nil, said.New("regions", "region-not", "Release", r.Release, "Device", r.Device, "Region", region)
 		}
-		if _, err := fleet.ResumeRegion(tx, r.ID, region, o.Actor, o.Reason); err != nil {
+		if after, err = fleet.ResumeRegion(tx, r.ID, region, o.Actor, o.Reason); err != nil {
 			return false, nil, err
 		}
 		if err := note(tx, Transition{Release: r.Release, Device: r.Device, From: inRegion(r, fleet.Halted, region), To: inRegion(r, r.State, region), Actor: o.Actor, Reason: o.Reason}); err != nil {
 			return false, nil, err
 		}
 	}
-	return true, nil, nil
+	return true, nil, t.tellTurns(tx, r, after, o.Actor, o.Reason)
 }
 
 // noteRegions writes down in which regions a rollout was stopped since before.
@@ -240,10 +254,13 @@ func inFeedback(b catalog.Build) feedback.Build {
 	return feedback.Build{ID: b.ID, Device: b.Device, Version: b.Version, Timestamp: b.Timestamp}
 }
 
-// move changes a rollout and writes the step down.
+// move changes a rollout, writes the step down, and tells who steers it.
 func (t *Train) move(tx *db.Tx, before fleet.Rollout, actor string, change func() (fleet.Rollout, error)) error {
 	after, err := change()
 	if err != nil {
+		return err
+	}
+	if err := t.tellTurns(tx, before, after, actor, after.Reason); err != nil {
 		return err
 	}
 	return note(tx, Transition{Release: after.Release, Device: after.Device, From: rolloutWords(before), To: rolloutWords(after), Actor: actor, Reason: after.Reason})
@@ -367,6 +384,9 @@ func (t *Train) HaltRegions(ctx context.Context, release string, devices, region
 			}
 			if err == nil {
 				err = noteRegions(tx, r, after)
+			}
+			if err == nil {
+				err = t.tellTurns(tx, r, after, actor, reason)
 			}
 		}
 		return did, err

@@ -38,10 +38,10 @@ func (t *Train) Tick(ctx context.Context) error {
 			if err := noteRegions(tx, was[r.ID], r); err != nil {
 				return err
 			}
-			if err := t.callHuman(tx, was[r.ID], r); err != nil {
-				return err
-			}
 			if b := was[r.ID]; len(r.Regions) > len(b.Regions) && b.State == r.State && b.Stage == r.Stage {
+				if err := t.tellTurns(tx, b, r, Actor, ""); err != nil {
+					return err
+				}
 				continue
 			}
 			if err := t.move(tx, was[r.ID], Actor, func() (fleet.Rollout, error) { return r, nil }); err != nil {

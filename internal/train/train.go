@@ -61,9 +61,9 @@ type Train struct {
 	Blobs    *blob.Store  // the same
 	Schedule Schedule     // zero: DefaultSchedule in UTC
 	Log      *slog.Logger // nil: nothing is logged
-	// OnStopped is told, inside the transaction, that a rollout stopped by itself:
-	// it is for a human to look at. It may be nil.
-	OnStopped func(tx *db.Tx, s Stop) error
+	// OnTurn is told, inside the transaction, that a rollout stopped, or that a human
+	// lets it go on. It may be nil.
+	OnTurn func(tx *db.Tx, t Turn) error
 
 	repo sync.Mutex // a Repo serves one goroutine
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/fridayos/friday/internal/db"
 )
 
-// RolloutStopped is the kind of event that a rollout stopped by itself: Data has
-// its release, device and build, where it stands (held or halted), why, and the
-// Rollout. What it tells stands on the train's page for everyone.
+// RolloutStopped is the kind of event that a rollout stopped, by itself or by a
+// member, who is the Actor: Data has its release, device and build, where it stands
+// (held, halted or pulled), why, and the Rollout. What it tells stands on the train's page for everyone.
 const RolloutStopped = "rollout.stopped"
 
 // Rollout is one release of one device on one channel.

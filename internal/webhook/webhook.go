@@ -1,6 +1,6 @@
 // Package webhook tells other servers what happens in the forum: each event of
 // feedback's log, as signed JSON, to every hook that asks for its kind; and that a
-// rollout stopped by itself.
+// rollout stopped, by itself or by a member.
 //
 // Deliveries follow the Standard Webhooks specification 1.0
 // (standardwebhooks.com): the headers webhook-id, webhook-timestamp and

@@ -23,7 +23,7 @@ func Notice(t *text.Text, e notice.Entry) string {
 		return say(string(e.Kind))
 	case notice.System:
 		if key := "notice.system." + e.Word; t.Has(key) {
-			return t.T(key, "Subject", e.Release, "Device", e.DeviceName, "Reason", Said(t, e.Detail), "At", e.At.UTC().Format("2006-01-02 15:04 UTC"))
+			return t.T(key, "Subject", e.Release, "Device", e.DeviceName, "Reason", Said(t, e.Detail), "Actor", actor, "At", e.At.UTC().Format("2006-01-02 15:04 UTC"))
 		}
 		return t.T("notice.system.anything", "Subject", e.Release)
 	case notice.Fix:
