@@ -57,11 +57,14 @@ const (
 
 // Profile is the boot profile of one device.
 type Profile struct {
-	Trust      Trust     `yaml:"trust" json:"trust"`                                 // whose signature the boot loader accepts
-	Slots      Slots     `yaml:"slots" json:"slots"`                                 // how an update is put beside the running system
-	COWVersion int       `yaml:"cow_version,omitempty" json:"cow_version,omitempty"` // 2 or 3, with VirtualABCompressed only
-	Kernel     string    `yaml:"kernel,omitempty" json:"kernel,omitempty"`           // "5.10": what file-system features it reads
-	Flash      FlashPath `yaml:"flash" json:"flash"`                                 // how a build gets onto the phone for the first time
+	Trust      Trust `yaml:"trust" json:"trust"`                                 // whose signature the boot loader accepts
+	Slots      Slots `yaml:"slots" json:"slots"`                                 // how an update is put beside the running system
+	COWVersion int   `yaml:"cow_version,omitempty" json:"cow_version,omitempty"` // 2 or 3, with VirtualABCompressed only
+	// COWCompression is that of compressed snapshots: lz4, gz or none, with
+	// VirtualABCompressed only; empty: lz4.
+	COWCompression string    `yaml:"cow_compression,omitempty" json:"cow_compression,omitempty"`
+	Kernel         string    `yaml:"kernel,omitempty" json:"kernel,omitempty"` // "5.10": what file-system features it reads
+	Flash          FlashPath `yaml:"flash" json:"flash"`                       // how a build gets onto the phone for the first time
 	// UpdateCertificates are the places of otacerts.zip, as "partition:path",
 	// that the updater and the recovery read.
 	UpdateCertificates []string `yaml:"update_certificates" json:"update_certificates"`
@@ -93,6 +96,9 @@ func (p Profile) Partitions() string { return cmp.Or(p.ByName, "/dev/block/bootd
 
 // Processor is that of recovery.
 func (p Profile) Processor() string { return cmp.Or(p.Arch, "arm") }
+
+// Compression is that of snapshots, as a payload's manifest calls it.
+func (p Profile) Compression() string { return cmp.Or(p.COWCompression, "lz4") }
 
 // Room is how many bytes an update may keep aside.
 func (p Profile) Room() int64 { return cmp.Or(p.Aside, 64<<20) }
@@ -136,6 +142,9 @@ func (p Profile) Check() error {
 		return fmt.Errorf("cannot use boot profile: cow_version is %d with slots %s; it is 2 or 3 with virtual-ab-compressed and absent otherwise", p.COWVersion, p.Slots)
 	} else if compressed && p.COWVersion != 2 && p.COWVersion != 3 {
 		return fmt.Errorf("cannot use boot profile: cow_version is %d, expected 2 or 3", p.COWVersion)
+	}
+	if p.COWCompression != "" && (p.Slots != VirtualABCompressed || !slices.Contains([]string{"lz4", "gz", "none"}, p.COWCompression)) {
+		return fmt.Errorf("cannot use boot profile: cow_compression is %q with slots %s; it is lz4, gz or none, with virtual-ab-compressed", p.COWCompression, p.Slots)
 	}
 	if p.Slots != Single && (p.PayloadMinor < 3 || p.PayloadMinor > 10) {
 		return fmt.Errorf("cannot use boot profile: payload_minor is %d, expected 3 (Android 8) to 10 (Android 17)", p.PayloadMinor)

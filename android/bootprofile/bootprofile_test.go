@@ -21,6 +21,7 @@ func TestCheck(t *testing.T) {
 		`cow_version is 2 with slots ab`:              func(p *bootprofile.Profile) { p.COWVersion = 2 },
 		`cow_version is 0 with slots virtual-ab-comp`: func(p *bootprofile.Profile) { p.Slots = bootprofile.VirtualABCompressed },
 		`cow_version is 4`:                            func(p *bootprofile.Profile) { p.Slots, p.COWVersion = bootprofile.VirtualABCompressed, 4 },
+		`cow_compression is "lz4" with slots ab`:      func(p *bootprofile.Profile) { p.COWCompression = "lz4" },
 		`payload_minor is 2`:                          func(p *bootprofile.Profile) { p.PayloadMinor = 2 },
 		`payload_minor is 11`:                         func(p *bootprofile.Profile) { p.PayloadMinor = 11 },
 		`update_certificates is empty`:                func(p *bootprofile.Profile) { p.UpdateCertificates = nil },

@@ -30,6 +30,7 @@ func newHandsetFlash() *cobra.Command {
 	var f stateFlags
 	var phone, channel, keyDir, region string
 	var bucket int
+	var free int64
 	c := &cobra.Command{
 		Use:     "flash DEVICE VERSION --phone DIR",
 		Short:   "Make a phone in a folder and flash a build onto it",
@@ -49,6 +50,9 @@ func newHandsetFlash() *cobra.Command {
 			if !cmd.Flags().Changed("bucket") {
 				bucket = rand.IntN(wire.Buckets)
 			}
+			if free < 0 {
+				return &usageError{cmd.CommandPath(), fmt.Errorf("--free is %d, expected bytes", free)}
+			}
 			s, err := f.open(cmd.Context())
 			if err != nil {
 				return err
@@ -62,8 +66,12 @@ func newHandsetFlash() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			super, err := s.superOf(cmd.Context(), profile, build, free)
+			if err != nil {
+				return err
+			}
 			started, err := s.makePhone(cmd.Context(), phone, handset.Identity{
-				Device: args[0], Profile: profile, Channel: channel, Region: region, Bucket: bucket,
+				Device: args[0], Profile: profile, Channel: channel, Region: region, Bucket: bucket, Super: super,
 			}, key, build)
 			if err != nil {
 				return err
@@ -76,9 +84,35 @@ func newHandsetFlash() *cobra.Command {
 	c.Flags().StringVar(&phone, "phone", "", "`folder` of the phone")
 	c.Flags().StringVar(&channel, "channel", wire.Weekly, "`name` of the channel that the phone follows")
 	c.Flags().StringVar(&region, "region", "", "region of the phone")
+	c.Flags().Int64Var(&free, "free", 4<<30, "`bytes` that user data leave for snapshots, of a phone with virtual A/B")
 	c.Flags().IntVar(&bucket, "bucket", 0, "rollout bucket, 0 to 9999 (default drawn)")
 	c.Flags().StringVar(&keyDir, "keys", "", "`folder` of the release keys, for the public AVB key (default what os.yaml says)")
 	return c
+}
+
+// superOf is the super of a phone with virtual A/B: as large as its groups, with the
+// build's partitions that they name; nil for other phones.
+func (s *installation) superOf(ctx context.Context, profile bootprofile.Profile, b catalog.Build, free int64) (*handset.Super, error) {
+	if profile.Slots != bootprofile.VirtualAB && profile.Slots != bootprofile.VirtualABCompressed {
+		return nil, nil
+	}
+	_, d, err := s.packaged(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if d == nil {
+		return nil, fmt.Errorf("cannot make handset: the build of %s is of no repository that says what lies in super", b.Device)
+	}
+	super := &handset.Super{Data: free}
+	for _, g := range d.Groups {
+		super.Size += int64(g.Size)
+		for _, name := range g.Partitions {
+			if _, ok := b.Image(name); ok {
+				super.Partitions = append(super.Partitions, name)
+			}
+		}
+	}
+	return super, nil
 }
 
 // makePhone makes a phone aside, and gives it its place once it has started.

@@ -156,7 +156,7 @@ func (s *installation) makePackage(ctx context.Context, from, to, out, keyDir st
 			return p, fmt.Errorf("cannot make incremental: --from and --to are the same build, %s of %s", side.Build.Version, side.Build.Device)
 		}
 	}
-	if o.OneSlot, err = s.oneSlot(target.Build); err != nil {
+	if o.OneSlot, o.Dynamic, err = s.packaged(ctx, target.Build); err != nil {
 		return p, err
 	}
 	if source == nil {

@@ -6,30 +6,54 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fridayos/friday/android/payload"
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/ota"
 	"github.com/fridayos/friday/internal/rom"
 	"github.com/fridayos/friday/internal/rom/flashing"
 )
 
-// oneSlot says what the packages of a build's phone depend on; nil: it has two
-// slots, or the build is of no repository of ours.
-func (s *installation) oneSlot(b catalog.Build) (*ota.OneSlot, error) {
+// packaged says what the packages of a build's phone depend on: what a phone with one
+// slot asks for, and what is in super. Both nil: the build is of no repository of ours.
+func (s *installation) packaged(ctx context.Context, b catalog.Build) (*ota.OneSlot, *payload.Dynamic, error) {
 	if b.Commit == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	repo, err := s.repository()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	snapshot, err := repo.Load(b.Commit)
 	if err != nil {
+		return nil, nil, err
+	}
+	d := snapshot.Devices[b.Device]
+	if d == nil {
+		return nil, nil, nil
+	}
+	if one := ota.OneSlotOf(d.Boot); one != nil {
+		return one, nil, nil
+	}
+	groups, err := s.groups(ctx, d, b)
+	if err != nil {
+		return nil, nil, err
+	}
+	dynamic, err := ota.DynamicOf(d.Boot, groups)
+	return nil, dynamic, err
+}
+
+// groups are those of super on a build's phone.
+func (s *installation) groups(ctx context.Context, d *osrepo.Device, b catalog.Build) ([]payload.Group, error) {
+	var stock catalog.Stock
+	if err := s.db.Read(ctx, func(tx *db.Tx) (err error) {
+		stock, err = catalog.StockByDigest(tx, b.Stock)
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	if d := snapshot.Devices[b.Device]; d != nil {
-		return ota.OneSlotOf(d.Boot), nil
-	}
-	return nil, nil
+	return rom.Groups(d, s.blobs, stock)
 }
 
 // outputs writes the files that a build's phone is flashed from into dir: those

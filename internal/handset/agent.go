@@ -237,14 +237,15 @@ func placeDurably(dst string, r io.Reader) error {
 
 // Status is what the phone's settings would show, without switching it on.
 type Status struct {
-	Identity Identity        `json:"identity"`
-	Running  string          `json:"running"` // slot; "" before the first start
-	Slots    map[string]slot `json:"slots"`
-	System   *System         `json:"system,omitempty"` // of the running slot
-	Phase    string          `json:"phase,omitempty"`  // of an update under way
-	Release  string          `json:"release,omitempty"`
-	Wipes    int             `json:"wipes"`
-	Claimed  bool            `json:"claimed"`
+	Identity  Identity        `json:"identity"`
+	Running   string          `json:"running"` // slot; "" before the first start
+	Slots     map[string]slot `json:"slots"`
+	System    *System         `json:"system,omitempty"` // of the running slot
+	Phase     string          `json:"phase,omitempty"`  // of an update under way
+	Release   string          `json:"release,omitempty"`
+	Snapshots string          `json:"snapshots,omitempty"` // of a phone with virtual A/B: none, initiated, snapshotted, merging
+	Wipes     int             `json:"wipes"`
+	Claimed   bool            `json:"claimed"`
 }
 
 // Status reads the phone's state.
@@ -256,6 +257,12 @@ func (p *Phone) Status() (Status, error) {
 			return Status{}, fmt.Errorf("cannot read running system: %w", err)
 		}
 		s.System = &sys
+	}
+	if p.virtual() {
+		var err error
+		if s.Snapshots, err = p.SnapshotState(); err != nil {
+			return Status{}, err
+		}
 	}
 	u, err := p.loadUpdate()
 	if err != nil {

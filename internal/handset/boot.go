@@ -53,7 +53,10 @@ func (p *Phone) Boot(ctx context.Context) (Started, error) {
 		started, chain, fatal, err := p.start(ctx, name)
 		if err == nil {
 			started.Failures = failures
-			return started, p.markSuccessful(name, chain)
+			if err := p.markSuccessful(name, chain); err != nil {
+				return started, err
+			}
+			return started, p.afterStart(ctx, name)
 		}
 		if ctx.Err() != nil {
 			return Started{}, ctx.Err()
@@ -111,7 +114,7 @@ func (p *Phone) verifySlot(ctx context.Context, name string) (avb.Chain, error) 
 	if p.older(name) {
 		return avb.Chain{}, p.verifyOlder(ctx)
 	}
-	var files []*os.File
+	var files []*part
 	defer func() {
 		for _, f := range files {
 			f.Close()
@@ -121,16 +124,12 @@ func (p *Phone) verifySlot(ctx context.Context, name string) (avb.Chain, error) 
 		if !bootprofile.IsPartition(partition) {
 			return nil, 0, fmt.Errorf("cannot open partition: %q is no partition name", partition)
 		}
-		f, err := os.Open(p.image(name, partition))
+		f, err := p.open(name, partition)
 		if err != nil {
 			return nil, 0, err
 		}
 		files = append(files, f)
-		fi, err := f.Stat()
-		if err != nil {
-			return nil, 0, err
-		}
-		return f, fi.Size(), nil
+		return f, f.size, nil
 	}
 	chain, err := avb.VerifyChain(ctx, open, key)
 	if err != nil {

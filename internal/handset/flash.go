@@ -57,6 +57,9 @@ func (p *Phone) FlashSlot(ctx context.Context, slot, partition string, image io.
 	if err != nil {
 		return fmt.Errorf("cannot flash %s_%s: %w", partition, slot, err)
 	}
+	if p.logical(partition) { // of either slot
+		slot = p.st.Active
+	}
 	return p.renew(slot)
 }
 
@@ -175,6 +178,11 @@ func (p *Phone) Erase(slot, partition string) error {
 		if p.Locked() {
 			return fmt.Errorf("cannot erase: %w", errLocked)
 		}
+		if s, err := p.loadSnapshots(); err != nil {
+			return err
+		} else if s.State == SnapshotsMerging {
+			return errors.New("cannot erase: an update is being merged, and a part of it may lie in user data; start the phone and let it end")
+		}
 		return p.wipe()
 	}
 	if err := p.mayWrite(slot, partition); err != nil {
@@ -191,6 +199,13 @@ func (p *Phone) SetActive(slot string) error {
 	if slot != "a" && (slot != "b" || p.single()) {
 		return fmt.Errorf("cannot set active slot: %q is none, expected a or b", slot)
 	}
+	s, err := p.loadSnapshots()
+	if err != nil {
+		return err
+	}
+	if s.State == SnapshotsMerging && slot != s.Target {
+		return fmt.Errorf("cannot set active slot: the update of slot %s is being merged, and slot %s can no longer start", s.Target, slot)
+	}
 	p.st.Active = slot
 	return p.renew(slot)
 }
@@ -204,6 +219,15 @@ func (p *Phone) mayWrite(slot, partition string) error {
 	switch {
 	case p.Locked():
 		return errLocked
+	case p.logical(partition):
+		s, err := p.loadSnapshots()
+		if err != nil {
+			return err
+		}
+		if s.State == SnapshotsMerging {
+			return fmt.Errorf("an update is being merged into %s; start the phone and let it end", partition)
+		}
+		return p.dropSnapshots()
 	case slot != "a" && (slot != "b" || p.single()) || !bootprofile.IsPartition(partition):
 		return fmt.Errorf("there is no partition %q in slot %q", partition, slot)
 	}

@@ -2,8 +2,9 @@
 //
 // It stands in for real hardware where a proof is wanted: it has two slots, an
 // AVB key fused in, stored rollback indexes, user data, a boot loader that
-// tries a new slot three times, and an update agent. Or it has one slot, and a
-// recovery that runs block-based packages over the system. It imports only the
+// tries a new slot three times, and an update agent. Or it has super once, with
+// copy-on-write snapshots over it while it updates (virtual A/B). Or it has one
+// slot, and a recovery that runs block-based packages over the system. It imports only the
 // android packages and package wire, so it can know of a build only what a
 // phone would: bytes that came over the wire and signatures over them.
 //
@@ -51,6 +52,7 @@ type Identity struct {
 	// Partitions are the sizes in bytes of those that the phone has; none: whatever
 	// is flashed fits.
 	Partitions map[string]int64 `json:"partitions,omitempty"`
+	Super      *Super           `json:"super,omitempty"` // of a phone with virtual A/B
 }
 
 // Phone is one handset. It is not safe for concurrent use, and one process at
@@ -74,7 +76,7 @@ func New(dir string, id Identity, avbKey []byte) (*Phone, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot make handset: %w", err)
 	}
-	for _, d := range []string{"slots/a", "slots/b", "update", "outbox", "userdata"} {
+	for _, d := range []string{"slots/a", "slots/b", "super", "update", "outbox", "userdata"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return nil, fmt.Errorf("cannot make handset: %w", err)
 		}
@@ -120,7 +122,7 @@ func Open(dir string) (*Phone, error) {
 
 // sweep removes what a kill in the middle of a write has left aside.
 func (p *Phone) sweep() error {
-	for _, dir := range []string{".", "slots/a", "slots/b", "update", "outbox", "userdata"} {
+	for _, dir := range []string{".", "slots/a", "slots/b", "super", "update", "outbox", "userdata"} {
 		left, err := filepath.Glob(p.path(dir, ".new-*"))
 		if err != nil {
 			return fmt.Errorf("cannot open handset: %w", err)
@@ -149,7 +151,12 @@ func (p *Phone) path(elem ...string) string {
 	return filepath.Join(append([]string{p.dir}, elem...)...)
 }
 
+// image is the file of a partition; of one in super, whatever the slot, what lies
+// under the snapshots.
 func (p *Phone) image(slot, partition string) string {
+	if p.logical(partition) {
+		return p.path("super", partition+".img")
+	}
 	return p.path("slots", slot, partition+".img")
 }
 
@@ -174,8 +181,8 @@ func (id Identity) check(avbKey []byte) error {
 	if err := id.Profile.Check(); err != nil {
 		return err
 	}
-	if s := id.Profile.Slots; s != bootprofile.AB && s != bootprofile.Single {
-		return fmt.Errorf("cannot make handset: not supported: slots %s; this handset has two whole slots (ab) or one (single)", s)
+	if err := id.Super.check(id.Profile.Slots); err != nil {
+		return err
 	}
 	for name, size := range id.Partitions {
 		if !bootprofile.IsPartition(name) || size <= 0 || size > maxPartition {

@@ -157,7 +157,10 @@ func (p *Phone) verify(ctx context.Context, u *update, running Started) error {
 	u.Wipe = m.Wipe || patchLevel(m, man) < running.System.PatchLevel
 	u.Target = other(running.Slot)
 	u.Done = map[string]int{}
-	return p.checkSource(ctx, man, pl, running.Slot)
+	if err := p.checkSource(ctx, man, pl, running.Slot); err != nil || !p.virtual() {
+		return err
+	}
+	return p.prepareSnapshots(u, man)
 }
 
 func verifyFile(path string, certs []*x509.Certificate) (*x509.Certificate, error) {
@@ -229,7 +232,7 @@ func (p *Phone) checkSource(ctx context.Context, man *payload.Manifest, pl *payl
 		if part.OldSHA256 == nil {
 			continue
 		}
-		f, err := os.Open(p.image(slot, part.Name))
+		f, err := p.open(slot, part.Name)
 		if err != nil {
 			return fmt.Errorf("cannot read running system: %w", err)
 		}
@@ -259,6 +262,12 @@ func (p *Phone) apply(ctx context.Context, u *update, running Started) error {
 	defer f.Close()
 	man := pl.Manifest()
 	for i := range man.Partitions {
+		if part := &man.Partitions[i]; p.logical(part.Name) {
+			if err := p.applySnapshot(ctx, u, pl, part); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := p.applyPartition(ctx, u, pl, &man.Partitions[i], running.Slot); err != nil {
 			return err
 		}
@@ -348,6 +357,9 @@ func (p *Phone) copyUntouched(u *update, man *payload.Manifest, source string) e
 // at it with the boot loader's eyes: a phone that would refuse it need not
 // restart to find out.
 func (p *Phone) switchSlot(ctx context.Context, u *update) error {
+	if err := p.readySnapshots(); err != nil {
+		return err
+	}
 	chain, err := p.verifySlot(ctx, u.Target)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -34,7 +34,7 @@ type System struct {
 // device and a build.
 func (p *Phone) readSystem(slot string) (System, error) {
 	var sys System
-	err := withTree(p.image(slot, "system"), func(root *tree.Node) error {
+	err := p.withTree(slot, "system", func(root *tree.Node) error {
 		where := "system/build.prop"
 		if err := p.checkStart(root, &where); err != nil {
 			return err
@@ -138,7 +138,7 @@ func (p *Phone) updateCertificates(slot string) ([]*x509.Certificate, error) {
 			continue // recovery's own copy; the agent runs in the system
 		}
 		var certs []*x509.Certificate
-		err := withTree(p.image(slot, partition), func(root *tree.Node) error {
+		err := p.withTree(slot, partition, func(root *tree.Node) error {
 			if root.Entry("system") == nil { // the partition is no root folder
 				where = strings.TrimPrefix(where, "system/")
 			}
@@ -157,24 +157,20 @@ func (p *Phone) updateCertificates(slot string) ([]*x509.Certificate, error) {
 	return nil, fmt.Errorf("cannot read update certificates: the boot profile names no place in system, only %q", []string(p.id.Profile.UpdateCertificates))
 }
 
-// withTree opens the erofs or ext4 image at path for fn.
-func withTree(path string, fn func(root *tree.Node) error) error {
-	f, err := os.Open(path)
+// withTree opens the erofs or ext4 image of a slot's partition for fn.
+func (p *Phone) withTree(slot, partition string, fn func(root *tree.Node) error) error {
+	f, err := p.open(slot, partition)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return err
-	}
 	var root *tree.Node
-	if im, err := erofs.Open(f, fi.Size()); err == nil {
+	if im, err := erofs.Open(f, f.size); err == nil {
 		root, err = im.Tree()
 		if err != nil {
 			return err
 		}
-	} else if im, ext4Err := ext4.Open(f, fi.Size()); ext4Err == nil {
+	} else if im, ext4Err := ext4.Open(f, f.size); ext4Err == nil {
 		if root, err = im.Tree(); err != nil {
 			return err
 		}

@@ -104,7 +104,7 @@ func (p *Phone) Run(ctx context.Context, c *Client) (Result, error) {
 		return Result{}, err
 	}
 	if u != nil && (u.Phase == switched || u.Phase == booted) {
-		res, over, err := p.settle(u, started)
+		res, over, err := p.settle(ctx, u, started)
 		if err != nil {
 			return Result{}, err
 		}
@@ -141,7 +141,7 @@ func (p *Phone) finish(ctx context.Context, c *Client, u *update, running Starte
 	if err != nil {
 		return Result{}, err
 	}
-	res, _, err := p.settle(u, started)
+	res, _, err := p.settle(ctx, u, started)
 	if err != nil {
 		return Result{}, err
 	}
@@ -206,7 +206,7 @@ func (p *Phone) reportPhase(u *update, reached phase) error {
 
 // settle looks, after a start, whether the new slot runs. over: the update is
 // done with, well or badly.
-func (p *Phone) settle(u *update, started Started) (res Result, over bool, err error) {
+func (p *Phone) settle(ctx context.Context, u *update, started Started) (res Result, over bool, err error) {
 	res = Result{Offer: &u.Offer, Started: started}
 	if u.Phase == switched && started.Slot != u.Target {
 		reason := fmt.Sprintf("slot %s did not start, slot %s runs again", u.Target, started.Slot)
@@ -223,6 +223,9 @@ func (p *Phone) settle(u *update, started Started) (res Result, over bool, err e
 		return res, true, p.dropUpdate(u)
 	}
 	res.Updated = true
+	if err := p.Merge(ctx); err != nil { // it started: what it replaced is not needed
+		return res, false, err
+	}
 	now := p.now().Unix()
 	if u.Phase == switched {
 		if u.Wipe {
@@ -313,6 +316,6 @@ func (p *Phone) Sideload(ctx context.Context, zip string) (Result, error) {
 	if started, err = p.Boot(ctx); err != nil {
 		return Result{}, err
 	}
-	res, _, err := p.settle(u, started)
+	res, _, err := p.settle(ctx, u, started)
 	return res, err
 }

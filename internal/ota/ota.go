@@ -87,7 +87,7 @@ type Options struct {
 	Workers  int               // at once; 0: GOMAXPROCS
 	Memory   int64             // bytes that patches being made may take together; 0: 1 GiB
 	TempDir  string            // for the payload's data while it is made; "": the system's
-	Dynamic  *payload.Dynamic  // of the super partition, as stock has it; nil: none
+	Dynamic  *payload.Dynamic  // of the super partition, as DynamicOf has it; nil: none
 	OneSlot  *OneSlot          // the phone has one slot: a block-based package for recovery; nil: one with a payload
 	Progress func(done, total int)
 }
@@ -245,6 +245,9 @@ func fingerprint(b *catalog.Build) string {
 func (m *maker) write(ctx context.Context, f otazip.File, from *Side, to Side, plan payload.Plan) (catalog.Package, error) {
 	if m.Signer == nil || m.Cert == nil {
 		return catalog.Package{}, errors.New("it needs a key and its certificate; no phone takes an unsigned one")
+	}
+	if err := m.snapshots(ctx, &plan, from, to); err != nil {
+		return catalog.Package{}, err
 	}
 	plan.MaxTimestamp = to.Build.Timestamp
 	plan.SecurityPatchLevel = to.Build.PatchLevel

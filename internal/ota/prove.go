@@ -75,6 +75,9 @@ func prove(ctx context.Context, zip io.ReaderAt, size int64, from *Side, to Side
 				}
 			}
 		}
+		if err := proveSnapshot(ctx, c.payload.Manifest(), img); err != nil {
+			return fmt.Errorf("partition %q: %w", img.Partition, err)
+		}
 		if err := applyTo(ctx, c.payload, img.Partition, old, img.SHA256, o); err != nil {
 			return err
 		}

@@ -7,12 +7,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/android/payload"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
 	"github.com/fridayos/friday/internal/jobs"
 	"github.com/fridayos/friday/internal/keys"
+	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/ota"
 	"github.com/fridayos/friday/internal/rom"
 	"github.com/fridayos/friday/internal/wire"
@@ -287,6 +290,9 @@ func (w *worker) makePackage(ctx context.Context, d device, from *catalog.Build,
 	}
 	if of := snapshot.Devices[d.codename]; of != nil {
 		o.OneSlot = ota.OneSlotOf(of.Boot)
+		if o.Dynamic, err = w.dynamic(ctx, of, to); err != nil {
+			return p, err
+		}
 	}
 	f, err := w.t.Blobs.Create(ctx)
 	if err != nil {
@@ -316,6 +322,25 @@ func (w *worker) makePackage(ctx context.Context, d device, from *catalog.Build,
 	p.ProvenAt = w.t.DB.Now()
 	tell("proof of "+step, 1, 1)
 	return p, nil
+}
+
+// dynamic is what the packages of a build say of its phone's super.
+func (w *worker) dynamic(ctx context.Context, of *osrepo.Device, to catalog.Build) (*payload.Dynamic, error) {
+	if of.Boot.Slots == bootprofile.Single {
+		return nil, nil
+	}
+	var stock catalog.Stock
+	if err := w.t.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		stock, err = catalog.StockByDigest(tx, to.Stock)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	groups, err := rom.Groups(of, w.t.Blobs, stock)
+	if err != nil {
+		return nil, err
+	}
+	return ota.DynamicOf(of.Boot, groups)
 }
 
 // testWhenReady hands a release to the test ring once nothing is being made of

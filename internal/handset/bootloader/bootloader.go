@@ -53,6 +53,12 @@ func (m *Mode) Var(name string) (string, bool) {
 		return yes(arg != "userdata" && arg != "super" && slot == "" && !m.single()), bootprofile.IsPartition(arg)
 	case "is-logical":
 		return "no", true
+	case "snapshot-update-status":
+		state, err := m.Handset.SnapshotState()
+		if state == "initiated" { // what is not whole yet is none to a boot loader
+			state = handset.SnapshotsNone
+		}
+		return state, err == nil && id.Super != nil
 	case "is-userspace":
 		return "no", true
 	case "unlocked":
