@@ -44,6 +44,8 @@ type config struct {
 	SignIn []signInConfig `yaml:"sign_in"`
 	// Fleet says how this node answers handsets.
 	Fleet fleetConfig `yaml:"fleet"`
+	// Connections says how many may be open at once.
+	Connections connectionsConfig `yaml:"connections"`
 	// Outward says what webhooks and push services may be called beside the public
 	// internet over https.
 	Outward outwardConfig `yaml:"outward"`
@@ -88,6 +90,14 @@ database: ""
 #   flush: 1s             # 100ms to 1m
 #   check_every: 6h       # how often handsets should ask: 1m to 168h
 #   lineage_channel: weekly   # what LineageOS's updater gets: weekly or stable
+
+# How many connections may be open at once. Without it: half of the files that the
+# process may open (ulimit -n, LimitNOFILE=), less 256, and 50000 at most; and half of
+# them for one address, as a carrier has thousands of handsets behind one. One that
+# is idle makes room for one that comes; proxies in trusted_proxies share most.
+# connections:
+#   most: 20000
+#   per_address: 10000
 
 # The server that mail leaves by. Secrets lie in files of their own, relative to
 # this folder. security is starttls, tls, or none for a relay on this machine.
@@ -192,6 +202,7 @@ func (c *config) check(doc *strict.Document) {
 	}
 	doc.NotEmpty("repository", c.Repository)
 	c.checkFleet(doc)
+	c.checkConnections(doc)
 	c.checkMembers(doc)
 	c.checkOutward(doc)
 	if err := checkDatabase(c.Database); c.Database != "" && err != nil {

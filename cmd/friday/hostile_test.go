@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // pipes listens without a network, so that a test may run by a clock of its own:
@@ -84,5 +86,68 @@ func TestHostileConnections(t *testing.T) {
 				slow.Wait()
 			})
 		})
+	}
+}
+
+// TestConnections: of a server as serve makes it, one address cannot have all
+// connections, who comes when there is no room is told so, and the figures say it.
+func TestConnections(t *testing.T) {
+	s := &installation{}
+	s.Connections = connectionsConfig{Most: 64, PerAddress: 8}
+	registry := prometheus.NewPedanticRegistry()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var busy sync.WaitGroup
+	busy.Add(8)
+	goOn := make(chan struct{})
+	srv, bound := bounded(newHTTP(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			busy.Done()
+			<-goOn
+		}
+	}), slog.New(slog.DiscardHandler)), l, s.crowd(registry, slog.New(slog.DiscardHandler)))
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(bound) }()
+	defer func() { srv.Close(); <-ended }()
+	ask := func(from, path string) net.Conn {
+		t.Helper()
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext(t.Context(), "tcp", l.Addr().String())
+		if err == nil {
+			t.Cleanup(func() { c.Close() })
+			_, err = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	answered := func(c net.Conn) string {
+		var b [12]byte
+		_, _ = io.ReadFull(c, b[:])
+		return string(b[:])
+	}
+	for range 8 {
+		ask("127.0.0.2", "/wait")
+	}
+	busy.Wait()
+	if got := answered(ask("127.0.0.2", "/")); got != "HTTP/1.1 503" {
+		t.Errorf("a ninth connection of one address is answered with %q", got)
+	}
+	if got := answered(ask("127.0.0.3", "/")); got != "HTTP/1.1 200" {
+		t.Errorf("another address is answered with %q", got)
+	}
+	close(goOn)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		got[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue()
+	}
+	if got["friday_connections_most"] != 64 || got["friday_connections_open"] < 1 || got["friday_connections_refused_total"] != 1 {
+		t.Errorf("the figures are %v", got)
 	}
 }

@@ -115,7 +115,8 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	asked, drained := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error {
 		defer drained()
-		return serveUntil(ctx, listener, handler, log)
+		srv, l := bounded(newHTTP(handler, log), listener, s.crowd(registry, log))
+		return serveUntil(ctx, srv, l)
 	})
 	group.Go(func() error { return api.Run(asked) })
 	group.Go(func() error { tidier{s.db, s.files, s.reports, log}.run(ctx); return nil })
@@ -125,7 +126,7 @@ func serve(ctx context.Context, f *serveFlags, stderr io.Writer) error {
 	group.Go(func() error { s.crashWords(ctx, log); return nil })
 	group.Go(func() error { return tells.run(ctx) })
 	if metrics != nil {
-		group.Go(func() error { return serveUntil(asked, metrics, s.metrics(ctx, api, registry), log) })
+		group.Go(func() error { return serveUntil(asked, newHTTP(s.metrics(ctx, api, registry), log), metrics) })
 	}
 	if f.withWorker {
 		group.Go(func() error { return f.runWorker(ctx, stderr) })
@@ -229,8 +230,7 @@ func (s *installation) firstRun(ctx context.Context, stderr io.Writer) error {
 }
 
 // serveUntil serves until ctx ends, then lets running requests finish.
-func serveUntil(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
-	srv := newHTTP(h, log)
+func serveUntil(ctx context.Context, srv *http.Server, l net.Listener) error {
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
