@@ -26,7 +26,8 @@ const (
 	CustomKey Trust = "custom-key"
 	// Unlocked: any system boots; neither key nor rollback index is checked.
 	Unlocked Trust = "unlocked"
-	// VerifiedBoot1: Android 7 and older, verity metadata behind the file system.
+	// VerifiedBoot1: Android 7 and older: the boot loader starts boot and recovery that its
+	// owner's certificate signed; with one slot.
 	VerifiedBoot1 Trust = "verified-boot-1"
 	// None: the boot loader checks nothing at all.
 	None Trust = "none"
@@ -137,6 +138,9 @@ func (p Profile) Check() error {
 	}
 	if !slices.Contains([]FlashPath{Fastboot, Odin, Recovery}, p.Flash) {
 		return fmt.Errorf("cannot use boot profile: flash is %q, expected fastboot, odin or recovery", p.Flash)
+	}
+	if p.Trust == VerifiedBoot1 && p.Slots != Single {
+		return fmt.Errorf("cannot use boot profile: trust is %s with slots %s; phones with two slots and Verified Boot 1 have the vendor's key in their kernel: expected slots single, or trust unlocked", p.Trust, p.Slots)
 	}
 	if compressed := p.Slots == VirtualABCompressed; compressed != (p.COWVersion != 0) {
 		return fmt.Errorf("cannot use boot profile: cow_version is %d with slots %s; it is 2 or 3 with virtual-ab-compressed and absent otherwise", p.COWVersion, p.Slots)

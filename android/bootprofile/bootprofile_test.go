@@ -16,6 +16,7 @@ func TestCheck(t *testing.T) {
 	}
 	for want, edit := range map[string]func(*bootprofile.Profile){
 		`trust is ""`:                                 func(p *bootprofile.Profile) { p.Trust = "" },
+		`trust is verified-boot-1 with slots ab`:      func(p *bootprofile.Profile) { p.Trust = bootprofile.VerifiedBoot1 },
 		`slots is "abc"`:                              func(p *bootprofile.Profile) { p.Slots = "abc" },
 		`flash is "usb"`:                              func(p *bootprofile.Profile) { p.Flash = "usb" },
 		`cow_version is 2 with slots ab`:              func(p *bootprofile.Profile) { p.COWVersion = 2 },

@@ -145,23 +145,29 @@ func parseCMS(block []byte) (signerInfo, error) {
 	return si, nil
 }
 
-// verifyCMS finds the certificate whose key made the signature over digest.
-func verifyCMS(si signerInfo, digest [sha256.Size]byte, certs []*x509.Certificate) (*x509.Certificate, error) {
+// by says whether a key made the signature over digest.
+func (si signerInfo) by(key crypto.PublicKey, digest [sha256.Size]byte) (bool, error) {
 	alg := si.SignatureAlgorithm.Algorithm
 	isRSA := alg.Equal(oidRSA) || alg.Equal(oidSHA256RSA)
 	if !isRSA && !alg.Equal(oidECDSASHA256) {
-		return nil, fmt.Errorf("cannot verify package: signature algorithm is %v, expected RSA PKCS #1 v1.5 or ECDSA with SHA-256", alg)
+		return false, fmt.Errorf("cannot verify package: signature algorithm is %v, expected RSA PKCS #1 v1.5 or ECDSA with SHA-256", alg)
 	}
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		return isRSA && rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], si.Signature) == nil, nil
+	case *ecdsa.PublicKey:
+		return !isRSA && ecdsa.VerifyASN1(key, digest[:], si.Signature), nil
+	}
+	return false, nil
+}
+
+// verifyCMS finds the certificate whose key made the signature over digest.
+func verifyCMS(si signerInfo, digest [sha256.Size]byte, certs []*x509.Certificate) (*x509.Certificate, error) {
 	for _, cert := range certs {
-		switch key := cert.PublicKey.(type) {
-		case *rsa.PublicKey:
-			if isRSA && rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], si.Signature) == nil {
-				return cert, nil
-			}
-		case *ecdsa.PublicKey:
-			if !isRSA && ecdsa.VerifyASN1(key, digest[:], si.Signature) {
-				return cert, nil
-			}
+		if ok, err := si.by(cert.PublicKey, digest); err != nil {
+			return nil, err
+		} else if ok {
+			return cert, nil
 		}
 	}
 	for _, cert := range certs {

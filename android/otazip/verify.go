@@ -2,6 +2,7 @@ package otazip
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -79,17 +80,43 @@ func Verify(r io.ReaderAt, size int64, certs []*x509.Certificate) (*x509.Certifi
 	if len(certs) == 0 {
 		return nil, errors.New("cannot verify package: no certificate to verify it with")
 	}
-	s, err := readSignature(r, size)
+	si, digest, err := readSigned(r, size)
 	if err != nil {
 		return nil, err
 	}
-	si, err := parseCMS(s.block)
+	return verifyCMS(si, digest, certs)
+}
+
+// VerifyKeys is Verify for a recovery that has keys and no certificates (package
+// mincrypt). It returns the key that made the signature.
+func VerifyKeys(r io.ReaderAt, size int64, keys []crypto.PublicKey) (crypto.PublicKey, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("cannot verify package: no key to verify it with")
+	}
+	si, digest, err := readSigned(r, size)
 	if err != nil {
 		return nil, err
+	}
+	for _, key := range keys {
+		if ok, err := si.by(key, digest); ok || err != nil {
+			return key, err
+		}
+	}
+	return nil, fmt.Errorf("cannot verify package: its signature (certificate serial %x) over SHA-256 %x is by none of the %d keys trusted", si.ID.Serial, digest, len(keys))
+}
+
+// readSigned reads the signature of a package, and the digest of what it covers.
+func readSigned(r io.ReaderAt, size int64) (si signerInfo, digest [sha256.Size]byte, err error) {
+	s, err := readSignature(r, size)
+	if err != nil {
+		return si, digest, err
+	}
+	if si, err = parseCMS(s.block); err != nil {
+		return si, digest, err
 	}
 	h := sha256.New()
 	if _, err := io.CopyBuffer(h, io.NewSectionReader(r, 0, s.signed), make([]byte, 64<<10)); err != nil {
-		return nil, fmt.Errorf("cannot verify package: %w", err)
+		return si, digest, fmt.Errorf("cannot verify package: %w", err)
 	}
-	return verifyCMS(si, [sha256.Size]byte(h.Sum(nil)), certs)
+	return si, [sha256.Size]byte(h.Sum(nil)), nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
+	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/rom"
 	"github.com/fridayos/friday/internal/rom/change"
 	"github.com/fridayos/friday/internal/train"
@@ -235,6 +236,9 @@ func (s *installation) buildInput(ctx context.Context, device string, o order) (
 	}
 	if in.AVB, err = ring.AVB(); err != nil {
 		return in, err
+	}
+	if in.Verity, in.VerityCert, err = ring.Verity(); err != nil && !errors.Is(err, keys.ErrNoVerity) {
+		return in, err // without one, all is built that needs none
 	}
 	in.AppKey, in.UpdateCert, err = ring.OTA()
 	return in, err

@@ -34,7 +34,7 @@ func newHandsetFlash() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "flash DEVICE VERSION --phone DIR",
 		Short:   "Make a phone in a folder and flash a build onto it",
-		Long:    "Makes a virtual phone of a device, as its boot profile says it behaves, fuses the OS's AVB key where the profile trusts one, flashes a build, and switches it on.",
+		Long:    "Makes a virtual phone of a device, as its boot profile says it behaves, fuses the OS's AVB key, or the certificate of its verity key, where the profile trusts one, flashes a build, and switches it on.",
 		Example: "  friday handset flash umi 26.11.27 --phone my-umi",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -168,14 +168,23 @@ func (s *installation) buildOf(cmd *cobra.Command, device, version string) (cata
 	return build, d.Boot, nil
 }
 
-// fusedKey is what a phone's owner stores as its custom key.
+// fusedKey is what a phone's owner stores in it: the custom key, or the certificate of
+// the verity key.
 func (s *installation) fusedKey(keyDir string, profile bootprofile.Profile) ([]byte, error) {
-	if !profile.KeyEnforced() {
+	verity := profile.Trust == bootprofile.VerifiedBoot1
+	if !profile.KeyEnforced() && !verity {
 		return nil, nil
 	}
 	ring, err := s.keyRing(keyDir)
 	if err != nil {
 		return nil, err
+	}
+	if verity {
+		_, cert, err := ring.Verity()
+		if err != nil {
+			return nil, err
+		}
+		return cert.Raw, nil
 	}
 	key, err := ring.AVB()
 	if err != nil {
@@ -311,5 +320,12 @@ func printResult(cmd *cobra.Command, res handset.Result) {
 }
 
 func printStarted(cmd *cobra.Command, s handset.Started) {
-	fmt.Fprintf(cmd.OutOrStdout(), "Runs %s from slot %s, verified boot %s, vbmeta %.16s….\n", s.System.Incremental, s.Slot, s.State, s.VBMetaDigest)
+	said := ""
+	if s.State != "" {
+		said += ", verified boot " + s.State
+	}
+	if s.VBMetaDigest != "" {
+		said += fmt.Sprintf(", vbmeta %.16s…", s.VBMetaDigest)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "Runs %s from slot %s%s.\n", s.System.Incremental, s.Slot, said)
 }

@@ -251,7 +251,7 @@ func (y *yard) build(device, version string, before *catalog.Build) (out built, 
 		return out, err
 	}
 	out.build, _, err = rom.Build(y.b.ctx, rom.Input{
-		Snapshot: snapshot, Device: device, Stock: y.stock[device], Version: version, Blobs: y.blobs, AVB: y.b.key, UpdateCert: y.b.cert, Before: before,
+		Snapshot: snapshot, Device: device, Stock: y.stock[device], Version: version, Blobs: y.blobs, AVB: y.b.key, Verity: y.b.key, VerityCert: y.b.cert, UpdateCert: y.b.cert, Before: before,
 		Note: func(w rom.Written) {
 			if w.Partition == "system" {
 				out.system = w

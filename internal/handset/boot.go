@@ -82,6 +82,11 @@ func (p *Phone) start(ctx context.Context, name string) (started Started, chain 
 	if err != nil {
 		return Started{}, chain, true, err
 	}
+	if p.older(name) {
+		if err := p.mount(ctx); err != nil {
+			return Started{}, chain, false, err
+		}
+	}
 	sys, err := p.readSystem(name)
 	if err == nil && sys.Device != p.id.Device {
 		err = fmt.Errorf("ro.product.device is %q, expected %q", sys.Device, p.id.Device)
@@ -94,8 +99,11 @@ func (p *Phone) start(ctx context.Context, name string) (started Started, chain 
 }
 
 func (p *Phone) bootState() string {
-	if p.id.Profile.Trust == bootprofile.CustomKey {
+	switch cert, err := p.bootCertificate(); {
+	case p.id.Profile.Trust == bootprofile.CustomKey || cert != nil && err == nil:
 		return "yellow"
+	case p.id.Profile.Trust == bootprofile.VerifiedBoot1:
+		return "orange"
 	}
 	if p.older("a") {
 		return "" // boot loaders of that age say nothing
@@ -112,7 +120,7 @@ func (p *Phone) verifySlot(ctx context.Context, name string) (avb.Chain, error) 
 		return avb.Chain{}, err
 	}
 	if p.older(name) {
-		return avb.Chain{}, p.verifyOlder(ctx)
+		return avb.Chain{}, p.verifyBoot("boot")
 	}
 	var files []*part
 	defer func() {

@@ -32,7 +32,14 @@ func (p *Phone) Flash(partition string, r io.Reader) error {
 
 // Locked says whether the boot loader refuses to write: once the phone trusts a
 // key and has started with it.
-func (p *Phone) Locked() bool { return p.id.Profile.KeyEnforced() && p.st.Running != "" }
+func (p *Phone) Locked() bool {
+	held := p.id.Profile.KeyEnforced()
+	if p.id.Profile.Trust == bootprofile.VerifiedBoot1 {
+		cert, err := p.bootCertificate()
+		held = cert != nil || err != nil
+	}
+	return held && p.st.Running != ""
+}
 
 var errLocked = errors.New("the boot loader is locked")
 

@@ -4,7 +4,8 @@
 // AVB key fused in, stored rollback indexes, user data, a boot loader that
 // tries a new slot three times, and an update agent. Or it has super once, with
 // copy-on-write snapshots over it while it updates (virtual A/B). Or it has one
-// slot, and a recovery that runs block-based packages over the system. It imports only the
+// slot, and a recovery that runs block-based packages over the system, and what
+// Verified Boot 1 checks where it has that. It imports only the
 // android packages and package wire, so it can know of a build only what a
 // phone would: bytes that came over the wire and signatures over them.
 //
@@ -27,6 +28,8 @@
 package handset
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,10 +68,11 @@ type Phone struct {
 	log func(string)
 }
 
-// New makes a phone in dir, which must not hold one yet. avbKey is the public
-// key fused into it, as AVB encodes it; nil for a phone that checks no key.
-func New(dir string, id Identity, avbKey []byte) (*Phone, error) {
-	if err := id.check(avbKey); err != nil {
+// New makes a phone in dir, which must not hold one yet. key is the public key fused
+// into it, as AVB encodes it; for Verified Boot 1 the certificate, in DER, of whose boot
+// images it starts; nil for a phone that checks no key.
+func New(dir string, id Identity, key []byte) (*Phone, error) {
+	if err := id.check(key); err != nil {
 		return nil, err
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "phone.json")); err == nil {
@@ -81,8 +85,12 @@ func New(dir string, id Identity, avbKey []byte) (*Phone, error) {
 			return nil, fmt.Errorf("cannot make handset: %w", err)
 		}
 	}
-	if avbKey != nil {
-		if err := writeDurably(filepath.Join(dir, "avb_public_key.bin"), avbKey); err != nil {
+	if key != nil {
+		file := "avb_public_key.bin"
+		if id.Profile.Trust == bootprofile.VerifiedBoot1 {
+			file = certificateFile
+		}
+		if err := writeDurably(filepath.Join(dir, file), key); err != nil {
 			return nil, err
 		}
 	}
@@ -110,6 +118,15 @@ func Open(dir string) (*Phone, error) {
 	key, err := p.fusedKey()
 	if err != nil {
 		return nil, err
+	}
+	if p.id.Profile.Trust == bootprofile.VerifiedBoot1 {
+		cert, err := p.bootCertificate()
+		if err != nil {
+			return nil, fmt.Errorf("cannot open handset in %s: %w", dir, err)
+		}
+		if cert != nil {
+			key = cert.Raw
+		}
 	}
 	if err := p.id.check(key); err != nil {
 		return nil, fmt.Errorf("cannot open handset in %s: %w", dir, err)
@@ -202,8 +219,17 @@ func (id Identity) check(avbKey []byte) error {
 		if id.Profile.Slots != bootprofile.Single || len(avbKey) != 0 {
 			return fmt.Errorf("cannot make handset: trust %s is that of phones with one slot and without an AVB key", id.Profile.Trust)
 		}
-	default:
-		return fmt.Errorf("cannot make handset: not supported: trust %s; this handset knows custom-key and unlocked", id.Profile.Trust)
+	case bootprofile.VerifiedBoot1:
+		if avbKey == nil {
+			break // unlocked
+		}
+		cert, err := x509.ParseCertificate(avbKey)
+		if err != nil {
+			return fmt.Errorf("cannot make handset: its boot profile has trust %s, expected a certificate in DER or none: %w", id.Profile.Trust, err)
+		}
+		if _, ok := cert.PublicKey.(*rsa.PublicKey); !ok {
+			return fmt.Errorf("cannot make handset: the certificate %s has a key of %v, expected RSA", cert.Subject, cert.PublicKeyAlgorithm)
+		}
 	}
 	return nil
 }

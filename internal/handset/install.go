@@ -117,7 +117,7 @@ func (p *Phone) verify(ctx context.Context, u *update, running Started) error {
 	if err != nil {
 		return err
 	}
-	cert, err := verifyFile(p.packageFile(u), certs)
+	cert, err := verifyFile(p.packageFile(u), trusted{certs: certs})
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,9 @@ func (p *Phone) verify(ctx context.Context, u *update, running Started) error {
 	return p.prepareSnapshots(u, man)
 }
 
-func verifyFile(path string, certs []*x509.Certificate) (*x509.Certificate, error) {
+// verifyFile checks who signed a package. It returns the certificate, if it is one that
+// is trusted and no bare key.
+func verifyFile(path string, by trusted) (*x509.Certificate, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open package: %w", err)
@@ -173,7 +175,12 @@ func verifyFile(path string, certs []*x509.Certificate) (*x509.Certificate, erro
 	if err != nil {
 		return nil, fmt.Errorf("cannot open package: %w", err)
 	}
-	cert, err := otazip.Verify(f, fi.Size(), certs)
+	var cert *x509.Certificate
+	if len(by.keys) > 0 {
+		_, err = otazip.VerifyKeys(f, fi.Size(), by.keys)
+	} else {
+		cert, err = otazip.Verify(f, fi.Size(), by.certs)
+	}
 	if err != nil {
 		return nil, &refusal{"verify", "signature", err}
 	}

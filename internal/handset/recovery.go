@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,19 +32,22 @@ func (p *Phone) single() bool { return p.id.Profile.Slots == bootprofile.Single 
 // stashes is /cache/recovery/friday.
 func (p *Phone) stashes() string { return p.path("update", "stashes") }
 
-// recover installs a package from recovery, which trusts the certificates in its
-// own ramdisk. It may be cut off anywhere, and then is called again.
+// recover installs a package from recovery, which trusts the certificates or keys in
+// its own ramdisk. It may be cut off anywhere, and then is called again.
 func (p *Phone) recover(ctx context.Context, u *update) error {
 	p.logf("recovery: installing %s", filepath.Base(p.packageFile(u)))
+	if err := p.verifyBoot("recovery"); err != nil {
+		return err
+	}
 	ramdisk, err := p.ramdisk("recovery")
 	if err != nil {
 		return fmt.Errorf("cannot start recovery: %w", err)
 	}
-	certs, err := p.recoveryCertificates(ramdisk)
+	trusts, err := p.recoveryTrusts(ramdisk)
 	if err != nil {
 		return err
 	}
-	if _, err := verifyFile(p.packageFile(u), certs); err != nil {
+	if _, err := verifyFile(p.packageFile(u), trusts); err != nil {
 		return err
 	}
 	f, err := os.Open(p.packageFile(u))
@@ -141,7 +143,7 @@ func (p *Phone) verifySingle(u *update, running Started) error {
 	if err != nil {
 		return err
 	}
-	if _, err := verifyFile(p.packageFile(u), certs); err != nil {
+	if _, err := verifyFile(p.packageFile(u), trusted{certs: certs}); err != nil {
 		return err
 	}
 	f, err := os.Open(p.packageFile(u))
@@ -186,21 +188,6 @@ func (p *Phone) ramdisk(partition string) (*tree.Node, error) {
 	}
 	root, _, err := bootimg.UnpackRamdisk(im.Ramdisk)
 	return root, err
-}
-
-func (p *Phone) recoveryCertificates(ramdisk *tree.Node) ([]*x509.Certificate, error) {
-	for _, place := range p.id.Profile.UpdateCertificates {
-		partition, where, _ := strings.Cut(place, ":")
-		if partition != "recovery" {
-			continue
-		}
-		b, err := content(ramdisk, where, 1<<20)
-		if err != nil {
-			return nil, fmt.Errorf("recovery: %w", err)
-		}
-		return otazip.ReadCerts(bytes.NewReader(b), int64(len(b)))
-	}
-	return nil, fmt.Errorf("recovery trusts nobody: the boot profile names no place in recovery, only %q", []string(p.id.Profile.UpdateCertificates))
 }
 
 // ramdiskProps are the properties that recovery starts with.

@@ -2,6 +2,7 @@ package handset
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/fridayos/friday/android/bootimg"
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/ext4"
+	"github.com/fridayos/friday/android/mincrypt"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/catalog"
@@ -23,7 +25,7 @@ import (
 )
 
 var oneSlot = bootprofile.Profile{Trust: bootprofile.None, Slots: bootprofile.Single, Flash: bootprofile.Recovery,
-	UpdateCertificates: []string{"system:system/etc/security/otacerts.zip", "recovery:res/keys/otacerts.zip"}}
+	UpdateCertificates: []string{"system:system/etc/security/otacerts.zip", "recovery:res/keys"}}
 
 // older makes the images of a phone with one slot: system in ext4, boot, recovery.
 func (m *maker) older(t testing.TB, s spec) images {
@@ -44,7 +46,7 @@ func (m *maker) older(t testing.TB, s spec) images {
 		ramdisk := tree.NewDir(0o755, 0, 0)
 		put(ramdisk, "init", file(0o750, "rootfs", noise("init", 9000)))
 		put(ramdisk, "default.prop", file(0o644, "rootfs", []byte("ro.product.device="+s.device+"\n")))
-		put(ramdisk, "res/keys/otacerts.zip", file(0o644, "rootfs", certs))
+		put(ramdisk, "res/keys", file(0o644, "rootfs", must(mincrypt.WriteKeys([]mincrypt.Key{{Public: m.cert.PublicKey, Hash: crypto.SHA256}}))(t)))
 		packed := must(bootimg.PackRamdisk(ramdisk, bootimg.Gzip))(t)
 		kernel := noise("kernel "+name+s.version, 50_000)
 		out[name] = all(t, must(bootimg.Build(&bootimg.Image{PageSize: 2048, Kernel: kernel, Ramdisk: packed}))(t))

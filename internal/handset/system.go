@@ -2,7 +2,6 @@ package handset
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -85,9 +84,6 @@ func (p *Phone) older(slot string) bool {
 	_, err := os.Stat(p.image(slot, "vbmeta"))
 	return errors.Is(err, fs.ErrNotExist)
 }
-
-// verifyOlder is what the boot loader of such a phone checks.
-func (p *Phone) verifyOlder(context.Context) error { return nil }
 
 func checkInit(root *tree.Node) error {
 	const where = "system/bin/init"

@@ -298,13 +298,13 @@ func TestDamagedSlot(t *testing.T) {
 func TestNewAndOpenRefuse(t *testing.T) {
 	virtual := customKey
 	virtual.Slots = bootprofile.VirtualAB
-	vb1 := customKey
+	vb1 := oneSlot
 	vb1.Trust = bootprofile.VerifiedBoot1
 	for want, id := range map[string]Identity{
 		`its device is ""`:               {Profile: customKey},
 		"bucket is 10000":                {Device: "umi", Bucket: 10000, Profile: customKey},
 		"not supported: slots":           {Device: "umi", Profile: virtual},
-		"not supported: trust":           {Device: "umi", Profile: vb1},
+		"expected a certificate in DER":  {Device: "umi", Profile: vb1},
 		"an unlocked phone checks no AV": {Device: "umi", Profile: unlocked()},
 	} {
 		if _, err := New(t.TempDir(), id, []byte("key")); err == nil || !strings.Contains(err.Error(), want) {

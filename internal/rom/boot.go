@@ -48,16 +48,22 @@ func (b *builder) bootImage(p catalog.Partition) error {
 		}
 		b.report.Owners[p.Name+":"+path] = Friday
 	}
+	if err := b.keysOfRamdisk(p.Name, root); err != nil {
+		return fmt.Errorf("ramdisk: %w", err)
+	}
 	timeless(root, stock)
 	if im.Ramdisk, err = b.packRamdisk(root, compression); err != nil {
 		return fmt.Errorf("ramdisk: %w", err)
+	}
+	if b.older.signed[p.Name] != nil {
+		im.Tail = nil // the vendor's signature
 	}
 	out, err := bootimg.Build(im)
 	if err != nil {
 		return err
 	}
 	if !b.verified() {
-		return b.keep(p, out, nil)
+		return b.keepBoot(p, out)
 	}
 	salt := derive("salt", b.in.Device, p.Name)
 	params := avb.HashParams{Partition: p.Name, Salt: salt[:]}

@@ -53,6 +53,7 @@ type builder struct {
 	patchLevel string
 	listed     []string // partitions rebuilt that some vbmeta of ours describes
 	strict     []byte   // the top vbmeta without the flags of an unlocked phone
+	older      older    // what the stock has of Verified Boot 1
 	facts      catalog.Build
 	open       []io.Closer
 }
@@ -77,6 +78,12 @@ func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
 		return none, nil, err
 	}
 	defer b.close()
+	if err := b.readOlder(); err != nil {
+		return none, nil, err
+	}
+	if err := b.trust(); err != nil {
+		return none, nil, err
+	}
 	packed, err := stockPackaging(in.Blobs, in.Stock)
 	if err != nil {
 		return none, nil, err
@@ -104,9 +111,6 @@ func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
 }
 
 func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan, view osrepo.View) (*builder, error) {
-	if err := in.trust(plan.Device.Boot.Trust); err != nil {
-		return nil, err
-	}
 	certs, err := otazip.WriteCerts([]*x509.Certificate{in.UpdateCert})
 	if err != nil {
 		return nil, fmt.Errorf("update certificate: %w", err)
@@ -140,7 +144,7 @@ func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan, view osrepo.Vi
 			return nil, fmt.Errorf("devices/%s/device.yaml: partitions has %s, but stock has no such partition", in.Device, name)
 		}
 		if fs := cmp.Or(have.FS, "raw"); want.FS != "" && want.FS != fs {
-			return nil, fmt.Errorf("devices/%s/device.yaml: partition %s has fs %s, the stock's is %s; a partition keeps its file system", in.Device, name, want.FS, fs)
+			return nil, fsProblem(plan.Device, name, want.FS, fs)
 		}
 	}
 	return b, nil
@@ -171,11 +175,13 @@ func (b *builder) partitions() error {
 		case p.Name == "vbmeta":
 		case p.FS != "" && b.touches(p.Name):
 			err = b.fileSystem(p)
-		case p.FS == "" && (len(b.places[p.Name]) > 0 || b.changesBoot(p.Name)):
+		case p.FS == "" && (len(b.places[p.Name]) > 0 || b.changesBoot(p.Name) || b.older.anew(p.Name)):
 			err = b.bootImage(p)
+		case b.older.verity[p.Name] != nil:
+			err = b.resign(p, b.older.verity[p.Name])
 		default:
 			b.images = append(b.images, p)
-			b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: p.Name, Why: "no layer changes it"})
+			b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: p.Name, Why: b.untouched()})
 		}
 		if err != nil {
 			return fmt.Errorf("partition %s: %w", p.Name, err)
@@ -260,11 +266,14 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 // prove verifies the build as a phone would and notes the chain's digest. On a
-// phone without Verified Boot nothing but the files can be compared, and is.
+// phone without Verified Boot nothing but the files can be read, and is.
 func (b *builder) prove() error {
 	b.in.progress("verify", 0, 1)
 	if !b.verified() {
 		defer b.in.progress("verify", 1, 1)
+		if err := b.proveOlder(); err != nil {
+			return err
+		}
 		return b.readable()
 	}
 	known := b.proofs()

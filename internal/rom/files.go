@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/android/buildprop"
+	"github.com/fridayos/friday/android/mincrypt"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
@@ -200,13 +201,34 @@ func (b *builder) rewrite(root *tree.Node, p string, content []byte) {
 	parent.Set(path.Base(p), &n)
 }
 
-// certificates puts our otacerts.zip in the place of the vendor's.
+// certificates puts our otacerts.zip, or list of keys, in the place of the vendor's.
 func (b *builder) certificates(root *tree.Node, p string) error {
 	n := root.Lookup(p)
 	if n == nil || n.Type != tree.Regular {
 		return fmt.Errorf("the boot profile has the update certificates at %s, but stock has no such file", p)
 	}
-	b.rewrite(root, p, b.certs)
+	zip, err := isZip(n)
+	if err != nil {
+		return err
+	}
+	if zip {
+		b.rewrite(root, p, b.certs)
+		return nil
+	}
+	keys, err := b.recoveryKeys()
+	if err != nil {
+		return err
+	}
+	have := make([]byte, min(n.Size, mincrypt.MaxText+1))
+	if len(have) > 0 {
+		if err := tree.ReadFull(n.Content, have, 0); err != nil {
+			return err
+		}
+	}
+	if _, err := mincrypt.ParseKeys(have); err != nil {
+		return fmt.Errorf("%s is neither an otacerts.zip nor a list of keys: %w", p, err)
+	}
+	b.rewrite(root, p, keys)
 	return nil
 }
 

@@ -172,7 +172,7 @@ func (w *workshop) input(version string) Input {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return Input{Snapshot: s, Device: "umi", Stock: w.stock, Version: version, Blobs: w.blobs, AVB: w.key, UpdateCert: w.cert}
+	return Input{Snapshot: s, Device: "umi", Stock: w.stock, Version: version, Blobs: w.blobs, AVB: w.key, Verity: w.key, VerityCert: w.cert, UpdateCert: w.cert}
 }
 
 func (w *workshop) build(version string) (catalog.Build, *Report) {

@@ -116,8 +116,10 @@ func (b *builder) lay(p catalog.Partition, was fileSystem, root *tree.Node, know
 		l.fs = l.im.Size()
 		err = b.compare(l)
 	}
-	if err == nil && b.verified() {
+	if was := b.older.verity[p.Name]; err == nil && b.verified() {
 		err = b.hash(p, l)
+	} else if err == nil && was != nil {
+		err = b.hashOlder(p, l, was)
 	}
 	if err != nil {
 		l.close()
@@ -201,7 +203,7 @@ func (b *builder) layExt4(p catalog.Partition, l *laid, was *ext4.Image, root *t
 		var err error
 		l.im, l.is, err = ext4.Lay(root, o, plan)
 		if err == nil || !errors.Is(err, ext4.ErrNoRoom) || !b.verified() || grown > 64 {
-			return err
+			return b.verityRoom(p, o.Size, err)
 		}
 		// At most by half of what there was, and then as the other errors have it.
 		o.Size = layout.Grown((max(o.Size, stock)+stock/128*grown)/layout.Block) * layout.Block
@@ -308,6 +310,9 @@ func (b *builder) keepLaid(p catalog.Partition, l *laid) error {
 	made := b.kept(p, ref, d)
 	b.images[len(b.images)-1].Layout = m.Digest
 	made.Layout, made.Otherwise = m.Digest.String(), l.otherwise
+	if was := b.older.verity[p.Name]; was != nil {
+		b.verityReport(p.Name, was, "made anew from stock and layers, its verity table signed with the OS's verity key")
+	}
 	if l.was != nil {
 		made.Over = l.over.String()
 	}
@@ -354,12 +359,19 @@ func (x *proofs) has(partition string, d avb.Descriptor) bool {
 		if p.Name != partition {
 			continue
 		}
-		key := fmt.Sprintf("avb verified 1 %s %x", p.Digest, sha256.Sum256(fmt.Appendf(nil, "%+v", *h)))
-		if _, ok, err := x.b.in.Blobs.Memo(key); ok && err == nil {
+		if x.remembers(fmt.Sprintf("avb verified 1 %s %x", p.Digest, sha256.Sum256(fmt.Appendf(nil, "%+v", *h)))) {
 			return true
 		}
-		x.fresh = append(x.fresh, key)
 	}
+	return false
+}
+
+// remembers says whether what the key names was verified, and notes it if not.
+func (x *proofs) remembers(key string) bool {
+	if _, ok, err := x.b.in.Blobs.Memo(key); ok && err == nil {
+		return true
+	}
+	x.fresh = append(x.fresh, key)
 	return false
 }
 

@@ -41,8 +41,9 @@ type Report struct {
 type ReportPartition struct {
 	Name    string `json:"name"`
 	Rebuilt bool   `json:"rebuilt"` // false: the stock's image, byte for byte
-	// VerifiedBy is Friday for what our vbmeta vouches for, Stock where the
-	// vendor's own signature still does, "" where nothing checks it.
+	// VerifiedBy is Friday for what our vbmeta, our signature or our verity table
+	// vouches for, Stock where the vendor's own signature still does, "" where nothing
+	// checks it.
 	VerifiedBy string `json:"verified_by,omitempty"`
 	Why        string `json:"why,omitempty"`
 	// Layout is the digest of the map of where its files lie, Over that of the map it
@@ -65,8 +66,17 @@ func (b *builder) wipes() []Wipe {
 	switch b.plan.Device.Boot.Trust {
 	case bootprofile.CustomKey:
 		stock.Why = "unlocking the boot loader, storing the OS's AVB key and locking it again wipe the phone"
+	case bootprofile.VerifiedBoot1:
+		stock.Why = "unlocking the boot loader wipes the phone, and so does locking it again, after which it starts what the OS's verity key signed"
 	case bootprofile.None:
 		stock.Why = "the vendor's data is encrypted and labelled for the vendor's system"
+	}
+	if b.plan.Device.Boot.Slots == bootprofile.Single {
+		return []Wipe{
+			stock,
+			{From: "an older build of this OS", Why: "recovery writes over the system and leaves userdata alone"},
+			{From: "a newer build of this OS", Why: "recovery refuses the package, by its time; flashed otherwise, Android may not start on the data of a newer one, and then they must be erased by hand"},
+		}
 	}
 	return []Wipe{
 		stock,

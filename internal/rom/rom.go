@@ -39,13 +39,24 @@
 // system partition listed in its own footer moves into the top vbmeta. The flags
 // that boot.vbmeta_flags names go into the top vbmeta of an unlocked phone.
 //
+// # Verified Boot 1
+//
+// Where the stock has no vbmeta, what Android 7 and older check is made anew wherever
+// the stock has it, whatever the boot loader looks at: the hash tree and the signed table
+// behind file systems, in the stock's order and with its error correction; the signature
+// behind boot images; /verity_key in ramdisks. All by the OS's verity key, so that a
+// partition whose files stay the stock's has its table signed anew. Whether init
+// verifies a file system is said by the stock's fstab, which stays. A recovery that has
+// whose updates it takes in /res/keys (Android 9 and older) gets the OS's key there.
+//
 // # Limits
 //
 // Stock comes in any packaging that package firmware reads. File systems are
 // EROFS, plain or with LZ4, and ext4; they keep the features of the stock's, and
 // hash trees their error correction (FEC). What is written otherwise, as LZ4 for
-// LZMA, is in the report. Images are made for Verified Boot 2.0, and for phones
-// whose boot loader verifies nothing; not for Verified Boot 1.
+// LZMA, is in the report. Images are made for Verified Boot 2.0 and 1, and for phones
+// whose boot loader verifies nothing. Of Verified Boot 1 on phones with two slots, whose
+// kernel has the key, nothing is made.
 package rom
 
 import (
@@ -56,7 +67,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
@@ -64,12 +74,16 @@ import (
 
 // Input is all that a build depends on.
 type Input struct {
-	Snapshot   *osrepo.Snapshot
-	Device     string // codename
-	Stock      catalog.Stock
-	Version    string // "26.11.27"
-	Blobs      *blob.Store
-	AVB        *rsa.PrivateKey
+	Snapshot *osrepo.Snapshot
+	Device   string // codename
+	Stock    catalog.Stock
+	Version  string // "26.11.27"
+	Blobs    *blob.Store
+	AVB      *rsa.PrivateKey
+	// Verity is the key for phones with Verified Boot 1, RSA of 2048 bits, and its
+	// certificate; nil where there is none, which stocks without it do not mind.
+	Verity     *rsa.PrivateKey
+	VerityCert *x509.Certificate
 	UpdateCert *x509.Certificate
 	// AppKey is the key of UpdateCert; RSA; it signs the overlays that layers bring, and
 	// may be nil where none does.
@@ -103,19 +117,6 @@ func (in *Input) check() error {
 	}
 	if d := in.Snapshot.Devices[in.Device]; d != nil && d.Stock != "" && d.Stock != in.Stock.Digest.String() {
 		return fmt.Errorf("input: devices/%s/device.yaml asks for stock %s, the stock given is %s", in.Device, d.Stock, in.Stock.Digest)
-	}
-	return nil
-}
-
-// trust says whether images can be made that the phone's boot loader starts.
-func (in *Input) trust(t bootprofile.Trust) error {
-	_, verified := partitionOfStock(in.Stock, "vbmeta")
-	switch {
-	case t == bootprofile.VerifiedBoot1:
-		return fmt.Errorf("not supported: devices/%s/device.yaml has trust %s, whose verity metadata is not written; an unlocked boot loader starts a system without", in.Device, t)
-	case t == bootprofile.CustomKey && !verified:
-		return fmt.Errorf("devices/%s/device.yaml has trust %s, but the stock has no partition vbmeta: phones of that age cannot hold an owner's key; expected %s or %s",
-			in.Device, t, bootprofile.Unlocked, bootprofile.None)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/fridayos/friday/android/samsung"
 	"github.com/fridayos/friday/android/super"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/android/vb1"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
 )
@@ -148,7 +149,7 @@ func overflow(bs []bound, sizes map[string]int64, least bool) error {
 }
 
 // roomBefore refuses, before anything is read or made, what cannot fit however it
-// is laid out: the content of the files alone, each once. Partitions whose files
+// is laid out: the content of the files alone, each once, and its verity. Partitions whose files
 // are stored compressed are looked at once they are made.
 func (b *builder) roomBefore(bs []bound) error {
 	sizes := map[string]int64{}
@@ -163,6 +164,13 @@ func (b *builder) roomBefore(bs []bound) error {
 			continue
 		}
 		sizes[p.Name] = is
+		if was := b.older.verity[p.Name]; was != nil {
+			verity, err := vb1.Params{FECRoots: was.FEC.Roots}.Room((is + 4095) / 4096 * 4096)
+			if err != nil {
+				return err
+			}
+			sizes[p.Name] += verity
+		}
 	}
 	return overflow(bs, sizes, true)
 }

@@ -19,9 +19,9 @@ import (
 var vendors = map[stocktest.Maker]struct{ codename, yaml string }{
 	stocktest.Xiaomi:         {"umi", "trust: custom-key\n  slots: ab\n  flash: fastboot\n  payload_minor: 6\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"boot:system/etc/security/otacerts.zip\"]"},
 	stocktest.XiaomiFastboot: {"umi", "trust: unlocked\n  slots: ab\n  flash: fastboot\n  payload_minor: 6\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"boot:system/etc/security/otacerts.zip\"]"},
-	stocktest.Samsung:        {"hlte", "trust: none\n  slots: single\n  flash: odin\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"recovery:res/keys/otacerts.zip\"]"},
-	stocktest.Sony:           {"sumire", "trust: unlocked\n  slots: single\n  flash: fastboot\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"recovery:res/keys/otacerts.zip\"]"},
-	stocktest.HTC:            {"m8", "trust: unlocked\n  slots: single\n  flash: recovery\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"recovery:res/keys/otacerts.zip\"]"},
+	stocktest.Samsung:        {"hlte", "trust: none\n  slots: single\n  flash: odin\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"recovery:res/keys\"]"},
+	stocktest.Sony:           {"sumire", "trust: unlocked\n  slots: single\n  flash: fastboot\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"recovery:res/keys\"]"},
+	stocktest.HTC:            {"m8", "trust: unlocked\n  slots: single\n  flash: recovery\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"recovery:res/keys\"]"},
 	stocktest.OnePlus:        {"instantnoodle", "trust: custom-key\n  slots: ab\n  flash: fastboot\n  payload_minor: 6\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"boot:system/etc/security/otacerts.zip\"]"},
 }
 
@@ -114,7 +114,7 @@ func identicalFiles(t *testing.T, stock, ours *tree.Node) {
 	}
 }
 
-// identicalBoot compares boot images but for the certificates in their ramdisks.
+// identicalBoot compares boot images but for certificates and keys in their ramdisks.
 func identicalBoot(t *testing.T, w *workshop, stock, ours catalog.Partition) {
 	t.Helper()
 	if ours.Digest == stock.Digest {
@@ -146,7 +146,7 @@ func identicalBoot(t *testing.T, w *workshop, stock, ours catalog.Partition) {
 		t.Fatal(err)
 	}
 	for _, l := range lines {
-		if !strings.Contains(l, "otacerts.zip") {
+		if !strings.Contains(l, "otacerts.zip") && !strings.Contains(l, `"res/keys"`) && !strings.Contains(l, `"verity_key"`) {
 			t.Errorf("%s: %s", stock.Name, l)
 		}
 	}

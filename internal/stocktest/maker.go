@@ -17,7 +17,8 @@ const (
 	// Samsung's Galaxy Note 3 as Odin's zip: .tar.md5 with sparse ext4 images and a
 	// PIT, one slot, no Verified Boot, no security patch level.
 	Samsung Maker = "samsung"
-	// Sony's Xperia Z5 as an .ftf of .sin files (unsigned), one slot, ext4.
+	// Sony's Xperia Z5 as an .ftf of .sin files (unsigned), one slot, ext4, Verified
+	// Boot 1 as Android 7 has it.
 	Sony Maker = "sony"
 	// HTC's One M8 as a plain RUU zip, one slot, ext4.
 	HTC Maker = "htc"
@@ -39,6 +40,7 @@ type phone struct {
 	fs                      string // of system
 	asRoot                  bool   // system holds the root folder, with system/ in it
 	avb                     bool   // Verified Boot 2.0
+	verity                  Verity // Verified Boot 1
 	more                    []string
 	models                  []string // as android-info.txt has them
 	chains                  []chain  // of vbmeta, to structs that describe some of the partitions
@@ -62,7 +64,7 @@ var phones = map[Maker]phone{
 	},
 	Sony: {
 		device: "sumire", brand: "Sony", model: "E6653", version: "2875604171", patch: "2017-12-01", release: "7.1.1", sdk: 25,
-		buildID: "32.4.A.1.54", timestamp: 1512086400, fs: "ext4",
+		buildID: "32.4.A.1.54", timestamp: 1512086400, fs: "ext4", verity: Verity7,
 	},
 	HTC: {
 		device: "m8", brand: "htc", model: "HTC One_M8", version: "708002.3", patch: "2016-01-01", release: "6.0", sdk: 23,

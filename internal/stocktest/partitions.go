@@ -2,8 +2,12 @@ package stocktest
 
 import (
 	"cmp"
+	"context"
+	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -13,7 +17,9 @@ import (
 	"github.com/fridayos/friday/android/bootimg"
 	"github.com/fridayos/friday/android/erofs"
 	"github.com/fridayos/friday/android/ext4"
+	"github.com/fridayos/friday/android/mincrypt"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/android/vb1"
 )
 
 const (
@@ -29,8 +35,15 @@ type partition struct {
 	image *tree.Image
 }
 
-func partitions(s Spec, certs []byte, key *rsa.PrivateKey) ([]partition, error) {
-	root, err := s.systemTree(certs)
+// vendor is whose firmware it is.
+type vendor struct {
+	key   *rsa.PrivateKey // nil: not RSA
+	cert  *x509.Certificate
+	certs []byte // otacerts.zip
+}
+
+func partitions(ctx context.Context, s Spec, v vendor) ([]partition, error) {
+	root, err := s.systemTree(v.certs)
 	if err != nil {
 		return nil, err
 	}
@@ -47,19 +60,26 @@ func partitions(s Spec, certs []byte, key *rsa.PrivateKey) ([]partition, error) 
 				return fmt.Errorf("partition %s: %w", name, err)
 			}
 			described = append(described, d)
+		} else if im, err = s.verified(ctx, name, im, v); err != nil {
+			return fmt.Errorf("partition %s: %w", name, err)
 		}
 		parts = append(parts, partition{name, im})
 		return nil
 	}
-	boot, bootDescriptor, err := s.boot(certs)
-	if err != nil {
-		return nil, err
-	}
-	parts = append(parts, partition{"boot", boot})
-	if bootDescriptor != nil {
-		described = append(described, bootDescriptor)
+	if s.of.avb {
+		boot, d, err := s.boot(v.certs)
+		if err != nil {
+			return nil, err
+		}
+		parts, described = append(parts, partition{"boot", boot}), append(described, d)
 	} else { // phones with one slot have a recovery of its own
-		parts = append(parts, partition{"recovery", boot})
+		for _, name := range []string{"boot", "recovery"} {
+			im, err := s.olderBoot(name, v)
+			if err != nil {
+				return nil, fmt.Errorf("partition %s: %w", name, err)
+			}
+			parts = append(parts, partition{name, im})
+		}
 	}
 	if err := add("system", root); err != nil {
 		return nil, err
@@ -80,7 +100,7 @@ func partitions(s Spec, certs []byte, key *rsa.PrivateKey) ([]partition, error) 
 		described = append(rest, d)
 		parts = append(parts, partition{c.name, im})
 	}
-	im, err := s.vbmeta(described, key)
+	im, err := s.vbmeta(described, v.key)
 	if err != nil {
 		return nil, err
 	}
@@ -209,40 +229,50 @@ func (s Spec) smaller(name string) *tree.Node {
 	return b.root
 }
 
-// boot is the boot image; without Verified Boot it has no descriptor.
-func (s Spec) boot(certs []byte) (*tree.Image, *avb.HashDescriptor, error) {
-	root := tree.NewDir(0o755, 0, 0)
-	dir := func(path string) *tree.Node {
+// ramdisk is what a boot image brings: init, and the folders that it mounts on.
+func (s Spec) ramdisk() (root *tree.Node, dir func(path string) *tree.Node) {
+	root = tree.NewDir(0o755, 0, 0)
+	dir = func(path string) *tree.Node {
 		return at(root, path, func(string) *tree.Node { return tree.NewDir(0o755, 0, 0) })
 	}
 	init := s.file("ramdisk/init", code, 600<<10)
 	init.Perm, init.GID = 0o750, 2000
 	dir("").Set("init", init)
-	dir("first_stage_ramdisk").Set("fstab.qcom", tree.NewFile(0o640, 0, 0, []byte(
-		"system /system "+s.of.fs+" ro wait,slotselect,avb=vbmeta,logical,first_stage_mount\n/dev/block/by-name/metadata /metadata ext4 noatime,nosuid,nodev wait,formattable,first_stage_mount\n")))
-	where := "system/etc/security"
-	if !s.of.asRoot {
-		where = "res/keys"
-	}
-	dir(where).Set("otacerts.zip", tree.NewFile(0o644, 0, 0, certs))
-	dir("system/etc").Set("recovery.fstab", tree.NewFile(0o644, 0, 0, []byte("/dev/block/by-name/misc /misc emmc defaults defaults\n")))
-	recovery := s.file("ramdisk/recovery", code, 900<<10)
-	recovery.Perm, recovery.GID = 0o755, 2000
-	dir("system/bin").Set("recovery", recovery)
 	for _, d := range []string{"dev", "proc", "sys", "mnt", "metadata", "debug_ramdisk", "second_stage_resources"} {
 		dir(d)
 	}
 	dir("").Set("default.prop", tree.NewSymlink("prop.default", 0, 0))
 	dir("").Set("prop.default", tree.NewFile(0o644, 0, 0, []byte("ro.bootimage.build.fingerprint="+s.Fingerprint()+"\nro.secure=1\nro.product.device="+s.Device+"\nro.build.product="+s.Device+fmt.Sprintf("\nro.build.date.utc=%d\n", s.Timestamp))))
+	return root, dir
+}
 
+// recovery adds the program that installs updates.
+func (s Spec) recovery(dir func(path string) *tree.Node) {
+	dir("system/etc").Set("recovery.fstab", tree.NewFile(0o644, 0, 0, []byte("/dev/block/by-name/misc /misc emmc defaults defaults\n")))
+	recovery := s.file("ramdisk/recovery", code, 900<<10)
+	recovery.Perm, recovery.GID = 0o755, 2000
+	dir("system/bin").Set("recovery", recovery)
+}
+
+func (s Spec) kernel() ([]byte, error) {
 	kernel := make([]byte, 5<<20)
 	if _, err := (&synthetic{mixed, seedOf(s.Seed, "kernel"), int64(len(kernel))}).ReadAt(kernel, 0); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	copy(kernel, "MZ\x40\xfa") // an arm64 Image begins so
-	if !s.of.avb {
-		im, err := s.olderBoot(root, kernel)
-		return im, nil, err
+	return kernel, nil
+}
+
+// boot is the boot image of a phone with Verified Boot 2.0, with recovery in it.
+func (s Spec) boot(certs []byte) (*tree.Image, *avb.HashDescriptor, error) {
+	root, dir := s.ramdisk()
+	dir("first_stage_ramdisk").Set("fstab.qcom", tree.NewFile(0o640, 0, 0, []byte(
+		"system /system "+s.of.fs+" ro wait,slotselect,avb=vbmeta,logical,first_stage_mount\n/dev/block/by-name/metadata /metadata ext4 noatime,nosuid,nodev wait,formattable,first_stage_mount\n")))
+	dir("system/etc/security").Set("otacerts.zip", tree.NewFile(0o644, 0, 0, certs))
+	s.recovery(dir)
+	kernel, err := s.kernel()
+	if err != nil {
+		return nil, nil, err
 	}
 	ramdisk, err := bootimg.PackRamdisk(root, bootimg.LZ4Legacy)
 	if err != nil {
@@ -263,16 +293,70 @@ func (s Spec) boot(certs []byte) (*tree.Image, *avb.HashDescriptor, error) {
 	return avb.AddHash(im, avb.HashParams{Partition: "boot", Salt: s.salt("boot"), PartitionSize: bootSize})
 }
 
-// olderBoot is a boot image of header version 0, with a gzip ramdisk.
-func (s Spec) olderBoot(root *tree.Node, kernel []byte) (*tree.Image, error) {
+// olderBoot is boot or recovery of a phone with one slot: header version 0, a gzip
+// ramdisk, and in recovery's the keys of updates in text, as up to Android 9.
+func (s Spec) olderBoot(name string, v vendor) (*tree.Image, error) {
+	root, dir := s.ramdisk()
+	verify := ""
+	if s.Verity != VerityNone {
+		verify = ",verify"
+		if v.key == nil {
+			return nil, errors.New("Verified Boot 1 needs an RSA key")
+		}
+		key, err := vb1.EncodeKey(&v.key.PublicKey)
+		if err != nil {
+			return nil, err
+		}
+		dir("").Set("verity_key", tree.NewFile(0o644, 0, 0, key))
+	}
+	dir("").Set("fstab.qcom", tree.NewFile(0o640, 0, 0, []byte("# Android fstab file.\n"+
+		blockDevice("system")+" /system "+s.of.fs+" ro,barrier=1,discard wait"+verify+"\n"+
+		blockDevice("userdata")+" /data ext4 noatime,nosuid,nodev wait,check,encryptable=footer\n")))
+	if name == "recovery" {
+		keys, err := mincrypt.WriteKeys([]mincrypt.Key{{Public: v.cert.PublicKey, Hash: crypto.SHA256}})
+		if err != nil {
+			return nil, err
+		}
+		dir("res").Set("keys", tree.NewFile(0o644, 0, 0, keys))
+		s.recovery(dir)
+	}
+	kernel, err := s.kernel()
+	if err != nil {
+		return nil, err
+	}
 	ramdisk, err := bootimg.PackRamdisk(root, bootimg.Gzip)
 	if err != nil {
 		return nil, err
 	}
-	return bootimg.Build(&bootimg.Image{
+	im, err := bootimg.Build(&bootimg.Image{
 		PageSize: 2048, Kernel: kernel, Ramdisk: ramdisk, KernelAddr: 0x8000, RamdiskAddr: 0x2000000, SecondAddr: 0xf00000, TagsAddr: 0x1e00000,
 		Cmdline: "console=null androidboot.hardware=qcom user_debug=23",
 	})
+	if err != nil || s.Verity == VerityNone {
+		return im, err
+	}
+	sig, err := vb1.SignBoot(im, im.Size(), "/"+name, v.key, v.cert)
+	if err != nil {
+		return nil, err
+	}
+	im.AppendBytes(sig)
+	return im, nil
+}
+
+// blockDevice is where a phone with one slot finds a partition.
+func blockDevice(partition string) string { return "/dev/block/bootdevice/by-name/" + partition }
+
+// verified puts the hash tree of Verified Boot 1 behind a file system.
+func (s Spec) verified(ctx context.Context, name string, im *tree.Image, v vendor) (*tree.Image, error) {
+	if s.Verity == VerityNone {
+		return im, nil
+	}
+	p := vb1.Params{Device: blockDevice(name), Salt: s.salt(name), Key: v.key}
+	if s.Verity == Verity7 {
+		p.TreeFirst, p.FECRoots = true, cmp.Or(s.FECRoots, 2)
+	}
+	out, _, err := vb1.AddVerity(ctx, im, p)
+	return out, err
 }
 
 func major(release string) (n int) {

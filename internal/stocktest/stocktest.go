@@ -13,6 +13,7 @@
 package stocktest
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rsa"
@@ -21,6 +22,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,6 +45,7 @@ type Spec struct {
 	Files      int    // regular files in system, about
 	Bytes      int64  // size of all files in system, about
 	FECRoots   int    // of hash trees; 0: they have no error correction
+	Verity     Verity // of phones with one slot and ext4; "": as the maker's has it
 	LZ4        int    // blocks of a cluster of erofs; 0: its content is not compressed
 	// Extra is laid over system's root: what it has wins. Nodes without a label
 	// get the one that their place has.
@@ -58,6 +61,15 @@ func Default() Spec {
 		PatchLevel: "2026-09-01", Timestamp: 1788220800, Files: 3000, Bytes: 72 << 20,
 	}
 }
+
+// Verity is what a phone has of Verified Boot 1.
+type Verity string
+
+const (
+	VerityNone Verity = "none"
+	Verity6    Verity = "6" // metadata before the hash tree, as Android 4.4 to 6 have it
+	Verity7    Verity = "7" // behind it, as Android 7 does, and then error correction
+)
 
 // Limits of a Spec.
 const (
@@ -94,6 +106,10 @@ func (s Spec) filled() (Spec, error) {
 	if s.Files < minFiles || s.Files > maxFiles || s.Bytes > maxBytes {
 		return s, fmt.Errorf("%d files of %d bytes are asked for, expected %d to %d files and at most %d bytes", s.Files, s.Bytes, minFiles, maxFiles, int64(maxBytes))
 	}
+	s.Verity = cmp.Or(s.Verity, p.verity, VerityNone)
+	if one := p.fs == "ext4" && !p.avb; !slices.Contains([]Verity{VerityNone, Verity6, Verity7}, s.Verity) || !one && s.Verity != VerityNone || s.Verity == Verity6 && s.FECRoots > 0 {
+		return s, fmt.Errorf("verity is %q with %d roots, expected %q, %q or, without error correction, %q, of a maker of phones with one slot", s.Verity, s.FECRoots, VerityNone, Verity7, Verity6)
+	}
 	if _, err := time.Parse(time.DateOnly, s.PatchLevel); err != nil && (s.PatchLevel != "" || p.patch != "") {
 		return s, fmt.Errorf("patch level: %w", err)
 	}
@@ -103,7 +119,8 @@ func (s Spec) filled() (Spec, error) {
 // Write makes the firmware of s and writes it, packed as its maker does, to w,
 // which must be empty. An OTA zip and its payload are signed by signer, whose
 // certificate is cert; an RSA signer signs vbmeta too, any other leaves it
-// unsigned. Temporary files lie beside w.
+// unsigned. It signs boot images and verity tables of Verified Boot 1, for which it must
+// be RSA of 2048 bits. Temporary files lie beside w.
 func Write(ctx context.Context, w *os.File, s Spec, signer crypto.Signer, cert *x509.Certificate) error {
 	if err := write(ctx, w, s, signer, cert); err != nil {
 		return fmt.Errorf("cannot make stock firmware: %w", err)
@@ -120,8 +137,8 @@ func write(ctx context.Context, w *os.File, s Spec, signer crypto.Signer, cert *
 	if err != nil {
 		return err
 	}
-	avbKey, _ := signer.(*rsa.PrivateKey)
-	parts, err := partitions(s, certs, avbKey)
+	key, _ := signer.(*rsa.PrivateKey)
+	parts, err := partitions(ctx, s, vendor{key, cert, certs})
 	if err != nil {
 		return err
 	}

@@ -190,6 +190,9 @@ func (w *worker) makeBuild(ctx context.Context, d device, r catalog.Release) (ca
 	if in.AVB, err = w.o.Keys.AVB(); err != nil {
 		return catalog.Build{}, err
 	}
+	if in.Verity, in.VerityCert, err = w.o.Keys.Verity(); err != nil && !errors.Is(err, keys.ErrNoVerity) {
+		return catalog.Build{}, err
+	}
 	if in.AppKey, in.UpdateCert, err = w.o.Keys.OTA(); err != nil {
 		return catalog.Build{}, err
 	}

@@ -59,6 +59,7 @@ var wrongFiles = []mistake{
 	{"layer twice", edit(umiFile, "[extra]", "[extra, base]"), `devices/umi/device.yaml:10:17: layer "base" is listed twice: os.yaml has it for every device`},
 	{"layer without layer.yaml", map[string]string{extraFile: ""}, `layers/extra/layer.yaml: the file is not committed; say there what the layer does`},
 	{"codename of another folder", edit(umiFile, "codename: umi", "codename: cmi"), `devices/umi/device.yaml:1:11: codename is "cmi", but the folder is devices/umi`},
+	{"Verified Boot 1 with slots", edit(umiFile, "custom-key", "verified-boot-1"), `devices/umi/device.yaml:5:10: trust is verified-boot-1 with slots ab; phones with two slots and Verified Boot 1 have the vendor's key in their kernel: expected slots single, or trust unlocked`},
 	{"unknown trust", edit(umiFile, "custom-key", "customkey"), `devices/umi/device.yaml:5:10: trust is "customkey", expected custom-key, unlocked, verified-boot-1 or none`},
 	{"payload minor out of range", edit(umiFile, "payload_minor: 6", "payload_minor: 12"), `devices/umi/device.yaml:8:18: payload_minor is 12, expected 3 (Android 8) to 10 (Android 17)`},
 	{"stock is no digest", edit(umiFile, "layers:", "stock: abc\nlayers:"), `devices/umi/device.yaml:10:8: stock is "abc", expected a SHA-256 in 64 hex digits; "friday stock add" prints it`},

@@ -39,7 +39,7 @@ import (
 )
 
 const slotted = "  slots: ab\n  flash: fastboot\n  payload_minor: 6\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"boot:system/etc/security/otacerts.zip\"]\n"
-const oneSlot = "  slots: single\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"recovery:res/keys/otacerts.zip\"]\n"
+const oneSlot = "  slots: single\n  update_certificates: [\"system:system/etc/security/otacerts.zip\", \"recovery:res/keys\"]\n"
 
 // phones are one of each vendor: what its device.yaml says.
 var phones = map[stocktest.Maker]struct{ device, boot string }{
@@ -121,7 +121,7 @@ func newShopAs(t *testing.T, m stocktest.Maker, boot string) *shop {
 	}
 	snapshot.Commit = osrepo.Commit{Hash: strings.Repeat("1", 40), Time: time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)}
 	avbKey, update := ourKeys()
-	s.in = rom.Input{Snapshot: snapshot, Device: s.device, Stock: s.stock, Blobs: s.blobs, AVB: avbKey, AppKey: avbKey, UpdateCert: update}
+	s.in = rom.Input{Snapshot: snapshot, Device: s.device, Stock: s.stock, Blobs: s.blobs, AVB: avbKey, AppKey: avbKey, Verity: avbKey, VerityCert: update, UpdateCert: update}
 	return s
 }
 

@@ -1,0 +1,423 @@
+package rom
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fridayos/friday/android/bootimg"
+	"github.com/fridayos/friday/android/ext4"
+	"github.com/fridayos/friday/android/mincrypt"
+	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/android/vb1"
+	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/judge"
+	"github.com/fridayos/friday/internal/stocktest"
+)
+
+const lockedSumire = `codename: sumire
+vendor: Sony
+name: a phone
+boot:
+  trust: verified-boot-1
+  slots: single
+  flash: fastboot
+  update_certificates: ["system:system/etc/security/otacerts.zip", "recovery:res/keys"]
+layers: [mine]
+`
+
+// older7 is a workshop with a stock of Verified Boot 1, whose device trusts the OS's
+// verity key and has a layer.
+func older7(t *testing.T, s stocktest.Spec) *workshop {
+	t.Helper()
+	w := newWorkshop(t, smallStock())
+	w.commit(time.Hour, map[string]string{
+		"devices/sumire/device.yaml":             lockedSumire,
+		"os.yaml":                                "name: Friday OS\nupdate_url: https://ota.example.org\nchannels: [weekly]\ndefault_channel: weekly\nlayers: []\n",
+		"layers/mine/layer.yaml":                 "why: a test\nadd:\n  - {from: files, to: \"system:system\"}\n",
+		"layers/mine/files/etc/friday/hello.txt": "hello\n",
+	})
+	s.Maker, s.Seed, s.Files, s.Bytes = stocktest.Sony, 3, 250, 3<<20
+	w.stock = w.addStock(stockZip(t, s), "sumire")
+	return w
+}
+
+func (w *workshop) olderInput(version string) Input {
+	in := w.input(version)
+	in.Device = "sumire"
+	in.Verity, in.VerityCert = verityPair(w.t)
+	return in
+}
+
+var madeVerity = sync.OnceValues(func() (*rsa.PrivateKey, *x509.Certificate) {
+	key, cert, err := stocktest.VendorKeys(77)
+	if err != nil {
+		panic(err)
+	}
+	return key, cert
+})
+
+func verityPair(t testing.TB) (*rsa.PrivateKey, *x509.Certificate) {
+	t.Helper()
+	return madeVerity()
+}
+
+func (w *workshop) bytes(p catalog.Partition) []byte {
+	w.t.Helper()
+	b, err := os.ReadFile(w.file(p))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return b
+}
+
+// TestVerifiedBoot1 builds over stocks as Android 6 and 7 have it.
+func TestVerifiedBoot1(t *testing.T) {
+	for name, s := range map[string]stocktest.Spec{"6": {Verity: stocktest.Verity6}, "7": {Verity: stocktest.Verity7}, "7, four roots": {Verity: stocktest.Verity7, FECRoots: 4}} {
+		t.Run(name, func(t *testing.T) {
+			w := older7(t, s)
+			b, report, err := Build(t.Context(), w.olderInput("26.11.20"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, _, err := Build(t.Context(), w.olderInput("26.11.20"))
+			if err != nil || again.ID != b.ID {
+				t.Errorf("the same input gives another build, %v", err)
+			}
+			key, cert := verityPair(t)
+			for _, name := range []string{"boot", "recovery"} {
+				signedByOpenSSL(t, w.bytes(partitionNamed(t, b.Images, name)), "/"+name, cert)
+			}
+			keysOfBuild(t, w, b, key)
+			was, is := partitionNamed(t, w.stock.Partitions, "system"), partitionNamed(t, b.Images, "system")
+			if was.Size != is.Size {
+				t.Errorf("system has %d bytes, the stock's %d", is.Size, was.Size)
+			}
+			m := verityByOthers(t, w.file(is))
+			if err := m.SignedBy(&key.PublicKey); err != nil {
+				t.Error(err)
+			}
+			stock := metadataOf(t, w.file(was))
+			if m.TreeFirst() != stock.TreeFirst() || m.FEC.Roots != stock.FEC.Roots || m.Table.Device != stock.Table.Device || m.Table.Device != "/dev/block/bootdevice/by-name/system" {
+				t.Errorf("verity %+v, the stock's %+v", m, stock)
+			}
+			t.Run("mount", func(t *testing.T) {
+				judge.Same(t, w.tree(is), judge.Folder(t, judge.Mount(t, is.FS, "ro", w.file(is))))
+			})
+			for _, p := range report.Partitions {
+				if p.VerifiedBy != Friday || !strings.Contains(p.Why, "verity key") {
+					t.Errorf("%+v", p)
+				}
+			}
+			if len(report.Wipes) != 3 || !report.Wipes[0].Wipes || !strings.Contains(report.Wipes[0].Why, "locking it again") || report.Wipes[1].Wipes {
+				t.Errorf("wipes %+v", report.Wipes)
+			}
+			nextWeek(t, w, b)
+		})
+	}
+}
+
+// nextWeek: what is brought up to date is as if all had been computed.
+func nextWeek(t *testing.T, w *workshop, before catalog.Build) {
+	t.Helper()
+	w.commit(2*time.Hour, map[string]string{"layers/mine/files/etc/friday/hello.txt": "hello again\n"})
+	in := w.olderInput("26.11.27")
+	in.Before = &before
+	var note Written
+	in.Note = func(n Written) { note = n }
+	b, _, err := Build(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !note.Over || note.Changed == 0 || note.Changed > note.Blocks/8 {
+		t.Errorf("written: %+v", note)
+	}
+	is := partitionNamed(t, b.Images, "system")
+	m := verityByOthers(t, w.file(is))
+	if m.FEC.Roots > 0 {
+		img := w.bytes(is)
+		if err := m.VerifyFEC(t.Context(), bytes.NewReader(img)); err != nil {
+			t.Error(err)
+		}
+	}
+	if boot := partitionNamed(t, b.Images, "boot"); boot.Digest != partitionNamed(t, before.Images, "boot").Digest {
+		t.Error("nothing of boot changed, and it is another")
+	}
+}
+
+func metadataOf(t *testing.T, file string) *vb1.Metadata {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	fi, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := ext4.Open(f, fi.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := vb1.Find(f, im.Info().Size, fi.Size())
+	if err != nil || m == nil {
+		t.Fatalf("%s: metadata %v, %v", file, m, err)
+	}
+	return m
+}
+
+// verityByOthers has veritysetup compute the tree, and with it the error correction, and
+// e2fsck look at the file system.
+func verityByOthers(t *testing.T, file string) *vb1.Metadata {
+	t.Helper()
+	m := metadataOf(t, file)
+	judge.Verity(t, file, judge.HashTree{Root: m.Table.Root, Salt: m.Table.Salt, ImageSize: uint64(m.Table.Blocks) * 4096, TreeOffset: uint64(m.Table.TreeOffset)})
+	if m.FEC.Roots > 0 {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(b[9*4096 : 10*4096]) // which the error correction mends
+		damaged := filepath.Join(t.TempDir(), "damaged.img")
+		if err := os.WriteFile(damaged, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		judge.Run(t, "veritysetup", "verify", damaged, damaged, fmt.Sprintf("%x", m.Table.Root), "--no-superblock", fmt.Sprintf("--hash-offset=%d", m.Table.TreeOffset),
+			"--salt", fmt.Sprintf("%x", m.Table.Salt), fmt.Sprintf("--data-blocks=%d", m.Table.Blocks), "--data-block-size=4096", "--hash-block-size=4096",
+			"--hash=sha256", "--format=1", "--fec-device", damaged, fmt.Sprintf("--fec-offset=%d", m.FEC.At), fmt.Sprintf("--fec-roots=%d", m.FEC.Roots))
+	}
+	judge.Run(t, "e2fsck", "-fn", file)
+	return m
+}
+
+// signedByOpenSSL: behind the image stands a signature that openssl verifies.
+func signedByOpenSSL(t *testing.T, b []byte, target string, cert *x509.Certificate) {
+	t.Helper()
+	judge.Need(t, "openssl")
+	im, err := bootimg.Parse(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := int64(len(b)) - im.Tail.Size()
+	s, err := vb1.ParseSignature(b[n:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Target != target || s.Length != n || s.Size != im.Tail.Size() || !s.Certificate.Equal(cert) {
+		t.Errorf("%s: signature of %d bytes for %d of %s by %s", target, s.Size, s.Length, s.Target, s.Certificate.Subject)
+	}
+	dir := t.TempDir()
+	file := func(name string, b []byte) string {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Join(dir, name)
+	}
+	attributes := judge.Run(t, "openssl", "asn1parse", "-inform", "DER", "-in", file("sig", b[n:]))
+	if !strings.Contains(attributes, "PRINTABLESTRING   :"+target) {
+		t.Errorf("openssl reads\n%s", attributes)
+	}
+	pub, err := x509.MarshalPKIXPublicKey(cert.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The inner sequence stands before the last 4+256 bytes: the octet string.
+	value := b[len(b)-256:]
+	seq := b[n : len(b)-260]
+	inner := seq[bytes.LastIndex(seq, append([]byte{0x13, byte(len(target))}, target...))-2:]
+	out := judge.Run(t, "openssl", "dgst", "-sha256", "-verify", file("key", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub})),
+		"-signature", file("value", value), file("content", append(b[:n:n], inner...)))
+	if !strings.Contains(out, "Verified OK") {
+		t.Error(out)
+	}
+}
+
+// keysOfBuild: the ramdisks have the OS's keys, and the fstab that the stock has.
+func keysOfBuild(t *testing.T, w *workshop, b catalog.Build, key *rsa.PrivateKey) {
+	t.Helper()
+	ramdisk := func(p catalog.Partition) *tree.Node {
+		text := w.bytes(p)
+		im, err := bootimg.Parse(bytes.NewReader(text), int64(len(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, _, err := bootimg.UnpackRamdisk(im.Ramdisk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return root
+	}
+	for _, name := range []string{"boot", "recovery"} {
+		is, was := ramdisk(partitionNamed(t, b.Images, name)), ramdisk(partitionNamed(t, w.stock.Partitions, name))
+		if got, err := vb1.ParseKey(content(t, is.Lookup("verity_key"))); err != nil || !got.Equal(&key.PublicKey) {
+			t.Errorf("%s: verity_key is %v, %v", name, got, err)
+		}
+		if got := content(t, is.Lookup("fstab.qcom")); !bytes.Equal(got, content(t, was.Lookup("fstab.qcom"))) || !strings.Contains(string(got), "wait,verify\n") {
+			t.Errorf("%s: fstab is %s", name, got)
+		}
+		if name == "boot" {
+			if is.Lookup("res/keys") != nil {
+				t.Error("boot has keys of recovery")
+			}
+			continue
+		}
+		keys, err := mincrypt.ParseKeys(content(t, is.Lookup("res/keys")))
+		if err != nil || len(keys) != 1 || !w.key.PublicKey.Equal(keys[0].Public) || keys[0].Hash != crypto.SHA256 {
+			t.Errorf("recovery trusts %+v, %v", keys, err)
+		}
+		if n := is.Lookup("res/keys"); n.MTime != 0 || n.Perm != 0o644 {
+			t.Errorf("res/keys is %+v", n)
+		}
+	}
+}
+
+// TestVerifiedBoot1Refused: what cannot be made is said with its place.
+func TestVerifiedBoot1Refused(t *testing.T) {
+	w := older7(t, stocktest.Spec{})
+	stock := w.stock
+	large, err := rsa.GenerateKey(rand.Reader, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "large"}, NotAfter: time.Unix(1<<32, 0), SignatureAlgorithm: x509.SHA256WithRSA}
+	der, err := x509.CreateCertificate(nil, tmpl, tmpl, &large.PublicKey, large)
+	if err != nil {
+		t.Fatal(err)
+	}
+	largeCert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := w.addStock(stockZip(t, stocktest.Spec{Maker: stocktest.Sony, Verity: stocktest.VerityNone, Seed: 3, Files: 250, Bytes: 3 << 20, Version: "2"}), "sumire")
+	huge := map[string]string{"layers/mine/files/media/sound.ogg": strings.Repeat(megabyte(1), 9)}
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		edit  func(*Input)
+		want  string
+	}{
+		{"no key", nil, func(in *Input) { in.Verity = nil }, "devices/sumire/device.yaml:5:10: the stock has Verified Boot 1, and there is no verity key to sign its boot images and file systems with; make one in the folder of the release keys: openssl req -x509 -newkey rsa:2048 -nodes"},
+		{"a large key", nil, func(in *Input) { in.Verity, in.VerityCert = large, largeCert }, "devices/sumire/device.yaml:5:10: the verity key has 4096 bits and the exponent 65537; phones with Verified Boot 1 know 2048 and 3 or 65537; make another: openssl req"},
+		{"another certificate", nil, func(in *Input) { in.VerityCert = largeCert }, "devices/sumire/device.yaml:5:10: the verity key and its certificate do not belong together"},
+		{"unlocked, no key", map[string]string{"devices/sumire/device.yaml": strings.Replace(lockedSumire, "verified-boot-1", "unlocked", 1)}, func(in *Input) { in.Verity = nil }, "devices/sumire/device.yaml:5:10: the stock has Verified Boot 1, and there is no verity key"},
+		{"custom key", map[string]string{"devices/sumire/device.yaml": strings.Replace(lockedSumire, "verified-boot-1", "custom-key", 1)}, nil, "devices/sumire/device.yaml:5:10: trust is custom-key, but the stock has no partition vbmeta: phones of that age cannot hold an owner's AVB key; expected unlocked, verified-boot-1 or none"},
+		{"nothing to verify", nil, func(in *Input) { in.Stock = none }, "devices/sumire/device.yaml:5:10: trust is verified-boot-1, but the stock has no verity metadata behind a file system, no signature behind a boot image and no /verity_key in a ramdisk; expected unlocked or none"},
+		{"no room", huge, nil, "there is no room; of the image's "},
+		{"no room for verity", map[string]string{"devices/sumire/device.yaml": lockedSumire + "partitions:\n  system:\n    size: 4096000\n"}, nil, "partition system needs at least "},
+		{"an old recovery", nil, func(in *Input) { in.UpdateCert, in.Stock.SDK = largeCert, 23 }, "devices/sumire/device.yaml:8:24: the update key has 4096 bits; recovery of Android 7.1.1 has whom it trusts in /res/keys, and knows keys of 2048 bits alone; sign updates with a key of 2048 bits (ota.pem), which all recoveries know"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.t, w.stock = t, stock
+			files := map[string]string{"devices/sumire/device.yaml": lockedSumire, "x": c.name}
+			for name, text := range c.files {
+				files[name] = text
+			}
+			w.commit(time.Hour, files)
+			in := w.olderInput("26.11.27")
+			if c.edit != nil {
+				c.edit(&in)
+			}
+			_, _, err := Build(t.Context(), in)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.HasPrefix(c.want, "devices/") && !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("%v\nexpected %s", err, c.want)
+			}
+			if c.files != nil && files["layers/mine/files/media/sound.ogg"] != "" {
+				w.commit(time.Hour, map[string]string{"layers/mine/files/media/sound.ogg": ""})
+			}
+		})
+	}
+	t.Run("a newer recovery", func(t *testing.T) {
+		w.t = t
+		w.commit(time.Hour, map[string]string{"devices/sumire/device.yaml": lockedSumire, "x": "again"})
+		in := w.olderInput("26.11.27")
+		in.UpdateCert = largeCert
+		if _, _, err := Build(t.Context(), in); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestVerityOfOthers: what no layer changes is signed anew, what fstab does not have
+// verified is said, and a key that is no RSA is written too.
+func TestVerityOfOthers(t *testing.T) {
+	w := older7(t, stocktest.Spec{})
+	in := w.olderInput("26.11.27")
+	v, err := View(w.blobs, w.stock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &builder{ctx: t.Context(), in: in, view: v, stock: map[string]catalog.Partition{}, report: &Report{Owners: map[string]string{}}}
+	defer b.close()
+	for _, p := range w.stock.Partitions {
+		b.stock[p.Name] = p
+	}
+	if err := b.readOlder(); err != nil {
+		t.Fatal(err)
+	}
+	if m := b.older.mounts["system"]; !m.Verify || b.older.mounts["userdata"].Verify || len(b.older.signed) != 2 || len(b.older.keyed) != 2 || len(b.older.listed) != 1 {
+		t.Errorf("%+v", b.older)
+	}
+	p := partitionNamed(t, w.stock.Partitions, "system")
+	r, err := b.source(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	im := &tree.Image{}
+	im.AppendRange(r, 0, r.Size())
+	was := b.older.verity["system"]
+	key, _ := verityPair(t)
+	out, err := vb1.Resign(t.Context(), im, was, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := w.blobs.Put(t.Context(), io.NewSectionReader(out, 0, out.Size()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resigned := p
+	resigned.Digest = ref.Digest
+	if err := b.proveVerity(resigned, was, b.proofs()); err != nil {
+		t.Error(err)
+	}
+	if err := b.proveVerity(p, was, b.proofs()); err == nil || !strings.Contains(err.Error(), "the signature of the table") {
+		t.Errorf("the vendor's own is proven: %v", err)
+	}
+	for want, edit := range map[string]func(){
+		"; verity was switched off in the stock, and stays off":           func() { was.Disabled = true },
+		"; the stock's fstab does not have it verified, and that is kept": func() { was.Disabled = false; delete(b.older.mounts, "system") },
+	} {
+		edit()
+		b.report.Partitions = []ReportPartition{{Name: "system"}}
+		b.verityReport("system", was, "made")
+		if got := b.report.Partitions[0]; got.Why != "made"+want || got.VerifiedBy != "" {
+			t.Errorf("%+v, expected %q", got, want)
+		}
+	}
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.in.UpdateCert = &x509.Certificate{PublicKey: &ec.PublicKey}
+	text, err := b.recoveryKeys()
+	keys, parseErr := mincrypt.ParseKeys(text)
+	if err != nil || parseErr != nil || !slices.ContainsFunc(keys, func(k mincrypt.Key) bool { return ec.PublicKey.Equal(k.Public) }) {
+		t.Errorf("%s: %v, %v", text, err, parseErr)
+	}
+}
