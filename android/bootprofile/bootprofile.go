@@ -66,8 +66,8 @@ type Profile struct {
 	COWCompression string    `yaml:"cow_compression,omitempty" json:"cow_compression,omitempty"`
 	Kernel         string    `yaml:"kernel,omitempty" json:"kernel,omitempty"` // "5.10": what file-system features it reads
 	Flash          FlashPath `yaml:"flash" json:"flash"`                       // how a build gets onto the phone for the first time
-	// UpdateCertificates are the places of otacerts.zip, as "partition:path",
-	// that the updater and the recovery read.
+	// UpdateCertificates are the places of otacerts.zip, as "partition:path", that the
+	// updater and the recovery read; of recoveries up to Android 9 recovery:res/keys.
 	UpdateCertificates []string `yaml:"update_certificates" json:"update_certificates"`
 	// PayloadMinor is the largest minor version of an incremental payload that
 	// the phone's update_engine takes: 3 to 10.

@@ -16,8 +16,8 @@ import (
 type Started struct {
 	Slot         string   // that runs now
 	System       System   // what it says of itself
-	VBMetaDigest string   // ro.boot.vbmeta.digest, hex
-	State        string   // ro.boot.verifiedbootstate: yellow (key of its owner) or orange (unlocked)
+	VBMetaDigest string   // ro.boot.vbmeta.digest, hex; "": it has no vbmeta
+	State        string   // ro.boot.verifiedbootstate: yellow (key of its owner), orange (unlocked) or "" (older than that)
 	Failures     []string // starts that failed on the way, oldest first
 }
 
@@ -94,7 +94,10 @@ func (p *Phone) start(ctx context.Context, name string) (started Started, chain 
 	if err != nil {
 		return Started{}, chain, false, fmt.Errorf("system does not come up: %w", err)
 	}
-	started = Started{Slot: name, System: sys, VBMetaDigest: hex.EncodeToString(chain.Digest[:]), State: p.bootState()}
+	started = Started{Slot: name, System: sys, State: p.bootState()}
+	if !p.older(name) {
+		started.VBMetaDigest = hex.EncodeToString(chain.Digest[:])
+	}
 	return started, chain, false, nil
 }
 

@@ -303,7 +303,7 @@ func TestNewAndOpenRefuse(t *testing.T) {
 	for want, id := range map[string]Identity{
 		`its device is ""`:               {Profile: customKey},
 		"bucket is 10000":                {Device: "umi", Bucket: 10000, Profile: customKey},
-		"not supported: slots":           {Device: "umi", Profile: virtual},
+		"needs the size of super":        {Device: "umi", Profile: virtual},
 		"expected a certificate in DER":  {Device: "umi", Profile: vb1},
 		"an unlocked phone checks no AV": {Device: "umi", Profile: unlocked()},
 	} {
