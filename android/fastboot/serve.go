@@ -130,6 +130,9 @@ func (s *session) okay(err error) error {
 }
 
 func (s *session) answer(command string) error {
+	if rest, ok := strings.CutPrefix(command, "oem "); ok {
+		return s.oem(rest)
+	}
 	verb, arg, _ := strings.Cut(command, ":")
 	switch verb {
 	case "getvar":

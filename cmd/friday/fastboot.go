@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 
@@ -12,6 +13,7 @@ import (
 
 func newHandsetFastboot() *cobra.Command {
 	var listen string
+	var phone bootloader.HTC
 	c := &cobra.Command{
 		Use:     "fastboot PHONE",
 		Short:   "Hold a phone in its boot loader, for fastboot",
@@ -26,7 +28,13 @@ func newHandsetFastboot() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if phone.Model == "" && (phone.CID != "" || phone.SOff) {
+				return &usageError{cmd.CommandPath(), errors.New("--cid and --s-off are of an HTC; name its model with --model")}
+			}
 			mode := &bootloader.Mode{Handset: p, Log: func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) }}
+			if phone.Model != "" {
+				mode.HTC = &phone
+			}
 			for {
 				l, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)
 				if err != nil {
@@ -40,7 +48,7 @@ func newHandsetFastboot() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if *target == "bootloader" {
+				if mode.RUU = *target == bootloader.RestartRUU; mode.RUU || *target == "bootloader" {
 					continue
 				}
 				started, err := p.Boot(cmd.Context())
@@ -53,5 +61,8 @@ func newHandsetFastboot() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:"+fastboot.DefaultPort, "`HOST:PORT` to answer at; anyone who reaches it can flash the phone")
+	c.Flags().StringVar(&phone.Model, "model", "", "the phone is an HTC with this `modelid`, as android-info.txt has it: it knows oem rebootRUU")
+	c.Flags().StringVar(&phone.CID, "cid", "", "`cidnum` of an HTC")
+	c.Flags().BoolVar(&phone.SOff, "s-off", false, "the HTC takes zips that HTC did not sign")
 	return c
 }

@@ -70,6 +70,21 @@ func (p *Phone) FlashSlot(ctx context.Context, slot, partition string, image io.
 	return p.renew(slot)
 }
 
+// FlashStream is FlashSlot of a raw image that comes in order; it is not seen before
+// it is whole.
+func (p *Phone) FlashStream(ctx context.Context, slot, partition string, image io.Reader) error {
+	if err := p.mayWrite(slot, partition); err != nil {
+		return fmt.Errorf("cannot flash: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := placeDurably(p.image(slot, partition), image); err != nil {
+		return fmt.Errorf("cannot flash %s_%s: %w", partition, slot, err)
+	}
+	return p.renew(slot)
+}
+
 // fits compares an image with the phone's partition table, if it has one.
 func (p *Phone) fits(partition string, image io.ReaderAt, size int64) error {
 	if im, err := sparse.Open(image, size); err == nil {

@@ -17,6 +17,8 @@ import (
 type Mode struct {
 	Handset *handset.Phone
 	Log     func(line string) // told what is done; nil: nobody
+	HTC     *HTC              // of HTC's phones; nil: of another maker
+	RUU     bool              // an HTC in RUU mode, to which "oem rebootRUU" restarts it
 }
 
 // Vars are the names that "getvar:all" lists.
@@ -61,6 +63,8 @@ func (m *Mode) Var(name string) (string, bool) {
 		return state, err == nil && id.Super != nil
 	case "is-userspace":
 		return "no", true
+	case "modelid", "cidnum", "security", "boot-mode":
+		return m.HTC.value(name, m.RUU)
 	case "unlocked":
 		return yes(!m.Handset.Locked()), true
 	case "secure":
@@ -99,6 +103,8 @@ func (m *Mode) split(name string) (partition, slot string) {
 // Flash writes an image to "boot_a" and the like.
 func (m *Mode) Flash(ctx context.Context, name string, image io.ReaderAt, size int64) error {
 	switch both, ok := strings.CutSuffix(name, "_ab"); {
+	case name == ruu:
+		return m.flashZip(ctx, image, size)
 	case name == "super":
 		if err := m.Handset.FlashSuper(ctx, image, size); err != nil {
 			return err

@@ -446,4 +446,62 @@ func TestHTC(t *testing.T) {
 		t.Errorf("android-info.txt is %+v, %v", info, err)
 	}
 	judge.Run(t, "unzip", "-tq", out["htc"])
+	rebootRUU(t, s, out["htc"])
+}
+
+// rebootRUU flashes the zip the way of S-OFF phones, with Debian's fastboot, onto an
+// empty phone; an S-ON one, another model and another carrier's refuse it, and so
+// does a phone that is not in RUU mode.
+func rebootRUU(t *testing.T, s *shop, zip string) {
+	t.Helper()
+	room := map[string]int64{"boot": 32 << 20, "recovery": 32 << 20, "system": 1 << 30}
+	m8 := bootloader.HTC{Model: "0P6B10000", CID: "HTC__001", SOff: true}
+	for want, edit := range map[string]func(m *bootloader.Mode){
+		"":                                    func(*bootloader.Mode) {},
+		"12 signature verify fail":            func(m *bootloader.Mode) { m.HTC.SOff = false },
+		"41 model id check fail":              func(m *bootloader.Mode) { m.HTC.Model = "0P6B20000" },
+		"42 custom id check fail":             func(m *bootloader.Mode) { m.HTC.CID = "O2___001" },
+		"99 unknown fail: boot.img":           func(m *bootloader.Mode) { m.Handset = s.phone(map[string]int64{"boot": 4096}) },
+		"this phone has no partition \"zip\"": func(m *bootloader.Mode) { m.HTC = nil },
+	} {
+		kind := m8
+		mode := &bootloader.Mode{Handset: s.phone(room), HTC: &kind, Log: func(line string) { t.Log(line) }}
+		edit(mode)
+		fastboot := func(args ...string) (string, error) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				target, _ := (&fastboot.Server{Phone: mode, Temp: t.TempDir()}).Serve(ctx, l)
+				if target != nil && *target == bootloader.RestartRUU {
+					mode.RUU = true
+				}
+			}()
+			defer func() { cancel(); <-done }()
+			out, err := exec.Command("fastboot", append([]string{"-s", "tcp:" + l.Addr().String()}, args...)...).CombinedOutput()
+			return string(out), err
+		}
+		if mode.HTC != nil {
+			if out, err := fastboot("flash", "zip", zip); err == nil || !strings.Contains(out, "a zip is flashed in RUU mode") {
+				t.Errorf("outside RUU mode: %v\n%s", err, out)
+			}
+			if out, err := fastboot("oem", "rebootRUU"); err != nil || !mode.RUU {
+				t.Errorf("oem rebootRUU: %v\n%s", err, out)
+			}
+			if out, err := fastboot("getvar", "boot-mode"); err != nil || !strings.Contains(out, "boot-mode: RUU") {
+				t.Errorf("boot-mode: %v\n%s", err, out)
+			}
+		}
+		out, err := fastboot("flash", "zip", zip)
+		if (err == nil) != (want == "") || !strings.Contains(out, want) {
+			t.Errorf("flash zip: %v\n%s\nexpected %q", err, out, want)
+		}
+		if want == "" {
+			boots(t, mode.Handset, "26.11.20")
+		}
+	}
 }
