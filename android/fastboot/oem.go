@@ -1,6 +1,9 @@
 package fastboot
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // OEM is what a Phone may do besides: commands of its maker's own, "fastboot oem …".
 type OEM interface {
@@ -13,7 +16,7 @@ type OEM interface {
 func (s *session) oem(command string) error {
 	phone, ok := s.phone.(OEM)
 	if !ok {
-		return s.say("FAIL", "this phone has no oem commands")
+		return s.say("FAIL", fmt.Sprintf("unknown command %.80q", "oem "+command))
 	}
 	var lost error
 	restart, err := phone.OEM(s.ctx, command, func(line string) {
