@@ -40,11 +40,18 @@ type lineageFile struct {
 // maxLineage is where one of the clients stops reading.
 const maxLineage = 4 << 10
 
+// maxType is the longest type, in bytes, that a system may call its own.
+const maxType = 64
+
 // lineage answers the LineageOS Updater since its version 23.2. An empty list
 // makes handsets delete their download: it is sent when there is no release for
 // them, never because this node does not know.
 func (s *Server) lineage(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	if len(q.Get("type")) > maxType { // it comes back in the list, which has to stay small
+		fail(w, http.StatusBadRequest, "cannot list builds: type is too long; expected the system's own, such as nightly")
+		return
+	}
 	b, full, ok := s.listedFor(w, r, s.o.LineageChannel, q.Get("incr"))
 	if !ok {
 		return

@@ -3,6 +3,8 @@ package updateapi
 import (
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fridayos/friday/internal/catalog"
@@ -46,6 +48,11 @@ func (s *Server) sendPackage(w http.ResponseWriter, r *http.Request, served flee
 		s.metrics.packages.WithLabelValues("redirected").Inc()
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, s.o.PackagesURL+packagePath(&served.Package), http.StatusFound)
+		return
+	}
+	if strings.TrimSpace(r.Header.Get("Range")) == "bytes=-0" { // the last 0 bytes: net/http answers 206 with a range that ends before it begins
+		w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(served.Package.Size, 10))
+		s.packageFailed(w, http.StatusRequestedRangeNotSatisfiable, "cannot serve package: no byte is in the range")
 		return
 	}
 	b, err := s.o.Blobs.Open(served.Package.Digest)
