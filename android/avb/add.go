@@ -39,7 +39,15 @@ type HashtreeParams struct {
 	// Since is the partition made before, if little has changed since; nil: all is
 	// computed. Where it has another shape, what of it does not serve is computed.
 	Since *Since
+	// Known gives digests that are believed: their blocks are not read. nil: none is
+	// known.
+	Known Known
 }
+
+// Known gives what is known of the blocks from a block on, of as many as it is known
+// of one after the other, which may be none: their digests in the tree, and the CRC-32C
+// (Castagnoli, little-endian) of each.
+type Known func(block int64) (digests, sums []byte)
 
 // AddHashtree appends to img its hash tree, error correction if asked, a vbmeta
 // struct that describes them, and a footer. All cores hash; apart from tree and error correction a few MiB are held.
@@ -80,6 +88,7 @@ func AddHashtree(img *tree.Image, p HashtreeParams) (*tree.Image, *HashtreeDescr
 	if p.Since != nil {
 		d.RootDigest, err = g.update(ctx, out, p.Since, emit)
 	} else {
+		g.known = p.Known
 		d.RootDigest, err = g.run(ctx, out, emit)
 	}
 	if err != nil {

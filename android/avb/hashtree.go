@@ -44,6 +44,7 @@ type geometry struct {
 	dataBlocks           int64
 	levels               []level // levels[0] holds the digests of the data
 	treeSize             int64
+	known                Known
 }
 
 type level struct{ offset, blocks int64 }
@@ -89,18 +90,10 @@ const chunk = 1 << 20
 // returns the root digest. It holds two chunks a core and one block a level,
 // whatever the size of the image.
 func (g *geometry) run(ctx context.Context, r io.ReaderAt, emit func(off int64, block []byte) error) ([]byte, error) {
-	b := &treeBuilder{g: g, emit: emit, h: g.newHash(), blocks: make([][]byte, len(g.levels)), done: make([]int64, len(g.levels))}
+	b := g.builder(emit)
 	err := inOrder(ctx, (g.dataBlocks*int64(g.dataBlock)+chunk-1)/chunk, func(i int64, buf []byte) ([]byte, error) {
-		off := i * chunk
-		buf = buf[:min(chunk, g.dataBlocks*int64(g.dataBlock)-off)]
-		if err := tree.ReadFull(r, buf, off); err != nil {
-			return nil, err
-		}
-		h, sums := g.newHash(), make([]byte, 0, len(buf)/g.dataBlock*g.digestSize)
-		for ; len(buf) > 0; buf = buf[g.dataBlock:] {
-			sums = g.sum(h, sums, buf[:g.dataBlock])
-		}
-		return sums, nil
+		perChunk := int64(chunk / g.dataBlock)
+		return g.digests(r, i*perChunk, min(perChunk, g.dataBlocks-i*perChunk), buf)
 	}, func(sums []byte) error {
 		for ; len(sums) > 0; sums = sums[g.digestSize:] {
 			if err := b.add(0, sums[:g.digestSize]); err != nil {
@@ -113,6 +106,45 @@ func (g *geometry) run(ctx context.Context, r io.ReaderAt, emit func(off int64, 
 		return nil, err
 	}
 	return b.finish()
+}
+
+// digests are those of n blocks from a block on; buf has room for them.
+func (g *geometry) digests(r io.ReaderAt, first, n int64, buf []byte) ([]byte, error) {
+	h, sums := g.newHash(), make([]byte, 0, n*int64(g.digestSize))
+	for at := first; at < first+n; {
+		known := g.knownFrom(at, first+n-at)
+		if len(known) > 0 {
+			sums = append(sums, known...)
+			at += int64(len(known) / g.digestSize)
+			continue
+		}
+		end := at + 1
+		for g.known != nil && end < first+n && len(g.knownFrom(end, 1)) == 0 {
+			end++
+		}
+		if g.known == nil {
+			end = first + n
+		}
+		b := buf[:(end-at)*int64(g.dataBlock)]
+		if err := tree.ReadFull(r, b, at*int64(g.dataBlock)); err != nil {
+			return nil, err
+		}
+		for ; len(b) > 0; b = b[g.dataBlock:] {
+			sums = g.sum(h, sums, b[:g.dataBlock])
+		}
+		at = end
+	}
+	return sums, nil
+}
+
+// knownFrom are the digests that are known of at most n blocks from one on.
+func (g *geometry) knownFrom(block, n int64) []byte {
+	if g.known == nil {
+		return nil
+	}
+	b, _ := g.known(block)
+	whole := min(int64(len(b)/g.digestSize), n)
+	return b[:whole*int64(g.digestSize)]
 }
 
 func (g *geometry) sum(h hash.Hash, to, block []byte) []byte {
@@ -132,14 +164,19 @@ type treeBuilder struct {
 	root   []byte
 }
 
+func (g *geometry) builder(emit func(off int64, block []byte) error) *treeBuilder {
+	return &treeBuilder{g: g, emit: emit, h: g.newHash(), blocks: make([][]byte, len(g.levels)), done: make([]int64, len(g.levels))}
+}
+
 func (b *treeBuilder) add(l int, digest []byte) error {
 	if l == len(b.g.levels) {
 		b.root = append([]byte(nil), digest...)
 		return nil
 	}
-	slot := make([]byte, b.g.slotSize)
-	copy(slot, digest)
-	b.blocks[l] = append(b.blocks[l], slot...)
+	b.blocks[l] = append(b.blocks[l], digest...)
+	for range b.g.slotSize - len(digest) {
+		b.blocks[l] = append(b.blocks[l], 0)
+	}
 	if len(b.blocks[l]) == b.g.hashBlock {
 		return b.flush(l)
 	}

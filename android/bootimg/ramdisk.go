@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/fridayos/friday/android/erofs/lz4fit"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/klauspost/compress/gzip"
 	"github.com/pierrec/lz4/v4"
@@ -195,15 +196,18 @@ func PackRamdisk(root *tree.Node, c Compression) ([]byte, error) {
 	return fail(fmt.Errorf("%s is unknown, expected plain, gzip or lz4-legacy", c))
 }
 
+// lz4Level is where more work gains little; "lz4 -l -9" makes larger ones.
+const lz4Level = 5
+
 func lz4Pack(b []byte) ([]byte, error) {
 	out := []byte(lz4Magic)
-	z := lz4.CompressorHC{Level: lz4.Level9}
+	z := lz4fit.New(lz4Level)
 	dst := make([]byte, lz4.CompressBlockBound(min(len(b), lz4Block)))
 	for len(b) > 0 {
 		n := min(len(b), lz4Block)
-		m, err := z.CompressBlock(b[:n], dst)
-		if err != nil || m == 0 {
-			return nil, fmt.Errorf("LZ4 block of %d bytes: %d bytes packed: %w", n, m, err)
+		m, all := z.Fit(dst, b[:n])
+		if all != n {
+			return nil, fmt.Errorf("LZ4 block of %d bytes: %d of them were packed to %d bytes", n, all, m)
 		}
 		out = binary.LittleEndian.AppendUint32(out, uint32(m))
 		out = append(out, dst[:m]...)

@@ -95,7 +95,7 @@ type item struct {
 // behind is how many bytes lie behind the inode and its xattrs, which end at pos.
 func (it *item) behind(pos int64) int64 {
 	if it.packed != nil {
-		return zindexSize(pos, it.size) + it.packed.tail
+		return zindexSize(pos, it.size) + int64(len(it.packed.tail))
 	}
 	return it.inline
 }
@@ -112,14 +112,20 @@ func (it *item) fit(pos int64) int64 {
 		switch {
 		case it.inodeSize() > left:
 			pos += left
-		case it.packed != nil && it.packed.tail > 0 && (end-it.packed.tail)%block+it.packed.tail > block:
-			pos += alignUp(block-(end-it.packed.tail)%block, inodeUnit)
+		case it.packed != nil && it.crosses(end):
+			pos += alignUp(block-(end-int64(len(it.packed.tail)))%block, inodeUnit)
 		case it.packed == nil && it.head()+it.inline > left && it.head()+it.inline <= block:
 			pos += left
 		default:
 			return pos
 		}
 	}
+}
+
+// crosses says whether a packed tail that ends at end crosses the end of a block.
+func (it *item) crosses(end int64) bool {
+	n := int64(len(it.packed.tail))
+	return n > 0 && (end-n)%block+n > block
 }
 
 func (it *item) inodeSize() int64 {
@@ -285,12 +291,7 @@ func (b *builder) inodes() error {
 			end := int64(it.nid)*inodeUnit + it.head()
 			start := alignUp(end, 8)
 			b.zindex(it, p[start-end:], start)
-			if f := it.packed; f.tail > 0 {
-				tail := p[zindexSize(end, it.size):][:f.tail]
-				if err := tree.ReadFull(f.r, tail, f.tailAt); err != nil {
-					return fmt.Errorf("%q: cannot read packed content: %w", it.path, err)
-				}
-			}
+			copy(p[zindexSize(end, it.size):], it.packed.tail)
 			continue
 		}
 		if err := b.fillBehind(it, p[:it.inline]); err != nil {

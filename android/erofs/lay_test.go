@@ -187,10 +187,12 @@ func noise(g *generator, n int) []byte {
 	return b[:n]
 }
 
+type kept struct{ head, blocks []byte }
+
 // memory is a Memory that counts.
 type memory struct {
 	mu               sync.Mutex
-	kept             map[string][]byte
+	kept             map[string]kept
 	asked, remembers int
 }
 
@@ -200,28 +202,30 @@ func key(n *tree.Node, packing string) string {
 	return fmt.Sprintf("%s %x", packing, h.Sum(nil))
 }
 
-func (m *memory) Recall(n *tree.Node, packing string) (io.ReaderAt, int64, error) {
+func (m *memory) Recall(n *tree.Node, packing string) ([]byte, io.ReaderAt, int64, error) {
 	k := key(n, packing)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked++
-	if b, ok := m.kept[k]; ok {
-		return bytes.NewReader(b), int64(len(b)), nil
+	if f, ok := m.kept[k]; ok {
+		return f.head, bytes.NewReader(f.blocks), int64(len(f.blocks)), nil
 	}
-	return nil, 0, nil
+	return nil, nil, 0, nil
 }
 
-func (m *memory) Remember(n *tree.Node, packing string, r io.ReaderAt, size int64) error {
+func (m *memory) Remember(n *tree.Node, packing string, head []byte, r io.ReaderAt, size int64) (io.ReaderAt, error) {
 	b := make([]byte, size)
 	if err := tree.ReadFull(r, b, 0); err != nil {
-		return err
+		return nil, err
 	}
 	k := key(n, packing)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.kept[k] = b
-	m.remembers++
-	return nil
+	m.kept[k] = kept{bytes.Clone(head), b}
+	if m.remembers++; m.remembers%2 == 0 {
+		return nil, nil // it was left to scratch
+	}
+	return bytes.NewReader(b), nil
 }
 
 // What was packed once is not packed again, and the image is the same.
@@ -232,7 +236,7 @@ func TestMemory(t *testing.T) {
 		z.Scratch = scratch(t)
 		o := erofs.Options{UUID: [16]byte{1}, BuildTime: buildTime, LZ4: &z}
 		want, _ := lay(t, root, o, nil)
-		m := &memory{kept: map[string][]byte{}}
+		m := &memory{kept: map[string]kept{}}
 		z.Memory = m
 		for range 2 {
 			z.Scratch = scratch(t)

@@ -5,36 +5,37 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/fridayos/friday/android/tree"
 )
 
-// What a Memory keeps of a file: how many bytes the head has, then the head, then
-// the blocks, and the block that ends with the tail. The head is numbers: blocks,
+// What a Memory keeps of a file: a head, and blocks. The head is how many bytes of
+// numbers follow, the numbers, and the tail. The numbers are blocks, bytes of the
 // tail, clusters, and of each cluster its content, its blocks, its tail and whether
-// it is plain. A file that gains nothing by packing has a head of zeros.
+// it is plain. A file that gains nothing by packing has numbers of 0 and no blocks.
 
 // recalled is file, but for content that was packed before.
 func (p *packer) recalled(n *tree.Node) (*packedFile, error) {
 	if p.z.Memory == nil {
-		return p.file(n)
+		f, err := p.file(n)
+		if f == nil || err != nil {
+			return nil, err
+		}
+		return f, p.settle(f)
 	}
 	packing := p.z.Packing()
-	r, size, err := p.z.Memory.Recall(n, packing)
+	head, blocks, size, err := p.z.Memory.Recall(n, packing)
 	if err != nil {
 		return nil, fmt.Errorf("cannot recall packed content: %w", err)
 	}
-	if r != nil {
-		head, err := readHead(r, size)
-		if err != nil {
-			return nil, fmt.Errorf("cannot recall packed content: %w", err)
-		}
+	if head != nil {
 		f, err := decodePacked(head, size, n.Size)
 		if err != nil {
 			return nil, fmt.Errorf("cannot recall packed content: %w", err)
 		}
 		if f != nil {
-			f.r = r
+			f.r = blocks
 		}
 		return f, nil
 	}
@@ -42,45 +43,22 @@ func (p *packer) recalled(n *tree.Node) (*packedFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	var im tree.Image
-	im.AppendBytes(f.encode())
+	from, size := io.ReaderAt(new(tree.Image)), int64(0)
 	if f != nil {
-		im.AppendRange(f.r, f.at, f.room())
+		from, size = p.staged(f), f.blocks*block
 	}
-	if err := p.z.Memory.Remember(n, packing, &im, im.Size()); err != nil {
+	r, err := p.z.Memory.Remember(n, packing, f.encode(), from, size)
+	if err != nil {
 		return nil, fmt.Errorf("cannot remember packed content: %w", err)
 	}
-	return f, nil
-}
-
-// readHead reads what decodePacked reads, and a little more at most.
-func readHead(r io.ReaderAt, size int64) ([]byte, error) {
-	b := make([]byte, min(size, 512))
-	if err := tree.ReadFull(r, b, 0); err != nil {
-		return nil, err
+	if f == nil {
+		return nil, nil
 	}
-	n, k := binary.Uvarint(b)
-	if k <= 0 || n > maxHead || int64(k)+int64(n) > size {
-		return b, nil // decodePacked says what is wrong
+	if r != nil {
+		f.r, f.at = r, 0
+		return f, nil
 	}
-	if whole := k + int(n); whole > len(b) {
-		b = make([]byte, whole)
-		return b, tree.ReadFull(r, b, 0)
-	}
-	return b, nil
-}
-
-// maxHead bounds what is read to find the clusters: as many as a file of 64 GiB
-// has at worst would take more, but such a file is in no phone's system.
-const maxHead = 64 << 20
-
-// room is how many bytes of r a file takes.
-func (f *packedFile) room() int64 {
-	n := f.blocks * block
-	if f.tail > 0 {
-		n += block
-	}
-	return n
+	return f, p.settle(f)
 }
 
 func (f *packedFile) encode() []byte {
@@ -88,7 +66,7 @@ func (f *packedFile) encode() []byte {
 	if f == nil {
 		f = &packedFile{}
 	}
-	for _, v := range []int64{f.blocks, f.tail, int64(len(f.clusters))} {
+	for _, v := range []int64{f.blocks, int64(len(f.tail)), int64(len(f.clusters))} {
 		head = binary.AppendUvarint(head, uint64(v))
 	}
 	for _, c := range f.clusters {
@@ -100,18 +78,19 @@ func (f *packedFile) encode() []byte {
 			head = binary.AppendUvarint(head, v)
 		}
 	}
-	return append(binary.AppendUvarint(nil, uint64(len(head))), head...)
+	return slices.Concat(binary.AppendUvarint(nil, uint64(len(head))), head, f.tail)
 }
 
-// decodePacked reads a head of a file of size bytes; all that is kept is total bytes.
-func decodePacked(b []byte, total, size int64) (*packedFile, error) {
+// decodePacked reads the head of a file of size bytes of content, with room bytes of
+// blocks.
+func decodePacked(b []byte, room, size int64) (*packedFile, error) {
 	bad := func(what string) error { return fmt.Errorf("packed content: %s is not as it was kept", what) }
 	n, k := binary.Uvarint(b)
 	if k <= 0 || n > uint64(len(b)-k) {
 		return nil, bad("the length of its head")
 	}
-	start := int64(k) + int64(n)
-	b = b[k:start]
+	behind := b[k+int(n):]
+	b = b[k : k+int(n)]
 	ok := true
 	next := func(limit uint64) int64 {
 		v, k := binary.Uvarint(b)
@@ -122,10 +101,11 @@ func decodePacked(b []byte, total, size int64) (*packedFile, error) {
 		b = b[k:]
 		return int64(v)
 	}
-	f := &packedFile{at: start, blocks: next(math.MaxUint32), tail: next(tailMax)}
+	f := &packedFile{blocks: next(math.MaxUint32)}
+	kept := next(tailMax)
 	count := next(uint64(len(b)))
-	if ok && f.blocks == 0 && f.tail == 0 && count == 0 {
-		if len(b) > 0 || total != start {
+	if ok && f.blocks == 0 && kept == 0 && count == 0 {
+		if len(b) > 0 || len(behind) > 0 || room != 0 {
 			return nil, bad("its end")
 		}
 		return nil, nil
@@ -143,11 +123,9 @@ func decodePacked(b []byte, total, size int64) (*packedFile, error) {
 		}
 		f.clusters = append(f.clusters, c)
 	}
-	if !ok || len(b) > 0 || content != size || blocks != f.blocks || tail != f.tail || total != start+f.room() {
+	if !ok || len(b) > 0 || content != size || blocks != f.blocks || tail != kept || int64(len(behind)) != kept || room != f.blocks*block {
 		return nil, bad("its head")
 	}
-	if f.tail > 0 {
-		f.tailAt = f.at + f.room() - f.tail
-	}
+	f.tail = behind
 	return f, nil
 }

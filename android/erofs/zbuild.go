@@ -1,6 +1,7 @@
 package erofs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,11 +39,13 @@ type LZ4 struct {
 // Memory keeps packed content from image to image. Many goroutines use it at once.
 type Memory interface {
 	// Recall returns what Remember was given for the same content, packed in the
-	// same way, and nil if nothing was. It must stay as it is for as long as the
-	// image is used.
-	Recall(n *tree.Node, packing string) (io.ReaderAt, int64, error)
-	// Remember keeps how content was packed: n bytes of r.
-	Remember(n *tree.Node, packing string, r io.ReaderAt, size int64) error
+	// same way: the head, and the blocks and how many bytes they have. A nil head:
+	// nothing was. The blocks must stay as they are for as long as the image is used.
+	Recall(n *tree.Node, packing string) (head []byte, blocks io.ReaderAt, size int64, err error)
+	// Remember keeps how content was packed: a head, and size bytes of blocks. It
+	// returns where the blocks are read from once it has returned, which is where the
+	// image points to; nil: they are not kept.
+	Remember(n *tree.Node, packing string, head []byte, blocks io.ReaderAt, size int64) (io.ReaderAt, error)
 }
 
 // Packing names the way in which content is compressed: what is packed by the same
@@ -99,8 +102,7 @@ type packedFile struct {
 	r        io.ReaderAt // scratch, or what a Memory gave
 	at       int64       // in r
 	blocks   int64
-	tail     int64 // bytes of the last cluster, which lies behind the inode; 0: in blocks as the others
-	tailAt   int64 // in r
+	tail     []byte // the last cluster, if it lies behind the inode
 	clusters []packedCluster
 }
 
@@ -175,6 +177,7 @@ type packer struct {
 	room *scratchRoom
 	dst  []byte
 	buf  []byte
+	out  []byte // blocks of the file under way that are not in scratch
 	// plain is how many blocks more are stored as they are.
 	plain int
 }
@@ -182,13 +185,17 @@ type packer struct {
 // windowSize is how much content is held: clusters are cut out of it.
 const windowSize = 4 * maxClusterContent
 
+// stageSize is how many packed bytes of a file are held before they go to scratch.
+const stageSize = 4 << 20
+
 // file packs the content of a node; nil if that gains nothing. Its room is the
-// one that the plain content would take, which is not exceeded.
+// one that the plain content would take, which is not exceeded. Its blocks lie in
+// scratch up to stageSize before their end, and then in p.out, until the next file.
 func (p *packer) file(n *tree.Node) (*packedFile, error) {
 	plain := (n.Size + block - 1) / block
-	f := &packedFile{r: p.z.Scratch, at: p.room.take(plain * block)}
+	f := &packedFile{r: p.z.Scratch, at: -1}
 	r := n.Open()
-	p.plain = 0
+	p.plain, p.out = 0, p.out[:0]
 	if p.buf == nil {
 		p.buf = make([]byte, windowSize)
 	}
@@ -210,14 +217,20 @@ func (p *packer) file(n *tree.Node) (*packedFile, error) {
 		if f.blocks+int64(c.blocks) > plain || f.blocks+int64(c.blocks) > math.MaxUint32 {
 			return nil, nil
 		}
-		if _, err := p.z.Scratch.WriteAt(out, f.at+f.blocks*block); err != nil {
-			return nil, fmt.Errorf("cannot keep packed content: %w", err)
-		}
 		f.clusters = append(f.clusters, c)
 		if c.tail > 0 {
-			f.tail, f.tailAt = int64(c.tail), f.at+(f.blocks+1)*block-int64(c.tail)
+			f.tail = bytes.Clone(out[len(out)-int(c.tail):])
 		} else {
 			f.blocks += int64(c.blocks)
+			p.out = append(p.out, out...)
+		}
+		if len(p.out) >= stageSize {
+			if f.at < 0 {
+				f.at = p.room.take(plain * block)
+			}
+			if err := p.flush(f); err != nil {
+				return nil, err
+			}
 		}
 		window = window[c.content:]
 		done += int64(c.content)
@@ -226,6 +239,34 @@ func (p *packer) file(n *tree.Node) (*packedFile, error) {
 		return nil, nil
 	}
 	return f, nil
+}
+
+// flush writes what is held of a file that has room in scratch.
+func (p *packer) flush(f *packedFile) error {
+	if _, err := p.z.Scratch.WriteAt(p.out, f.at+f.blocks*block-int64(len(p.out))); err != nil {
+		return fmt.Errorf("cannot keep packed content: %w", err)
+	}
+	p.out = p.out[:0]
+	return nil
+}
+
+// settle puts all of a file into scratch.
+func (p *packer) settle(f *packedFile) error {
+	if len(p.out) == 0 {
+		return nil
+	}
+	if f.at < 0 {
+		f.at = p.room.take(f.blocks * block)
+	}
+	return p.flush(f)
+}
+
+// staged reads the blocks of a file that was just packed.
+func (p *packer) staged(f *packedFile) io.ReaderAt {
+	im := new(tree.Image)
+	im.AppendRange(p.z.Scratch, f.at, f.blocks*block-int64(len(p.out)))
+	im.AppendBytes(p.out)
+	return im
 }
 
 // cluster packs a beginning of src: LZ4 where it gains a block or more, else one

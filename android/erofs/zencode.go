@@ -87,9 +87,9 @@ func (b *builder) zindex(it *item, p []byte, off int64) {
 	if big {
 		advise |= adviseBig1 | adviseBig2 // Linux wants both or neither
 	}
-	if it.packed.tail > 0 {
+	if n := len(it.packed.tail); n > 0 {
 		advise |= adviseInline
-		le.PutUint16(p[2:], uint16(it.packed.tail))
+		le.PutUint16(p[2:], uint16(n))
 	}
 	le.PutUint16(p[4:], advise)
 	p = p[mapSize:]

@@ -210,10 +210,13 @@ func ReadIndex(r io.Reader) (*Index, error) {
 	ix := new(Index)
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 1<<20)
+	words := words{}
 	for line := 1; s.Scan(); line++ {
-		var e IndexEntry
-		if err := json.Unmarshal(s.Bytes(), &e); err != nil {
-			return nil, fmt.Errorf("cannot read index: line %d: %w", line, err)
+		e, ok := words.entry(s.Bytes())
+		if !ok {
+			if err := json.Unmarshal(s.Bytes(), &e); err != nil {
+				return nil, fmt.Errorf("cannot read index: line %d: %w", line, err)
+			}
 		}
 		ix.Files = append(ix.Files, e)
 	}

@@ -340,17 +340,13 @@ func (b *buildBench) devices() error {
 	}
 	for i, name := range names {
 		s := stocktest.Spec{Seed: b.o.Seed + 100 + uint64(i), Files: files / 5, Bytes: bytes / 5, Device: name}
-		own, err := stocktest.System(s)
+		own, err := ownFifth(s, content(shared))
 		if err != nil {
-			return err
-		}
-		s.Bytes = s.Bytes * content(shared) / (4 * content(own)) // a system has more or less than asked for
-		if own, err = stocktest.System(s); err != nil {
 			return err
 		}
 		extra, system := tree.NewDir(0o755, 0, 0), tree.NewDir(0o755, 0, 0)
 		extra.Set("system", system)
-		system.Set("own", own.Lookup("system"))
+		system.Set("own", own)
 		if err := y.take(stocktest.Spec{Seed: b.o.Seed, Files: files * 4 / 5, Bytes: bytes * 4 / 5, Device: name, LZ4: 1, Extra: extra}); err != nil {
 			return err
 		}
@@ -377,6 +373,25 @@ func (b *buildBench) devices() error {
 		}
 	}
 	return nil
+}
+
+// ownFifth makes files of which one device has a fifth of its bytes, where shared bytes
+// are the other four. A system has more or less bytes than asked for, so that it is
+// asked for again: what is left over is less than a file, and less than a thousandth.
+func ownFifth(s stocktest.Spec, shared int64) (*tree.Node, error) {
+	want := shared / 4
+	for try := 0; ; try++ {
+		root, err := stocktest.System(s)
+		if err != nil {
+			return nil, err
+		}
+		own := root.Lookup("system")
+		have := content(own)
+		if diff := have - want; max(diff, -diff) <= want/1000 || try == 8 {
+			return own, nil
+		}
+		s.Bytes = max(1, s.Bytes+want-have)
+	}
 }
 
 // content is how many bytes the files of a tree have.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,38 +19,41 @@ import (
 )
 
 // A blob that differs little from another is kept as what differs. Its folder has
-// the file of the other as a hard link, so that neither is copied and each can be
-// removed without the other's leave; then the patches of which that one was made
-// itself, linked too; then its own:
+// the file of the other as a hard link, called "0", so that neither is copied and each
+// can be removed without the other's leave; then the patches of which that one was
+// made itself, linked too; then its own. Where the folder has files "from0", "from1"
+// and so on, "0" says of which parts of them the blob is made: see PutImage. A patch is
 //
 //	"friday over 1\n", the size, the number of ranges, offset and length of each
 //	(little-endian, 64 bits), then the bytes of all ranges
 const (
 	overMagic  = "friday over 1\n"
 	overHead   = len(overMagic) + 16
-	maxLayers  = 16      // files of a blob; one more, and it is written whole
+	maxLayers  = 16      // patches and a file below; one more, and it is written whole
 	overShare  = 4       // and so is what differs in more than one byte of so many
 	maxRanges  = 1 << 20 // of a patch
+	maxSources = 64      // files of which a blob has parts
 	overPrefix = "over-" // of folders in tmp
+	fromPrefix = "from"  // of sources in a folder
 )
 
 // Over stores size bytes of r, which are those of another blob but for the ranges
 // named, in order and without overlap. Only those are read of r and written; what
-// is stored is then read once, for its digest. Where nothing would be saved, r is
-// stored whole.
-func (s *Store) Over(ctx context.Context, base Ref, r io.ReaderAt, size int64, changed []tree.Range) (Ref, error) {
-	ref, err := s.over(ctx, base, r, size, changed)
+// is stored is then read once, for its digest, and given to check, which may be nil,
+// in order; its error ends it. Where nothing would be saved, r is stored whole.
+func (s *Store) Over(ctx context.Context, base Ref, r io.ReaderAt, size int64, changed []tree.Range, check io.Writer) (Ref, error) {
+	ref, err := s.over(ctx, base, r, size, changed, check)
 	if err != nil {
 		return Ref{}, fmt.Errorf("cannot store blob over %s: %w", base.Digest, full(err))
 	}
 	return ref, nil
 }
 
-func (s *Store) over(ctx context.Context, base Ref, r io.ReaderAt, size int64, changed []tree.Range) (Ref, error) {
+func (s *Store) over(ctx context.Context, base Ref, r io.ReaderAt, size int64, changed []tree.Range, check io.Writer) (Ref, error) {
 	if err := s.writable(); err != nil {
 		return Ref{}, err
 	}
-	layers, err := s.layers(base.Digest)
+	layers, sources, err := s.layers(base.Digest)
 	if err != nil {
 		return Ref{}, err
 	}
@@ -61,25 +65,83 @@ func (s *Store) over(ctx context.Context, base Ref, r io.ReaderAt, size int64, c
 		total, next = total+c.Length, c.Offset+c.Length
 	}
 	if total > size/overShare || len(layers) >= maxLayers || len(changed) > maxRanges {
-		return s.Put(ctx, io.NewSectionReader(r, 0, size))
+		return s.putWhole(ctx, r, size, check)
 	}
 	dir, err := os.MkdirTemp(s.tmp(), overPrefix)
 	if err != nil {
 		return Ref{}, err
 	}
 	defer os.RemoveAll(dir) // gone already if it was renamed
-	for i, name := range layers {
-		if err := os.Link(name, filepath.Join(dir, strconv.Itoa(i))); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return Ref{}, err
-			}
-			return s.Put(ctx, io.NewSectionReader(r, 0, size)) // a disk without hard links
+	if err := linkAll(layers, sources, dir); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return Ref{}, err
 		}
+		return s.putWhole(ctx, r, size, check) // a disk without hard links
 	}
 	if err := writePatch(ctx, filepath.Join(dir, strconv.Itoa(len(layers))), r, size, changed); err != nil {
 		return Ref{}, err
 	}
-	return s.commitOver(ctx, dir)
+	return s.commitOver(ctx, dir, check)
+}
+
+// linkAll links layers and sources into a folder.
+func linkAll(layers, sources []string, dir string) error {
+	for i, name := range layers {
+		if err := os.Link(name, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+			return err
+		}
+	}
+	for i, name := range sources {
+		if err := os.Link(name, filepath.Join(dir, fromPrefix+strconv.Itoa(i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putWhole stores a blob as a file, and reads it for check.
+func (s *Store) putWhole(ctx context.Context, r io.ReaderAt, size int64, check io.Writer) (Ref, error) {
+	ref, err := s.Put(ctx, io.NewSectionReader(r, 0, size))
+	if err != nil || check == nil {
+		return ref, err
+	}
+	b, err := s.OpenRef(ref)
+	if err != nil {
+		return Ref{}, err
+	}
+	defer b.Close()
+	d, err := readThrough(ctx, b, size, check)
+	if err == nil && d != ref.Digest {
+		err = fmt.Errorf("%w: what was just written has digest %s, expected %s", ErrDamaged, d, ref.Digest)
+	}
+	return ref, err
+}
+
+// readThrough finds the digest of size bytes of r, and gives them to check.
+func readThrough(ctx context.Context, r io.ReaderAt, size int64, check io.Writer) (d Digest, err error) {
+	sum, buf := sha256.New(), make([]byte, 1<<20)
+	for off := int64(0); off < size; off += int64(len(buf)) {
+		if err := ctx.Err(); err != nil {
+			return d, err
+		}
+		buf = buf[:min(int64(len(buf)), size-off)]
+		if err := tree.ReadFull(r, buf, off); err != nil {
+			return d, err
+		}
+		summed := make(chan struct{})
+		go func() {
+			sum.Write(buf)
+			close(summed)
+		}()
+		if check != nil {
+			_, err = check.Write(buf)
+		}
+		<-summed
+		if err != nil {
+			return d, err
+		}
+	}
+	return Digest(sum.Sum(nil)), nil
 }
 
 func writePatch(ctx context.Context, name string, r io.ReaderAt, size int64, changed []tree.Range) error {
@@ -117,17 +179,16 @@ func writePatch(ctx context.Context, name string, r io.ReaderAt, size int64, cha
 }
 
 // commitOver gives a folder its name.
-func (s *Store) commitOver(ctx context.Context, dir string) (Ref, error) {
+func (s *Store) commitOver(ctx context.Context, dir string, check io.Writer) (Ref, error) {
 	b, err := openOver(dir)
 	if err != nil {
 		return Ref{}, err
 	}
 	defer b.Close()
-	sum := sha256.New()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, contextReader{ctx, io.NewSectionReader(b, 0, b.size)}, make([]byte, 1<<20)); err != nil {
+	ref := Ref{Size: b.size}
+	if ref.Digest, err = readThrough(ctx, b, b.size, check); err != nil {
 		return Ref{}, err
 	}
-	ref := Ref{Digest: Digest(sum.Sum(nil)), Size: b.size}
 	if s.Has(ref) {
 		return ref, nil
 	}
@@ -152,36 +213,40 @@ func (s *Store) overPath(d Digest) string {
 	return filepath.Join(s.dir, "over", name[:2], name)
 }
 
-// layers are the files of which a blob is made, the whole one first.
-func (s *Store) layers(d Digest) ([]string, error) {
+// layers are the files of which a blob is made, the whole one first; and those of
+// which that has parts.
+func (s *Store) layers(d Digest) (layers, sources []string, err error) {
 	if _, err := os.Stat(s.path(d)); err == nil {
-		return []string{s.path(d)}, nil
+		return []string{s.path(d)}, nil, nil
 	}
-	names, err := layersIn(s.overPath(d))
+	layers, sources, err = layersIn(s.overPath(d))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("blob %s: %w", d, ErrNotFound)
+		return nil, nil, fmt.Errorf("blob %s: %w", d, ErrNotFound)
 	}
-	return names, err
+	return layers, sources, err
 }
 
-func layersIn(dir string) ([]string, error) {
+func layersIn(dir string) (layers, sources []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if len(entries) < 2 || len(entries) > maxLayers+1 {
-		return nil, fmt.Errorf("%w: it is made of %d files", ErrDamaged, len(entries))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), fromPrefix) {
+			sources = append(sources, filepath.Join(dir, fromPrefix+strconv.Itoa(len(sources))))
+		} else {
+			layers = append(layers, filepath.Join(dir, strconv.Itoa(len(layers))))
+		}
 	}
-	var names []string
-	for i := range entries {
-		names = append(names, filepath.Join(dir, strconv.Itoa(i)))
+	if len(entries) < 2 || len(layers) == 0 || len(layers) > maxLayers+1 || len(sources) > maxSources {
+		return nil, nil, fmt.Errorf("%w: it is made of %d files and parts of %d", ErrDamaged, len(layers), len(sources))
 	}
-	return names, nil
+	return layers, sources, nil
 }
 
 // statOver tells the size of a blob that is kept over another.
 func (s *Store) statOver(d Digest) (int64, time.Time, bool) {
-	names, err := layersIn(s.overPath(d))
+	names, _, err := layersIn(s.overPath(d))
 	if err != nil {
 		return 0, time.Time{}, false
 	}
@@ -194,7 +259,12 @@ func (s *Store) statOver(d Digest) (int64, time.Time, bool) {
 	if err != nil {
 		return 0, time.Time{}, false
 	}
-	size, _, err := patchHead(f, info.Size())
+	var size int64
+	if len(names) == 1 {
+		size, _, err = readParts(f, info.Size())
+	} else {
+		size, _, err = patchHead(f, info.Size())
+	}
 	return size, info.ModTime(), err == nil
 }
 
@@ -291,15 +361,23 @@ func (o *overlay) Close() error {
 
 // openOver opens the files in a folder as one blob.
 func openOver(dir string) (*overlay, error) {
-	names, err := layersIn(dir)
+	layers, sources, err := layersIn(dir)
 	if err != nil {
 		return nil, err
 	}
 	o := &overlay{Image: new(tree.Image)}
-	for i, name := range names {
+	for _, name := range slices.Concat(sources, layers) {
 		f, err := os.Open(name)
-		if err == nil {
-			o.files = append(o.files, f)
+		if err != nil {
+			o.Close()
+			return nil, err
+		}
+		o.files = append(o.files, f)
+	}
+	for i, f := range o.files[len(sources):] {
+		if i == 0 && len(sources) > 0 {
+			err = o.join(f, o.files[:len(sources)])
+		} else {
 			err = o.put(f, i > 0)
 		}
 		if err != nil {
@@ -338,7 +416,11 @@ func (o *overlay) put(f *os.File, patch bool) error {
 				continue
 			}
 			n := min(end, to) - from
-			o.AppendRange(s.Source, s.SourceOffset+from-s.Offset, n)
+			if s.Source == nil {
+				o.AppendZeros(n)
+			} else {
+				o.AppendRange(s.Source, s.SourceOffset+from-s.Offset, n)
+			}
 			from += n
 		}
 	}

@@ -66,7 +66,7 @@ func TestOver(t *testing.T) {
 		if whole {
 			from = bytes.NewReader(b) // there are too many files below
 		}
-		ref, err := s.Over(t.Context(), refs[len(refs)-1], from, int64(len(b)), changed)
+		ref, err := s.Over(t.Context(), refs[len(refs)-1], from, int64(len(b)), changed, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,19 +139,19 @@ func TestOverErrors(t *testing.T) {
 	cancel()
 	for want, try := range map[string]func() (Ref, error){
 		"not in the store": func() (Ref, error) {
-			return s.Over(t.Context(), Ref{Digest{1}, 1}, bytes.NewReader(b), 100_000, one)
+			return s.Over(t.Context(), Ref{Digest{1}, 1}, bytes.NewReader(b), 100_000, one, nil)
 		},
 		"expected one from 20 on": func() (Ref, error) {
-			return s.Over(t.Context(), base, bytes.NewReader(b), 100_000, append(one, one...))
+			return s.Over(t.Context(), base, bytes.NewReader(b), 100_000, append(one, one...), nil)
 		},
 		"within 100000": func() (Ref, error) {
-			return s.Over(t.Context(), base, bytes.NewReader(b), 100_000, []tree.Range{{Offset: 99_999, Length: 2}})
+			return s.Over(t.Context(), base, bytes.NewReader(b), 100_000, []tree.Range{{Offset: 99_999, Length: 2}}, nil)
 		},
 		"the source has ended": func() (Ref, error) {
-			return s.Over(t.Context(), base, bytes.NewReader(b[:15]), 100_000, one)
+			return s.Over(t.Context(), base, bytes.NewReader(b[:15]), 100_000, one, nil)
 		},
-		"expected 100010":  func() (Ref, error) { return s.Over(t.Context(), base, bytes.NewReader(b), 100_010, one) },
-		"context canceled": func() (Ref, error) { return s.Over(ended, base, bytes.NewReader(b), 100_000, one) },
+		"expected 100010":  func() (Ref, error) { return s.Over(t.Context(), base, bytes.NewReader(b), 100_010, one, nil) },
+		"context canceled": func() (Ref, error) { return s.Over(ended, base, bytes.NewReader(b), 100_000, one, nil) },
 	} {
 		if _, err := try(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("expected %q, found %v", want, err)
@@ -161,7 +161,7 @@ func TestOverErrors(t *testing.T) {
 		t.Errorf("%d files are left in tmp", n)
 	}
 	// Damage of a patch is found.
-	ref, err := s.Over(t.Context(), base, bytes.NewReader(append([]byte("new"), b[3:]...)), 100_000, []tree.Range{{Length: 3}})
+	ref, err := s.Over(t.Context(), base, bytes.NewReader(append([]byte("new"), b[3:]...)), 100_000, []tree.Range{{Length: 3}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func (b *builder) packRamdisk(root *tree.Node, c bootimg.Compression) ([]byte, e
 	if err != nil || c == bootimg.Plain {
 		return plain, err
 	}
-	const version = 1 // rises when the same ramdisk would be packed otherwise
+	const version = 2 // rises when the same ramdisk would be packed otherwise
 	ref, err := b.in.Blobs.Cached(b.ctx, fmt.Sprintf("ramdisk %d %s %x", version, c, sha256.Sum256(plain)), func(w io.Writer) error {
 		out, err := bootimg.PackRamdisk(root, c)
 		if err == nil {

@@ -11,7 +11,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/buildprop"
+	"github.com/fridayos/friday/android/layout"
 	"github.com/fridayos/friday/android/mincrypt"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
@@ -38,12 +40,32 @@ func (b *builder) fileSystem(p catalog.Partition) error {
 	if err := b.change(p.Name, root); err != nil {
 		return err
 	}
-	l, err := b.lay(p, was, root, known)
+	again, err := b.makeLaid(p, was, root, known, false)
+	if again {
+		_, err = b.makeLaid(p, was, root, known, true)
+	}
+	return err
+}
+
+// makeLaid lays out a partition and keeps it. again says that something of before had
+// rotted, and that packed content which has is forgotten: afresh, that is packed anew,
+// and nothing is taken from the image of the build before.
+func (b *builder) makeLaid(p catalog.Partition, was fileSystem, root *tree.Node, known map[*tree.Node]layout.Digest, afresh bool) (again bool, err error) {
+	l, err := b.lay(p, was, root, known, afresh)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer l.close()
-	return b.keepLaid(p, l)
+	err = b.keepLaid(p, l)
+	if !errors.Is(err, avb.ErrMismatch) || afresh {
+		return false, err
+	}
+	again = l.base != nil // which may be what has rotted
+	if l.memory != nil {
+		found, e := l.memory.Mend()
+		again, err = again || found, errors.Join(err, e)
+	}
+	return again, err
 }
 
 // verified says whether the phone has Verified Boot 2.0: its stock has a vbmeta.

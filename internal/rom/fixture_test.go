@@ -28,6 +28,7 @@ var when = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 type workshop struct {
 	t     testing.TB
 	repo  string
+	dir   string // of blobs
 	blobs *blob.Store
 	stock catalog.Stock
 	key   *rsa.PrivateKey
@@ -38,9 +39,9 @@ func smallStock() stocktest.Spec { return stocktest.Spec{Seed: 7, Files: 400, By
 
 func newWorkshop(t testing.TB, s stocktest.Spec) *workshop {
 	t.Helper()
-	w := &workshop{t: t, repo: filepath.Join(t.TempDir(), "os")}
+	w := &workshop{t: t, repo: filepath.Join(t.TempDir(), "os"), dir: filepath.Join(t.TempDir(), "blobs")}
 	var err error
-	if w.blobs, err = blob.Open(filepath.Join(t.TempDir(), "blobs")); err != nil {
+	if w.blobs, err = blob.Open(w.dir); err != nil {
 		t.Fatal(err)
 	}
 	w.key, w.cert = keysOf(t, 99) // the OS's keys, for a test

@@ -2,12 +2,15 @@ package rom
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
+	"sort"
 
 	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/erofs"
@@ -72,8 +75,9 @@ func (b *builder) digests(partition string, root *tree.Node) map[*tree.Node]layo
 	return known
 }
 
-// lay places the files of a partition, and makes its hash tree.
-func (b *builder) lay(p catalog.Partition, was fileSystem, root *tree.Node, known map[*tree.Node]layout.Digest) (*laid, error) {
+// lay places the files of a partition, and makes its hash tree; afresh, by the map of
+// the build before, but without its image.
+func (b *builder) lay(p catalog.Partition, was fileSystem, root *tree.Node, known map[*tree.Node]layout.Digest, afresh bool) (*laid, error) {
 	l := &laid{note: Written{Partition: p.Name}}
 	plan := layout.Plan{Digest: func(n *tree.Node) (layout.Digest, bool) {
 		if d, ok := known[n]; ok {
@@ -101,7 +105,9 @@ func (b *builder) lay(p catalog.Partition, was fileSystem, root *tree.Node, know
 	if err != nil {
 		return nil, err
 	}
-	plan.Was = l.was
+	if plan.Was = l.was; afresh {
+		l.base = nil
+	}
 	id := derive("uuid", b.in.Device, p.Name)
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // a random UUID, by its marks
 	switch was.kind {
@@ -162,7 +168,7 @@ func (b *builder) layErofs(l *laid, was *erofs.Image, root *tree.Node, id [16]by
 	}
 	l.otherwise, o.UUID = otherwise, id
 	if o.LZ4 != nil {
-		if l.memory, err = packed.Open(b.ctx, b.in.Blobs, o.LZ4.Packing(), plan.Digest); err != nil {
+		if l.memory, err = packed.Open(b.ctx, b.in.Blobs, o.LZ4.Packing(), treeSalt(), plan.Digest); err != nil {
 			return err
 		}
 		if l.scratch, err = b.in.Blobs.Scratch(); err != nil {
@@ -256,8 +262,7 @@ func (b *builder) stockTree(p catalog.Partition) (*avb.HashtreeDescriptor, error
 // where that is there.
 func (b *builder) hash(p catalog.Partition, l *laid) error {
 	b.in.progress("hash "+p.Name, 0, l.fs)
-	salt := derive("salt", b.in.Device, p.Name)
-	params := avb.HashtreeParams{Partition: p.Name, Salt: salt[:]}
+	params := avb.HashtreeParams{Partition: p.Name, Salt: treeSalt(), Known: knownDigests(l.im)}
 	stock, err := b.stockTree(p)
 	if err != nil {
 		return err
@@ -272,6 +277,38 @@ func (b *builder) hash(p catalog.Partition, l *laid) error {
 	}
 	l.im, l.d, err = avb.AddHashtree(l.im, params)
 	return err
+}
+
+// treeSalt is that of every hash tree: a block's digest is then the same on all
+// devices, and is computed once, when its content is packed.
+func treeSalt() []byte {
+	salt := derive("salt", "", "")
+	return salt[:]
+}
+
+// knownDigests are those of blocks that were packed, in the form of avb.HashtreeParams.
+func knownDigests(im *tree.Image) avb.Known {
+	var packs []tree.Segment
+	for _, s := range im.Segments() {
+		if _, ok := s.Source.(*packed.Content); ok && s.Offset%layout.Block == 0 && s.SourceOffset%layout.Block == 0 && s.Length%layout.Block == 0 {
+			packs = append(packs, s)
+		}
+	}
+	if len(packs) == 0 {
+		return nil
+	}
+	return func(block int64) (digests, sums []byte) {
+		at := block * layout.Block
+		i := sort.Search(len(packs), func(i int) bool { return packs[i].Offset+packs[i].Length > at })
+		if i == len(packs) || packs[i].Offset > at {
+			return nil, nil
+		}
+		s := packs[i]
+		from := (s.SourceOffset + at - s.Offset) / layout.Block
+		to := from + (s.Offset+s.Length-at)/layout.Block
+		c := s.Source.(*packed.Content)
+		return c.Leaves()[from*sha256.Size : to*sha256.Size], c.Sums()[from*crc32.Size : to*crc32.Size]
+	}
 }
 
 // treeOf is the descriptor in the footer of an image that we made; nil if it has
@@ -299,6 +336,11 @@ func (b *builder) keepLaid(p catalog.Partition, l *laid) error {
 	if err != nil {
 		return err
 	}
+	if l.memory != nil {
+		if err := l.memory.Tidy(); err != nil {
+			return err
+		}
+	}
 	m, err := b.in.Blobs.Put(b.ctx, bytes.NewReader(l.is.Bytes()))
 	if err != nil {
 		return err
@@ -322,22 +364,59 @@ func (b *builder) keepLaid(p catalog.Partition, l *laid) error {
 	return nil
 }
 
+// storeLaid stores an image. What is stored is read once, for its digest, and
+// verified on the way: by its hash tree, or where it has none by the one it could have.
 func (b *builder) storeLaid(p catalog.Partition, l *laid) (blob.Ref, error) {
+	check, err := b.stream(p, l)
+	if err != nil {
+		return blob.Ref{}, err
+	}
+	ref, err := b.storeChecked(p, l, check)
+	if err == nil && check != nil {
+		err = check.Close()
+	}
+	if err != nil || l.d == nil {
+		return ref, err
+	}
+	return ref, verified(b.ctx, b.in.Blobs, proofKey(ref.Digest, l.d))
+}
+
+// stream is what verifies an image on its way into the store; nil: nothing was
+// computed before by which it could be.
+func (b *builder) stream(p catalog.Partition, l *laid) (*avb.Stream, error) {
+	known := knownDigests(l.im)
+	if l.d != nil {
+		return avb.NewStream(l.d, l.im.Size(), known)
+	}
+	if known == nil {
+		return nil, nil
+	}
+	_, d, err := avb.AddHashtree(l.im, avb.HashtreeParams{Partition: p.Name, Salt: treeSalt(), Known: known})
+	if err != nil {
+		return nil, err
+	}
+	d.TreeSize = 0 // it is not there
+	return avb.NewStream(d, l.im.Size(), known)
+}
+
+func (b *builder) storeChecked(p catalog.Partition, l *laid, check *avb.Stream) (blob.Ref, error) {
 	blocks := func(n int64) int64 { return (n + layout.Block - 1) / layout.Block }
 	l.note.Blocks = blocks(l.im.Size())
+	told := &counter{w: io.Discard, fn: func(done int64) { b.in.progress("write "+p.Name, done, l.im.Size()) }}
+	if check != nil {
+		told.w = check
+	}
 	if l.base == nil {
 		l.note.Changed, l.note.Behind = blocks(l.fs), blocks(l.im.Size()-l.fs)
-		return b.write(p, l.im)
+		return b.in.Blobs.PutImage(b.ctx, l.im, told)
 	}
 	behind, err := layout.Changed(b.ctx, l.base, l.base.Size(), l.im, l.fs, l.im.Size(), nil)
 	if err != nil {
 		return blob.Ref{}, err
 	}
 	l.note.Over, l.note.Changed, l.note.Behind = true, layout.Blocks(l.changed), layout.Blocks(behind)
-	b.in.progress("write "+p.Name, 0, l.im.Size())
-	defer b.in.progress("write "+p.Name, l.im.Size(), l.im.Size())
 	base := blob.Ref{Digest: l.base.Digest(), Size: l.base.Size()}
-	return b.in.Blobs.Over(b.ctx, base, l.im, l.im.Size(), append(l.changed, behind...))
+	return b.in.Blobs.Over(b.ctx, base, l.im, l.im.Size(), append(l.changed, behind...), told)
 }
 
 // proofs remembers which images were verified by which descriptor.
@@ -359,7 +438,7 @@ func (x *proofs) has(partition string, d avb.Descriptor) bool {
 		if p.Name != partition {
 			continue
 		}
-		if x.remembers(fmt.Sprintf("avb verified 1 %s %x", p.Digest, sha256.Sum256(fmt.Appendf(nil, "%+v", *h)))) {
+		if x.remembers(proofKey(p.Digest, h)) {
 			return true
 		}
 	}
@@ -378,12 +457,23 @@ func (x *proofs) remembers(key string) bool {
 // keep keeps what has been verified.
 func (x *proofs) keep() error {
 	for _, key := range x.fresh {
-		if _, err := x.b.in.Blobs.Cached(x.b.ctx, key, func(w io.Writer) error {
-			_, err := io.WriteString(w, "verified\n")
-			return err
-		}); err != nil {
+		if err := verified(x.b.ctx, x.b.in.Blobs, key); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// proofKey names the proof that an image is as a descriptor says.
+func proofKey(image blob.Digest, d *avb.HashtreeDescriptor) string {
+	return fmt.Sprintf("avb verified 1 %s %x", image, sha256.Sum256(fmt.Appendf(nil, "%+v", *d)))
+}
+
+// verified keeps a proof.
+func verified(ctx context.Context, blobs *blob.Store, key string) error {
+	_, err := blobs.Cached(ctx, key, func(w io.Writer) error {
+		_, err := io.WriteString(w, "verified\n")
+		return err
+	})
+	return err
 }

@@ -3,7 +3,9 @@ package rom
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +143,79 @@ func (w *workshop) again(want, before catalog.Build, version string) {
 	got, wrote := other.buildOver(version, &before)
 	if wrote.Over || got.ID != want.ID || got.Report != want.Report {
 		w.t.Errorf("by the maps alone it is another build: %+v", wrote)
+	}
+}
+
+// TestBuildMendsPackedContent: a byte of what is kept from build to build rots, and
+// with it the image of the build before, which is made of it. The next build finds it,
+// packs anew, and is the one that it would have been.
+func TestBuildMendsPackedContent(t *testing.T) {
+	for name, over := range map[string]bool{"another device's": false, "over the build before": true} {
+		t.Run(name, func(t *testing.T) {
+			spec := stocktest.Spec{Seed: 3, Files: 300, Bytes: 6 << 20, LZ4: 2}
+			w, sound := newWorkshop(t, spec), newWorkshop(t, spec)
+			first, _ := w.buildOver("26.11.20", nil)
+			same, _ := sound.buildOver("26.11.20", nil)
+			var before, soundBefore *catalog.Build
+			if over {
+				before, soundBefore = &first, &same
+			}
+			w.rot()
+			got, wrote := w.buildOver("26.11.27", before)
+			want, _ := sound.buildOver("26.11.27", soundBefore)
+			if got.ID != want.ID || wrote.Packed < 1<<20 {
+				t.Errorf("it is build %s, expected %s; %+v", got.ID, want.ID, wrote)
+			}
+			if next, wrote := w.buildOver("26.11.27", before); next.ID != want.ID || wrote.Packed > 0 {
+				t.Errorf("once mended it is build %s, expected %s; %+v", next.ID, want.ID, wrote)
+			}
+		})
+	}
+}
+
+// rot changes a byte of the largest blob of packed content, in the middle of what is
+// in it.
+func (w *workshop) rot() {
+	w.t.Helper()
+	var name string
+	var most int64
+	err := filepath.WalkDir(w.dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		foot := make([]byte, 8)
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := f.ReadAt(foot, info.Size()-56); err == nil && string(foot) == "fridayp2" && info.Size() > most {
+			name, most = path, info.Size()
+		}
+		return nil
+	})
+	if err != nil || name == "" {
+		w.t.Fatal("nothing packed is kept", err)
+	}
+	if err := os.Chmod(name, 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, 1)
+	if _, err := f.ReadAt(b, most/2); err == nil {
+		b[0] ^= 0x10
+		_, err = f.WriteAt(b, most/2)
+	}
+	if err != nil {
+		w.t.Fatal(err)
 	}
 }
 

@@ -39,7 +39,7 @@ type Compressor struct {
 }
 
 // MaxInput is the most that one call takes, in bytes.
-const MaxInput = 1 << 22
+const MaxInput = 1 << 23
 
 // New makes a compressor. Level 0 is fast; 1 to 8 defer a match by a byte where
 // the next one is longer, and look at twice as many candidates each; 9 looks at

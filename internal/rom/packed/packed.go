@@ -5,20 +5,32 @@
 // It is no cache of images and knows no file by its name: content is named by its
 // SHA-256, and the way it was packed by the codec's words. What a build packed anew
 // becomes one blob, since thousands of small ones would each wait for the disk;
-// a list of those blobs is what the store remembers for a way of packing.
+// a list of those blobs is what the store remembers for a way of packing. Images are
+// made of parts of these blobs (blob.PutImage), so that no image copies them.
 //
-//	content of one file after the other, as erofs gives it
-//	the index: SHA-256, offset and length (little-endian, 64 bits) of each
-//	"fridaypk", the offset of the index and how many there are
+// With the blocks of a file it keeps their digests in a hash tree, which has the same
+// salt everywhere, and their checksums: they are not hashed again to make a tree, and
+// whoever reads the image once finds blocks that have rotted.
+//
+//	blocks of one file after the other
+//	details of each: its head, as erofs gives it, the digest of each block, and the
+//	  CRC-32C (little-endian) of each
+//	the index, of each file: SHA-256 of its content, offset and bytes of its blocks,
+//	  offset and bytes of its details, bytes of the head among them (little-endian, 64
+//	  bits), SHA-256 of the details
+//	"fridayp2", the offset of the index, how many files there are, SHA-256 of the index
 package packed
 
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
 	"sync"
@@ -28,13 +40,17 @@ import (
 )
 
 const (
-	magic     = "fridaypk"
-	footSize  = 24
-	entrySize = 48
+	magic     = "fridayp2"
+	footSize  = 24 + sha256.Size
+	entrySize = 2*sha256.Size + 40
 	maxFiles  = 1 << 22 // of a blob
-	// From so many blobs on they are made one.
+	// From so many blobs on the smaller half is made one.
 	maxBlobs = 32
 	maxList  = 1 << 20
+	// MaxBytes is about how much is kept for one way of packing: beyond it, the blobs
+	// that were made first go. Images that are made of them stay whole.
+	MaxBytes = 64 << 30
+	block    = 4096
 )
 
 // Digest is the SHA-256 of content.
@@ -46,6 +62,7 @@ type Memory struct {
 	ctx     context.Context
 	blobs   *blob.Store
 	packing string
+	salt    []byte
 	digest  func(*tree.Node) (Digest, bool)
 	packs   []*pack
 	where   map[Digest]place
@@ -54,8 +71,9 @@ type Memory struct {
 	w     *blob.Writer
 	out   *bufio.Writer
 	size  int64
-	added []entry
-	fresh map[Digest]bool // added
+	added []*Content
+	fresh map[Digest]*Content // added
+	used  map[*pack]bool
 	// Packed and Recalled count the bytes of content that were compressed, and
 	// those that were not.
 	Packed, Recalled int64
@@ -67,9 +85,13 @@ type pack struct {
 	entries []entry
 }
 
+// entry is a file in a blob.
 type entry struct {
 	digest    Digest
-	off, size int64
+	off, size int64 // of its blocks
+	at, room  int64 // of its details
+	head      int64 // bytes of its head among them
+	sum       Digest
 }
 
 type place struct {
@@ -77,11 +99,69 @@ type place struct {
 	entry
 }
 
-// Open reads what is kept for a way of packing. digest gives the SHA-256 of the
-// content of a node; what has none is packed each time. A blob that is gone or
-// damaged is left out.
-func Open(ctx context.Context, blobs *blob.Store, packing string, digest func(*tree.Node) (Digest, bool)) (*Memory, error) {
-	m := &Memory{ctx: ctx, blobs: blobs, packing: packing, digest: digest, where: map[Digest]place{}, fresh: map[Digest]bool{}}
+// Content is the blocks of a file. It reads them, from wherever they are by now.
+type Content struct {
+	m      *Memory
+	pack   *pack // nil: Keep has not kept it
+	off    int64
+	size   int64
+	digest Digest
+	head   []byte
+	leaves []byte
+	sums   []byte
+}
+
+// ReadAt is io.ReaderAt's.
+func (c *Content) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off > c.size {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), c.size-off)
+	var err error
+	if n > 0 {
+		err = c.m.read(c, p[:n], c.off+off)
+	}
+	if err == nil && n < int64(len(p)) {
+		err = io.EOF
+	}
+	return int(n), err
+}
+
+func (m *Memory) read(c *Content, p []byte, off int64) error {
+	if c.pack != nil {
+		return tree.ReadFull(c.pack.r, p, off)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.w == nil {
+		return errors.New("cannot read packed content: it was not kept")
+	}
+	if err := m.out.Flush(); err != nil {
+		return err
+	}
+	return tree.ReadFull(m.w, p, off)
+}
+
+// Place is blob.Placed's: nowhere, until Keep has kept it.
+func (c *Content) Place() (blob.Digest, int64, bool) {
+	if c.pack == nil {
+		return blob.Digest{}, 0, false
+	}
+	return c.pack.ref.Digest, c.off, true
+}
+
+// Leaves are the digests of its blocks of 4 KiB in a hash tree.
+func (c *Content) Leaves() []byte { return c.leaves }
+
+// Sums are the CRC-32C (little-endian) of its blocks of 4 KiB.
+func (c *Content) Sums() []byte { return c.sums }
+
+// Open reads what is kept for a way of packing and the salt of hash trees. digest
+// gives the SHA-256 of the content of a node; what has none is packed each time. A
+// blob that is gone, or whose index is damaged, is left out.
+func Open(ctx context.Context, blobs *blob.Store, packing string, salt []byte, digest func(*tree.Node) (Digest, bool)) (*Memory, error) {
+	m := &Memory{ctx: ctx, blobs: blobs, packing: packing, salt: salt, digest: digest,
+		where: map[Digest]place{}, fresh: map[Digest]*Content{}, used: map[*pack]bool{}}
 	refs, err := m.list()
 	if err != nil {
 		return nil, fmt.Errorf("cannot open packed content: %w", err)
@@ -95,6 +175,7 @@ func Open(ctx context.Context, blobs *blob.Store, packing string, digest func(*t
 		for _, e := range p.entries {
 			m.where[e.digest] = place{p, e}
 		}
+		p.entries = nil
 	}
 	return m, nil
 }
@@ -109,7 +190,7 @@ func (m *Memory) Close() {
 	}
 }
 
-func (m *Memory) key() string { return "packed content 1 " + m.packing }
+func (m *Memory) key() string { return fmt.Sprintf("packed content 2 %s %x", m.packing, m.salt) }
 
 // list are the blobs that are kept, oldest first.
 func (m *Memory) list() ([]blob.Ref, error) {
@@ -160,67 +241,154 @@ func readIndex(r io.ReaderAt, size int64) ([]entry, error) {
 	if err := tree.ReadFull(r, b, int64(at)); n > 0 && err != nil {
 		return nil, err
 	}
+	if sha256.Sum256(b) != Digest(foot[24:]) {
+		return nil, errors.New("cannot read packed content: its index is damaged")
+	}
 	out := make([]entry, n)
 	for i := range out {
 		e := b[i*entrySize:]
-		off, size := le.Uint64(e[32:]), le.Uint64(e[40:])
-		if off > at || size > at-off {
+		v := [5]int64{}
+		for k := range v {
+			v[k] = int64(le.Uint64(e[sha256.Size+8*k:]))
+		}
+		x := entry{Digest(e[:32]), v[0], v[1], v[2], v[3], v[4], Digest(e[entrySize-sha256.Size:])}
+		if !within(x.off, x.size, int64(at)) || !within(x.at, x.room, int64(at)) || x.room > maxDetails || x.head < 0 || x.room-x.head != (x.size+block-1)/block*(sha256.Size+crc32.Size) {
 			return nil, fmt.Errorf("cannot read packed content: file %d lies outside of it", i)
 		}
-		out[i] = entry{Digest(e[:32]), int64(off), int64(size)}
+		out[i] = x
 	}
 	return out, nil
 }
 
-// Recall is erofs.Memory's.
-func (m *Memory) Recall(n *tree.Node, packing string) (io.ReaderAt, int64, error) {
+// maxDetails bounds what is held to recall a file: one of 1 TiB has less.
+const maxDetails = 256 << 20
+
+func within(off, n, limit int64) bool { return off >= 0 && n >= 0 && off <= limit && n <= limit-off }
+
+// recall reads what is kept of a file; nil if it is damaged.
+func (m *Memory) recall(at place) *Content {
+	b := make([]byte, at.room)
+	if err := tree.ReadFull(at.pack.r, b, at.at); err != nil || sha256.Sum256(b) != at.sum {
+		return nil
+	}
+	sums := at.head + (at.size+block-1)/block*sha256.Size
+	return &Content{m: m, pack: at.pack, off: at.off, size: at.size, digest: at.digest, head: b[:at.head:at.head], leaves: b[at.head:sums:sums], sums: b[sums:]}
+}
+
+// Recall is erofs.Memory's. What is damaged is not recalled.
+func (m *Memory) Recall(n *tree.Node, packing string) ([]byte, io.ReaderAt, int64, error) {
 	d, ok := m.digest(n)
 	if !ok || packing != m.packing {
-		return nil, 0, nil
+		return nil, nil, 0, nil
 	}
 	at, ok := m.where[d]
 	if !ok {
-		return nil, 0, nil
+		return nil, nil, 0, nil
+	}
+	c := m.recall(at)
+	if c == nil {
+		return nil, nil, 0, nil
 	}
 	m.mu.Lock()
 	m.Recalled += n.Size
+	m.used[at.pack] = true
 	m.mu.Unlock()
-	return io.NewSectionReader(at.pack.r, at.off, at.size), at.size, nil
+	return c.head, c, c.size, nil
 }
 
 // Remember is erofs.Memory's.
-func (m *Memory) Remember(n *tree.Node, packing string, r io.ReaderAt, size int64) error {
+func (m *Memory) Remember(n *tree.Node, packing string, head []byte, r io.ReaderAt, size int64) (io.ReaderAt, error) {
 	d, ok := m.digest(n)
+	var leaves, sums []byte
+	if ok && packing == m.packing {
+		var err error
+		if leaves, sums, err = m.hash(r, size); err != nil {
+			return nil, err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.Packed += n.Size
-	if !ok || packing != m.packing || len(m.added) == maxFiles || m.fresh[d] {
+	if !ok || packing != m.packing || len(m.added) == maxFiles {
+		return nil, nil
+	}
+	if c := m.fresh[d]; c != nil && c.size == size {
+		return c, nil // another core has just packed the same
+	}
+	if err := m.begin(); err != nil {
+		return nil, err
+	}
+	c := &Content{m: m, off: m.size, size: size, digest: d, head: head, leaves: leaves, sums: sums}
+	if err := m.add(c, r, 0); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// hash makes the digests and checksums of blocks.
+func (m *Memory) hash(r io.ReaderAt, size int64) (leaves, sums []byte, err error) {
+	n := (size + block - 1) / block
+	leaves, sums = make([]byte, 0, n*sha256.Size), make([]byte, 0, n*crc32.Size)
+	h, buf := sha256.New(), make([]byte, min(size, 64<<10))
+	for off := int64(0); off < size; off += int64(len(buf)) {
+		buf = buf[:min(int64(len(buf)), size-off)]
+		if err := tree.ReadFull(r, buf, off); err != nil {
+			return nil, nil, err
+		}
+		for b := range slices.Chunk(buf, block) {
+			h.Reset()
+			h.Write(m.salt)
+			h.Write(b)
+			leaves = h.Sum(leaves)
+			sums = binary.LittleEndian.AppendUint32(sums, crc32.Checksum(b, castagnoli))
+		}
+	}
+	return leaves, sums, nil
+}
+
+// begin begins a blob, if none is under way.
+func (m *Memory) begin() error {
+	if m.w != nil {
 		return nil
 	}
-	if m.w == nil {
-		w, err := m.blobs.Create(m.ctx)
-		if err != nil {
-			return err
-		}
-		m.w, m.out = w, bufio.NewWriterSize(w, 1<<20)
+	w, err := m.blobs.Create(m.ctx)
+	if err == nil {
+		m.w, m.out, m.size = w, bufio.NewWriterSize(w, 1<<20), 0
 	}
-	if _, err := io.Copy(m.out, io.NewSectionReader(r, 0, size)); err != nil {
+	return err
+}
+
+// add writes the blocks of a file, which lie in r from off on.
+func (m *Memory) add(c *Content, r io.ReaderAt, off int64) error {
+	if _, err := io.Copy(m.out, io.NewSectionReader(r, off, c.size)); err != nil {
 		return err
 	}
-	m.added = append(m.added, entry{d, m.size, size})
-	m.fresh[d] = true
-	m.size += size
+	m.added = append(m.added, c)
+	m.fresh[c.digest] = c
+	m.size += c.size
 	return nil
 }
 
-// Keep keeps what was remembered since Open.
+// Keep keeps what was remembered since Open. What Remember returned lies in its
+// blob from then on.
 func (m *Memory) Keep() error {
 	if len(m.added) == 0 {
 		return nil
 	}
+	added := m.added
 	ref, err := m.commit()
 	if err == nil {
-		err = m.blobs.Alone(m.ctx, m.key(), func() error { return m.enlist(ref) })
+		var p *pack
+		if p, err = openPack(m.blobs, ref); err == nil {
+			p.entries = nil
+			m.packs = append(m.packs, p)
+			for _, c := range added {
+				c.pack = p
+			}
+			err = m.blobs.Alone(m.ctx, m.key(), func() error { return m.enlist(ref) })
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("cannot keep packed content: %w", err)
@@ -228,16 +396,29 @@ func (m *Memory) Keep() error {
 	return nil
 }
 
+// commit ends the blob under way.
 func (m *Memory) commit() (blob.Ref, error) {
 	le := binary.LittleEndian
+	at := m.size
+	var index []byte
 	// Cores finish in any order; the index has one.
-	slices.SortFunc(m.added, func(a, b entry) int { return slices.Compare(a.digest[:], b.digest[:]) })
-	var b []byte
-	for _, e := range m.added {
-		b = le.AppendUint64(le.AppendUint64(append(b, e.digest[:]...), uint64(e.off)), uint64(e.size))
+	slices.SortFunc(m.added, func(a, b *Content) int { return bytes.Compare(a.digest[:], b.digest[:]) })
+	for _, c := range m.added {
+		details := slices.Concat(c.head, c.leaves, c.sums)
+		if _, err := m.out.Write(details); err != nil {
+			return blob.Ref{}, err
+		}
+		index = append(index, c.digest[:]...)
+		for _, v := range []int64{c.off, c.size, at, int64(len(details)), int64(len(c.head))} {
+			index = le.AppendUint64(index, uint64(v))
+		}
+		sum := sha256.Sum256(details)
+		index = append(index, sum[:]...)
+		at += int64(len(details))
 	}
-	b = le.AppendUint64(le.AppendUint64(append(b, magic...), uint64(m.size)), uint64(len(m.added)))
-	if _, err := m.out.Write(b); err != nil {
+	sum := sha256.Sum256(index)
+	index = le.AppendUint64(le.AppendUint64(append(index, magic...), uint64(at)), uint64(len(m.added)))
+	if _, err := m.out.Write(append(index, sum[:]...)); err != nil {
 		return blob.Ref{}, err
 	}
 	if err := m.out.Flush(); err != nil {
@@ -251,26 +432,65 @@ func (m *Memory) commit() (blob.Ref, error) {
 // enlist adds a blob to the list, as it is now: another build may have added its own.
 func (m *Memory) enlist(ref blob.Ref) error {
 	refs, err := m.list()
-	if err != nil {
+	if err != nil || slices.Contains(refs, ref) {
 		return err
 	}
-	if !slices.Contains(refs, ref) {
-		refs = append(refs, ref)
+	return m.relist(append(refs, ref), nil)
+}
+
+// Tidy bounds how much is kept, and in how many blobs. It is for when the image is
+// stored: until then it is made of these blobs.
+func (m *Memory) Tidy() error {
+	if len(m.packs) <= maxBlobs && m.total() <= MaxBytes {
+		return nil
 	}
-	var gone []blob.Ref
-	if len(refs) > maxBlobs {
-		if ref, gone, err = m.merge(refs); err != nil {
+	err := m.blobs.Alone(m.ctx, m.key(), func() error {
+		refs, err := m.list()
+		if err != nil {
 			return err
 		}
-		refs = []blob.Ref{ref}
+		refs, gone := bound(refs, MaxBytes)
+		if len(refs) > maxBlobs {
+			var merged []blob.Ref
+			if refs, merged, err = m.merge(refs); err != nil {
+				return err
+			}
+			gone = append(gone, merged...)
+		}
+		return m.relist(refs, gone)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot tidy packed content: %w", err)
 	}
+	return nil
+}
+
+func (m *Memory) total() (n int64) {
+	for _, p := range m.packs {
+		n += p.ref.Size
+	}
+	return n
+}
+
+// relist makes refs the list, and removes what is no longer on it.
+func (m *Memory) relist(refs, gone []blob.Ref) error {
 	var text []byte
 	for _, r := range refs {
 		text = binary.LittleEndian.AppendUint64(append(text, r.Digest[:]...), uint64(r.Size))
 	}
+	was, ok, err := m.blobs.Memo(m.key())
+	if err != nil {
+		return err
+	}
 	list, err := m.blobs.Put(m.ctx, bytes.NewReader(text))
 	if err == nil {
 		err = m.blobs.SetMemo(m.ctx, m.key(), list)
+	}
+	if err != nil {
+		return err
+	}
+	if ok && was != list && was.Size > 0 {
+		gone = append(gone, was)
 	}
 	for _, r := range gone {
 		err = errors.Join(err, m.blobs.Remove(r.Digest))
@@ -278,34 +498,92 @@ func (m *Memory) enlist(ref blob.Ref) error {
 	return err
 }
 
-// merge makes one blob of many.
-func (m *Memory) merge(refs []blob.Ref) (blob.Ref, []blob.Ref, error) {
-	all := &Memory{ctx: m.ctx, blobs: m.blobs, packing: m.packing}
-	defer all.Close()
-	seen := map[Digest]bool{}
-	var err error
-	if all.w, err = m.blobs.Create(m.ctx); err != nil {
-		return blob.Ref{}, nil, err
+// bound leaves the oldest out that are too much; the newest stays.
+func bound(refs []blob.Ref, most int64) (keep, gone []blob.Ref) {
+	total := int64(0)
+	for i, r := range slices.Backward(refs) {
+		if total += r.Size; total > most && i < len(refs)-1 {
+			return refs[i+1:], slices.Clone(refs[:i+1])
+		}
 	}
-	all.out = bufio.NewWriterSize(all.w, 1<<20)
-	for _, ref := range refs {
+	return refs, nil
+}
+
+// merge makes one blob of the smaller half, so that what is large is rarely written
+// again.
+func (m *Memory) merge(refs []blob.Ref) (keep, gone []blob.Ref, err error) {
+	sizes := slices.Clone(refs)
+	slices.SortStableFunc(sizes, func(a, b blob.Ref) int { return cmp.Compare(a.Size, b.Size) })
+	small := sizes[:len(sizes)/2]
+	all := &Memory{ctx: m.ctx, blobs: m.blobs, fresh: map[Digest]*Content{}}
+	defer all.Close()
+	if err := all.begin(); err != nil {
+		return nil, nil, err
+	}
+	for _, ref := range small {
 		p, err := openPack(m.blobs, ref)
 		if err != nil {
 			continue
 		}
 		all.packs = append(all.packs, p)
 		for _, e := range p.entries {
-			if seen[e.digest] || len(all.added) == maxFiles {
+			if all.fresh[e.digest] != nil || len(all.added) == maxFiles {
 				continue
 			}
-			seen[e.digest] = true
-			if _, err := io.Copy(all.out, io.NewSectionReader(p.r, e.off, e.size)); err != nil {
-				return blob.Ref{}, nil, err
+			c := all.recall(place{p, e})
+			if c == nil {
+				continue
 			}
-			all.added = append(all.added, entry{e.digest, all.size, e.size})
-			all.size += e.size
+			from := c.off
+			c.pack, c.off = nil, all.size
+			if err := all.add(c, p.r, from); err != nil {
+				return nil, nil, err
+			}
 		}
+		p.entries = nil
 	}
 	ref, err := all.commit()
-	return ref, slices.DeleteFunc(slices.Clone(refs), func(r blob.Ref) bool { return r == ref }), err
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range refs {
+		switch {
+		case r == ref || !slices.Contains(small, r):
+			keep = append(keep, r)
+		default:
+			gone = append(gone, r)
+		}
+	}
+	if !slices.Contains(keep, ref) {
+		keep = append(keep, ref)
+	}
+	return keep, gone, nil
+}
+
+// Mend reads the blobs of which something was recalled, and forgets those that are
+// damaged. It says whether there were any.
+func (m *Memory) Mend() (bool, error) {
+	var bad []blob.Ref
+	for p := range m.used {
+		if err := m.blobs.Check(m.ctx, p.ref.Digest); err != nil {
+			if m.ctx.Err() != nil {
+				return false, err
+			}
+			bad = append(bad, p.ref)
+		}
+	}
+	if len(bad) == 0 {
+		return false, nil
+	}
+	err := m.blobs.Alone(m.ctx, m.key(), func() error {
+		refs, err := m.list()
+		if err != nil {
+			return err
+		}
+		return m.relist(slices.DeleteFunc(refs, func(r blob.Ref) bool { return slices.Contains(bad, r) }), bad)
+	})
+	if err != nil {
+		return false, fmt.Errorf("cannot mend packed content: %w", err)
+	}
+	return true, nil
 }

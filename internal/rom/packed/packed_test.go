@@ -3,9 +3,13 @@ package packed_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
-	"strings"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -19,9 +23,11 @@ func digest(n *tree.Node) (packed.Digest, bool) {
 	return sha256.Sum256(b), n.Perm == 0
 }
 
+var salt = []byte("salt")
+
 func open(t *testing.T, s *blob.Store, packing string) *packed.Memory {
 	t.Helper()
-	m, err := packed.Open(t.Context(), s, packing, digest)
+	m, err := packed.Open(t.Context(), s, packing, salt, digest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,69 +37,199 @@ func open(t *testing.T, s *blob.Store, packing string) *packed.Memory {
 
 func file(i int) *tree.Node { return tree.NewFile(0, 0, 0, fmt.Appendf(nil, "file %d", i)) }
 
+// blocks are what file i is packed to, more than one of some of them.
+func blocks(i int) []byte {
+	return bytes.Repeat(fmt.Appendf(nil, "%-16d", i), i%4*4096/16)
+}
+
+func remember(t *testing.T, m *packed.Memory, i int, packing string) *packed.Content {
+	t.Helper()
+	r, err := m.Remember(file(i), packing, fmt.Appendf(nil, "head %d", i), bytes.NewReader(blocks(i)), int64(len(blocks(i))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return holds(t, r, i)
+}
+
+// holds reads what is kept of file i.
+func holds(t *testing.T, r io.ReaderAt, i int) *packed.Content {
+	t.Helper()
+	c, ok := r.(*packed.Content)
+	if !ok {
+		t.Fatalf("file %d is read from %T", i, r)
+	}
+	want := blocks(i)
+	b := make([]byte, len(want)+1)
+	if n, err := c.ReadAt(b, 0); n != len(want) || err != io.EOF || !bytes.Equal(b[:n], want) {
+		t.Fatalf("file %d has %d bytes, %v, expected %d", i, n, err, len(want))
+	}
+	var leaves []byte
+	for at := 0; at < len(want); at += 4096 {
+		sum := sha256.Sum256(append(bytes.Clone(salt), want[at:at+4096]...))
+		leaves = append(leaves, sum[:]...)
+	}
+	var sums []byte
+	for at := 0; at < len(want); at += 4096 {
+		sums = binary.LittleEndian.AppendUint32(sums, crc32.Checksum(want[at:at+4096], crc32.MakeTable(crc32.Castagnoli)))
+	}
+	if !bytes.Equal(c.Leaves(), leaves) || !bytes.Equal(c.Sums(), sums) {
+		t.Fatalf("file %d has other digests than those of its blocks", i)
+	}
+	return c
+}
+
+// recalled says whether file i is, and looks whether it is as it was.
+func recalled(t *testing.T, m *packed.Memory, i int, packing string) bool {
+	t.Helper()
+	head, r, size, err := m.Recall(file(i), packing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if head == nil {
+		return false
+	}
+	if holds(t, r, i); string(head) != fmt.Sprint("head ", i) || size != int64(len(blocks(i))) {
+		t.Fatalf("file %d has head %q and %d bytes", i, head, size)
+	}
+	return true
+}
+
 // What was remembered in any of many builds is recalled, also when there are so
-// many blobs that they are made one.
+// many blobs that some are made one.
 func TestMemory(t *testing.T) {
 	s, err := blob.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for round := range 40 {
+	for round := range 70 {
 		m := open(t, s, "lz4")
 		for i := range round * 3 {
-			r, size, err := m.Recall(file(i), "lz4")
-			if err != nil || r == nil {
-				t.Fatalf("round %d: file %d is forgotten: %v", round, i, err)
-			}
-			b := make([]byte, size)
-			if err := tree.ReadFull(r, b, 0); err != nil || string(b) != strings.Repeat("packed ", i)+fmt.Sprint(i) {
-				t.Fatalf("round %d: file %d is %q, %v", round, i, b, err)
+			if !recalled(t, m, i, "lz4") {
+				t.Fatalf("round %d: file %d is forgotten", round, i)
 			}
 		}
+		var fresh []*packed.Content
 		for i := round * 3; i < round*3+3; i++ {
-			if r, _, err := m.Recall(file(i), "lz4"); err != nil || r != nil {
-				t.Fatalf("file %d is recalled, and nobody remembered it: %v", i, err)
+			if recalled(t, m, i, "lz4") {
+				t.Fatalf("file %d is recalled, and nobody remembered it", i)
 			}
-			b := []byte(strings.Repeat("packed ", i) + fmt.Sprint(i))
-			for range 2 {
-				if err := m.Remember(file(i), "lz4", bytes.NewReader(b), int64(len(b))); err != nil {
-					t.Fatal(err)
-				}
+			fresh = append(fresh, remember(t, m, i, "lz4"))
+			if remember(t, m, i, "lz4") != fresh[len(fresh)-1] {
+				t.Error("the same content is kept twice")
 			}
 		}
-		if err := m.Keep(); err != nil {
+		if _, _, ok := fresh[0].Place(); ok {
+			t.Error("what is not kept lies in a blob")
+		}
+		for range 2 { // the second time nothing is left to keep
+			if err := m.Keep(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, c := range fresh {
+			holds(t, c, round*3+i)
+			d, off, ok := c.Place()
+			b, err := s.Open(d)
+			if !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			got := make([]byte, len(blocks(round*3+i)))
+			if err := tree.ReadFull(b, got, off); err != nil || !bytes.Equal(got, blocks(round*3+i)) {
+				t.Errorf("file %d does not lie where it says: %v", round*3+i, err)
+			}
+			b.Close()
+		}
+		if err := m.Tidy(); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Keep(); err != nil { // nothing is left to keep
-			t.Fatal(err)
+		n := 0
+		if err := s.Walk(t.Context(), func(ref blob.Ref, _ time.Time) error { n++; return nil }); err != nil || n > 33 {
+			t.Fatalf("round %d: %d blobs, %v", round, n, err)
 		}
 	}
 	m := open(t, s, "other")
-	if r, _, err := m.Recall(file(1), "other"); r != nil || err != nil {
-		t.Errorf("packed otherwise, it is recalled: %v", err)
-	}
-	if r, _, err := open(t, s, "lz4").Recall(file(1), "other"); r != nil || err != nil {
-		t.Errorf("packed otherwise, it is recalled: %v", err)
+	if recalled(t, m, 1, "other") || recalled(t, open(t, s, "lz4"), 1, "other") {
+		t.Error("packed otherwise, it is recalled")
 	}
 	nameless := file(1)
 	nameless.Perm = 0o644
-	if err := m.Remember(nameless, "other", bytes.NewReader(nil), 0); err != nil || m.Keep() != nil {
-		t.Error(err)
+	if r, err := m.Remember(nameless, "other", []byte("head"), bytes.NewReader(nil), 0); r != nil || err != nil || m.Keep() != nil {
+		t.Error(r, err)
 	}
 }
 
-// What is damaged or gone is forgotten, no more.
+// flip changes a byte of the blob that holds file i, at a place from its end on.
+func flip(t *testing.T, dir string, c *packed.Content, fromEnd int64) {
+	t.Helper()
+	d, off, _ := c.Place()
+	name := filepath.Join(dir, "sha256", d.String()[:2], d.String()[2:4], d.String())
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fromEnd > 0 {
+		off = int64(len(b)) - fromEnd
+	}
+	b[off] ^= 1
+	if err := errors.Join(os.Chmod(name, 0o644), os.WriteFile(name, b, 0o444)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is damaged or gone is forgotten, no more: the index and the details by their
+// own digests, at once; the blocks by those who find them to be others than Leaves
+// says.
 func TestDamage(t *testing.T) {
+	const foot, entry = 56, 104
+	for name, c := range map[string]struct {
+		fromEnd int64 // 0: the first byte of the blocks
+		seen    bool  // at once
+	}{
+		"foot": {foot, true}, "index": {foot + entry - 33, true}, "digest of the index": {1, true},
+		"head": {foot + entry + 36 + 6, true}, "leaves": {foot + entry + 4 + 1, true}, "sums": {foot + entry + 1, true}, "blocks": {0, false},
+	} {
+		dir := t.TempDir()
+		s, err := blob.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := open(t, s, "lz4")
+		kept := remember(t, m, 1, "lz4")
+		if err := m.Keep(); err != nil {
+			t.Fatal(err)
+		}
+		flip(t, dir, kept, c.fromEnd)
+		m = open(t, s, "lz4")
+		head, r, _, err := m.Recall(file(1), "lz4")
+		if err != nil || (head == nil) != c.seen {
+			t.Fatalf("%s: recalled %q, %v", name, head, err)
+		}
+		found, err := m.Mend()
+		if err != nil || found == c.seen {
+			t.Errorf("%s: mended %v, %v", name, found, err)
+		}
+		if c.seen {
+			continue
+		}
+		b := make([]byte, 4096)
+		if err := tree.ReadFull(r, b, 0); err != nil || sha256.Sum256(append(bytes.Clone(salt), b...)) == [32]byte(r.(*packed.Content).Leaves()) {
+			t.Errorf("%s: its digest is that of other bytes: %v", name, err)
+		}
+		if recalled(t, open(t, s, "lz4"), 1, "lz4") {
+			t.Errorf("%s: it is recalled once it is mended", name)
+		}
+	}
 	s, err := blob.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := open(t, s, "lz4")
-	if err := m.Remember(file(1), "lz4", strings.NewReader("packed"), 6); err != nil {
-		t.Fatal(err)
-	}
+	remember(t, m, 1, "lz4")
 	if err := m.Keep(); err != nil {
 		t.Fatal(err)
+	}
+	if found, err := m.Mend(); found || err != nil {
+		t.Error("what is whole was mended", err)
 	}
 	var all []blob.Digest
 	if err := s.Walk(t.Context(), func(ref blob.Ref, _ time.Time) error { all = append(all, ref.Digest); return nil }); err != nil {
@@ -104,7 +240,7 @@ func TestDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if r, _, err := open(t, s, "lz4").Recall(file(1), "lz4"); r != nil || err != nil {
-		t.Errorf("what is gone is recalled: %v", err)
+	if recalled(t, open(t, s, "lz4"), 1, "lz4") {
+		t.Error("what is gone is recalled")
 	}
 }
