@@ -111,15 +111,15 @@ func New(o Options) *Crowd {
 	return &Crowd{o: o, members: map[net.Conn]*member{}, of: map[string]*address{}, waiting: [2]*list.List{list.New(), list.New()}}
 }
 
-// Counts are how many connections are open, and how many were closed to make room
-// or turned away since the start.
-type Counts struct{ Open, Evicted, Refused int64 }
+// Counts are how many connections are open, how many of those are idle, and how many
+// were closed to make room or turned away since the start.
+type Counts struct{ Open, Idle, Evicted, Refused int64 }
 
 // Counts counts.
 func (c *Crowd) Counts() Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Counts{int64(len(c.members)), c.evicted, c.refused}
+	return Counts{int64(len(c.members)), int64(c.waiting[idle].Len()), c.evicted, c.refused}
 }
 
 // Listener accepts from l what there is room for.
