@@ -6,7 +6,7 @@
 // the business of whoever calls Remove. Several processes share a folder.
 //
 //	DIR/sha256/ab/cd/abcd…  a blob, read-only, never changed once it is there
-//	DIR/over/ab/abcd…/      a blob as what differs from another, whose file is linked: see Over
+//	DIR/over/ab/abcd…/      a blob as what differs from another, or as parts of others, which are linked: see Over, PutImage
 //	DIR/memo/ab/abcd…       what Cached made for a key, by the key's SHA-256
 //	DIR/tmp/                being written; of the dead, swept by Open after a day
 package blob

@@ -17,9 +17,10 @@
 //     build.prop and otacerts.zip included, has the time of the commit that is
 //     built, which is ro.build.date.utc too. A folder keeps its time. In ramdisks,
 //     of which Linux keeps no times, it is 0.
-//   - The salt of a partition's hash tree is derived from the device and the
-//     partition, and so is the UUID of its file system. AOSP takes the
-//     fingerprint, and with it every block of the tree changes every week.
+//   - The salt of a hash tree is the same everywhere, so that a block's digest is
+//     computed once for all devices; the UUID of a file system is derived from
+//     the device and the partition. AOSP takes the fingerprint as salt, and with
+//     it every block of the tree changes every week.
 //   - Folders that lose their last file stay.
 //
 // # What Friday writes by itself
