@@ -22,20 +22,16 @@ import (
 )
 
 // virtualKinds are phones with virtual A/B, as device.yaml has them.
-var virtualKinds = map[string]bootprofile.Profile{}
+var virtualKinds = map[string]bootprofile.Profile{
+	"plain":     virtualKind(bootprofile.VirtualAB, 0, ""),
+	"version 2": virtualKind(bootprofile.VirtualABCompressed, 2, "gz"),
+	"version 3": virtualKind(bootprofile.VirtualABCompressed, 3, ""),
+}
 
-func init() {
-	for name, v := range map[string]int{"plain": 0, "version 2": 2, "version 3": 3} {
-		p := customKey
-		p.Slots, p.COWVersion = bootprofile.VirtualAB, v
-		if v > 0 {
-			p.Slots = bootprofile.VirtualABCompressed
-		}
-		if v == 2 {
-			p.COWCompression = "gz"
-		}
-		virtualKinds[name] = p
-	}
+func virtualKind(slots bootprofile.Slots, version int, compression string) bootprofile.Profile {
+	p := customKey
+	p.Slots, p.COWVersion, p.COWCompression = slots, version, compression
+	return p
 }
 
 // inSuper is a super with room for one system and its snapshots.
