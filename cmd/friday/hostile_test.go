@@ -13,29 +13,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fridayos/friday/internal/pipenet"
 )
-
-// pipes listens without a network, so that a test may run by a clock of its own:
-// how busy the machine is changes nothing, and what takes long is over at once.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	if c, ok := <-p; ok {
-		return c, nil
-	}
-	return nil, net.ErrClosed
-}
-
-func (p pipes) Close() error   { close(p); return nil }
-func (p pipes) Addr() net.Addr { return &net.IPAddr{} }
 
 // answer is all that comes back of what is sent until the server hangs up, and
 // how long that took.
-func (p pipes) answer(text string) (string, time.Duration) {
-	c, there := net.Pipe()
-	defer c.Close()
+func answer(l pipenet.Listener, text string) (string, time.Duration) {
 	began := time.Now()
-	p <- there
+	c := l.Dial()
+	defer c.Close()
 	_ = c.SetDeadline(began.Add(time.Hour))
 	go func() { _, _ = io.WriteString(c, text) }() // it may be refused half way
 	got, err := io.ReadAll(c)
@@ -63,20 +50,20 @@ func TestHostileConnections(t *testing.T) {
 				if srv.ReadHeaderTimeout <= 0 || srv.ReadTimeout <= 0 || srv.IdleTimeout <= 0 {
 					t.Fatalf("a connection may take for ever: %v, %v, %v", srv.ReadHeaderTimeout, srv.ReadTimeout, srv.IdleTimeout)
 				}
-				l := make(pipes)
+				l := make(pipenet.Listener)
 				ended := make(chan error, 1)
 				go func() { ended <- srv.Serve(l) }()
 				defer func() { srv.Close(); <-ended }()
 				var slow sync.WaitGroup
 				for range 20 {
 					slow.Go(func() {
-						if got, took := l.answer("GET / HTTP/1.1\r\nHost: x\r\nX-Drop: "); got != "" || took != srv.ReadHeaderTimeout {
+						if got, took := answer(l, "GET / HTTP/1.1\r\nHost: x\r\nX-Drop: "); got != "" || took != srv.ReadHeaderTimeout {
 							t.Errorf("headers without an end were answered with %.60q after %v, expected the end of the connection after %v", got, took, srv.ReadHeaderTimeout)
 						}
 					})
 				}
 				synctest.Wait() // they have said their drop
-				got, took := l.answer(c.text)
+				got, took := answer(l, c.text)
 				if !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
 					t.Errorf("answered with %.60q, expected %q", got, c.want)
 				}

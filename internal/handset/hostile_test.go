@@ -3,7 +3,6 @@ package handset
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,36 +13,18 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fridayos/friday/internal/pipenet"
 	"github.com/fridayos/friday/internal/wire"
 )
-
-// pipes listens without a network, so that a test may run by a clock of its own.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	if c, ok := <-p; ok {
-		return c, nil
-	}
-	return nil, net.ErrClosed
-}
-
-func (p pipes) Close() error   { close(p); return nil }
-func (p pipes) Addr() net.Addr { return &net.IPAddr{} }
-
-func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
-	here, there := net.Pipe()
-	p <- there
-	return here, nil
-}
 
 // slow is hostile in a bubble of time: what takes long there is over at once, and
 // how busy the machine is changes nothing.
 func slow(t *testing.T, h func(w http.ResponseWriter, r *http.Request)) *Client {
-	l := make(pipes)
+	l := make(pipenet.Listener)
 	s := &http.Server{Handler: http.HandlerFunc(h)}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
-	transport := &http.Transport{DialContext: l.dial}
+	transport := &http.Transport{DialContext: l.DialContext}
 	t.Cleanup(func() { s.Close(); <-ended; transport.CloseIdleConnections() })
 	return &Client{Base: "http://server", HTTP: &http.Client{Transport: transport}, Stall: 300 * time.Millisecond}
 }

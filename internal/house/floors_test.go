@@ -59,6 +59,7 @@ var beside = map[string][]string{
 	"internal/handset":   {"android", "internal/wire"},
 	"internal/stocktest": {"android"},
 	"internal/judge":     {"android"},
+	"internal/pipenet":   {},
 }
 
 // sameFloor lists the arrows within a floor that are wanted.
@@ -136,8 +137,11 @@ func arrow(from, to string) string {
 		}
 		return from + " may import only " + strings.Join(allowed, ", ")
 	}
-	if to == "internal/judge" {
+	switch to {
+	case "internal/judge":
 		return "only tests ask the judges"
+	case "internal/pipenet":
+		return "only tests do without a network"
 	}
 	if _, ok := beside[to]; ok {
 		if floors[from] == 7 {

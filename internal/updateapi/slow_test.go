@@ -15,33 +15,14 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/fleet"
+	"github.com/fridayos/friday/internal/pipenet"
 	"github.com/fridayos/friday/internal/updateapi"
 	"github.com/fridayos/friday/internal/wire"
 )
 
-// pipes listens without a network, so that a test may run by a clock of its own:
-// how busy the machine is changes nothing, and what takes long is over at once.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	if c, ok := <-p; ok {
-		return c, nil
-	}
-	return nil, net.ErrClosed
-}
-
-func (p pipes) Close() error   { close(p); return nil }
-func (p pipes) Addr() net.Addr { return &net.IPAddr{} }
-
-func (p pipes) dial() net.Conn {
-	here, there := net.Pipe()
-	p <- there
-	return here
-}
-
 // servePipes serves api until the test ends.
-func servePipes(t *testing.T, api http.Handler) pipes {
-	l := make(pipes)
+func servePipes(t *testing.T, api http.Handler) pipenet.Listener {
+	l := make(pipenet.Listener)
 	s := &http.Server{Handler: api}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
@@ -74,7 +55,7 @@ func TestSlowReaders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				conn := servePipes(t, b.api).dial()
+				conn := servePipes(t, b.api).Dial()
 				defer conn.Close()
 				if _, err := io.WriteString(conn, "GET "+wire.PathPackages+ref.Digest.String()+"/large.zip HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
 					t.Fatal(err)
@@ -107,7 +88,7 @@ func TestSlowSenders(t *testing.T) {
 		began := time.Now()
 		var conns []net.Conn
 		for range 50 {
-			c := l.dial()
+			c := l.Dial()
 			defer c.Close()
 			if _, err := io.WriteString(c, ask+"16000\r\n\r\n{\"device\":"); err != nil {
 				t.Fatal(err)
@@ -118,7 +99,7 @@ func TestSlowSenders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		other := l.dial()
+		other := l.Dial()
 		defer other.Close()
 		go func() { _, _ = io.WriteString(other, fmt.Sprintf("%s%d\r\n\r\n%s", ask, len(body), body)) }()
 		answer, err := io.ReadAll(other)
