@@ -23,9 +23,9 @@ MAKEFLAGS += --jobs=2
 # database. "check" has vetted the tests too.
 LONG := ./cmd/friday ./internal/site ./internal/handset ./internal/rom ./internal/ota ./android/erofs ./android/xz
 test: judges check
-	@scripts/fuzz 2s ./android/...
+	@scripts/scratch scripts/fuzz 2s ./android/...
 	@FRIDAY_REAL_ANDROID=$(REAL) FRIDAY_AXE=$(REAL)/axe.min.js \
-	  scripts/with-postgres sh -c 'go test -json -vet=off -p 3 -timeout 40m $(LONG) ./... | go run ./scripts/tally -strict -optional "\.\./shared/data|the programs were built with"'
+	  scripts/scratch scripts/with-postgres sh -c 'go test -json -vet=off -p 3 -timeout 40m $(LONG) ./... | go run ./scripts/tally -strict -optional "\.\./shared/data|the programs were built with"'
 
 judges:
 	@scripts/judges
