@@ -22,6 +22,7 @@ const (
 type FEC struct {
 	Roots    int // 0: there is none
 	At, Size int64
+	Pad      int64             // zeros between the parity and its header, in bytes
 	Digest   [sha256.Size]byte // of the parity
 }
 
@@ -79,9 +80,11 @@ func findFEC(r io.ReaderAt, size int64) (FEC, error) {
 		return fail("version is %d and the header has %d bytes, expected 0 and %d", v, n, fecHeader)
 	}
 	covered := le.Uint64(b[20:])
-	if f.At = size - blockSize - f.Size; f.At < 0 || covered != uint64(f.At) {
-		return fail("it covers %d bytes and takes %d, expected %d together", covered, f.Size, size-blockSize)
+	if covered > uint64(size-blockSize) || int64(covered) > size-blockSize-f.Size {
+		return fail("it covers %d bytes and takes %d, expected at most %d together", covered, f.Size, size-blockSize)
 	}
+	f.At = int64(covered)
+	f.Pad = size - blockSize - f.Size - f.At
 	if want, err := avb.FECSize(f.At, f.Roots); err != nil {
 		return fail("%w", err)
 	} else if want != f.Size {
@@ -120,6 +123,13 @@ func (p Params) appendFEC(ctx context.Context, out *tree.Image, fs int64) error 
 	sum := sha256.Sum256(parity.b)
 	h = append(h, sum[:]...)
 	out.AppendBytes(parity.b)
+	if p.Size > 0 {
+		pad := p.Size - blockSize - out.Size()
+		if pad < 0 {
+			return fmt.Errorf("with error correction it has %d bytes, expected at most the partition's %d", out.Size()+blockSize, p.Size)
+		}
+		out.AppendZeros(pad)
+	}
 	out.AppendBytes(append(append(bytes.Clone(h), make([]byte, blockSize-2*fecHeader)...), h...))
 	return nil
 }
@@ -160,5 +170,19 @@ func (m *Metadata) VerifyFEC(ctx context.Context, r io.ReaderAt) error {
 	if sha256.Sum256(got) != m.FEC.Digest {
 		return fail(errors.New("its header has another digest than the parity"))
 	}
+	behind := m.FEC.At + m.FEC.Size
+	if n, err := io.Copy(onlyZeros{}, io.NewSectionReader(r, behind, m.FEC.Pad)); err != nil {
+		return fail(fmt.Errorf("byte %d: %w", behind+n, err))
+	}
 	return nil
+}
+
+// onlyZeros refuses whatever else is written to it.
+type onlyZeros struct{}
+
+func (onlyZeros) Write(p []byte) (int, error) {
+	if i := bytes.IndexFunc(p, func(r rune) bool { return r != 0 }); i >= 0 {
+		return i, errors.New("between parity and header stand other bytes than zeros")
+	}
+	return len(p), nil
 }

@@ -42,6 +42,65 @@ func seven(t testing.TB, roots int) ([]byte, int64) {
 	return written(t, out), im.Size()
 }
 
+// TestPartition fills partitions of any size, and what is filled is read, verified,
+// corrected and signed anew like any other.
+func TestPartition(t *testing.T) {
+	ctx := context.Background()
+	im := system(t)
+	for _, roots := range []int{0, 2, 4} {
+		p := Params{Device: device, Salt: []byte("salt"), Key: newPair().key, TreeFirst: true, FECRoots: roots}
+		room, err := p.Room(im.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, more := range []int64{0, 1, 2, 3, 5, 40} {
+			p.Size = im.Size() + room + more*4096
+			fs := p.Largest(p.Size)
+			if behind, err := p.Room(fs); err != nil || fs < im.Size() || fs+behind > p.Size {
+				t.Errorf("%d roots, %d blocks more: a file system of %d bytes and %d behind it are to fit into %d, %v", roots, more, fs, behind, p.Size, err)
+			}
+			if behind, err := p.Room(fs + 4096); err != nil || fs+4096+behind <= p.Size {
+				t.Errorf("%d roots, %d blocks more: a block more than %d bytes fits too, %v", roots, more, fs, err)
+			}
+			out, _, err := AddVerity(ctx, im, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := written(t, out)
+			m := find(t, b, im.Size())
+			if int64(len(b)) != p.Size || !m.TreeFirst() || m.FEC.Roots != roots || roots > 0 && m.FEC.Pad != more*4096 || roots == 0 && m.At != p.Size-MetadataSize {
+				t.Errorf("%d roots, %d blocks more: %d bytes, %+v", roots, more, len(b), m)
+			}
+			if err := m.Verify(ctx, bytes.NewReader(b), p.Size, &newPair().key.PublicKey); err != nil {
+				t.Error(err)
+			}
+			again, err := Resign(ctx, out, m, p.Key)
+			if err != nil || !bytes.Equal(written(t, again), b) {
+				t.Errorf("%d roots, %d blocks more: signed anew by the same key it is another, %v", roots, more, err)
+			}
+			if roots == 0 {
+				continue
+			}
+			if err := m.VerifyFEC(ctx, bytes.NewReader(b)); err != nil {
+				t.Error(err)
+			}
+			if more > 0 {
+				b[m.FEC.At+m.FEC.Size+4095] = 1
+				if err := m.VerifyFEC(ctx, bytes.NewReader(b)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("byte %d: between parity and header", m.FEC.At+m.FEC.Size+4095)) {
+					t.Error(err)
+				}
+			}
+		}
+		p.Size = im.Size() + room - 4096
+		if _, _, err := AddVerity(ctx, im, p); err == nil || !strings.Contains(err.Error(), "expected at most the partition's") {
+			t.Errorf("%d roots: %v", roots, err)
+		}
+		if n := p.Largest(4096); n != 0 || p.Largest(-1) != 0 {
+			t.Errorf("into a block fits a file system of %d bytes", n)
+		}
+	}
+}
+
 func find(t testing.TB, b []byte, fs int64) *Metadata {
 	t.Helper()
 	m, err := Find(bytes.NewReader(b), fs, int64(len(b)))

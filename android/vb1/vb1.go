@@ -20,8 +20,9 @@
 // it finds metadata by the partition's end, or by error correction (FEC, the
 // Reed-Solomon code of Verified Boot 2) over all before it, which ends in a block with
 // a header of 60 bytes at its start and again at its end: fecfecfe, version 0, 60,
-// roots, bytes of parity, bytes covered (64 bits), SHA-256 of the parity. It reads the
-// older order as well.
+// roots, bytes of parity, bytes covered (64 bits), SHA-256 of the parity. Zeros may stand
+// between the parity and that block, which is the partition's last. It reads the older
+// order as well.
 //
 // The key is mincrypt's RSAPublicKey in bytes (package mincrypt).
 //

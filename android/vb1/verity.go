@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -98,6 +99,10 @@ type Params struct {
 	TreeFirst bool
 	FECRoots  int  // 2 to 24, with TreeFirst; such an image must be as large as the partition; 0: none
 	Disabled  bool // verity stays switched off
+	// Size is the partition's in bytes, to which zeros fill an image with TreeFirst:
+	// before the header of the error correction, else before the metadata; 0: the
+	// partition is as large as the image comes out.
+	Size int64
 	// Since is the image made before, if little has changed since; nil: all is
 	// computed. Where it has another shape, what of it does not serve is computed.
 	Since *Since
@@ -119,6 +124,17 @@ func (p Params) Room(size int64) (int64, error) {
 	}
 	parity, err := avb.FECSize(size+n, p.FECRoots)
 	return n + parity + blockSize, err
+}
+
+// Largest is the largest file system, in bytes, that with its verity fits into a
+// partition; 0: none does.
+func (p Params) Largest(partition int64) int64 {
+	n := int64(sort.Search(int(max(partition, 0)/blockSize), func(i int) bool {
+		fs := int64(i+1) * blockSize
+		room, err := p.Room(fs)
+		return err != nil || room > partition-fs
+	}))
+	return n * blockSize
 }
 
 // AddVerity puts metadata, hash tree and error correction behind a file system,
@@ -158,6 +174,13 @@ func AddVerity(ctx context.Context, img *tree.Image, p Params) (*tree.Image, Tab
 		return out, t, nil
 	}
 	out.AppendBytes(hashes.b)
+	if p.FECRoots == 0 && p.Size > 0 {
+		pad := p.Size - out.Size() - MetadataSize
+		if pad < 0 {
+			return fail(fmt.Errorf("with verity it has %d bytes, expected at most the partition's %d", out.Size()+MetadataSize, p.Size))
+		}
+		out.AppendZeros(pad)
+	}
 	out.AppendBytes(meta)
 	if p.FECRoots != 0 {
 		if err := p.appendFEC(ctx, out, size); err != nil {
@@ -198,7 +221,7 @@ func Resign(ctx context.Context, img *tree.Image, m *Metadata, key crypto.Signer
 		out.AppendRange(img, behind, img.Size()-behind)
 		return out, nil
 	}
-	p := Params{FECRoots: m.FEC.Roots, Since: &Since{img, m, nil}}
+	p := Params{FECRoots: m.FEC.Roots, Size: img.Size(), Since: &Since{img, m, nil}}
 	if err := p.appendFEC(ctx, out, m.At); err != nil {
 		return fail(err)
 	}

@@ -192,7 +192,7 @@ func (b *builder) partitions() error {
 
 // touches says whether anything in the partition is to change.
 func (b *builder) touches(partition string) bool {
-	return partition == "system" || len(b.places[partition]) > 0 ||
+	return partition == "system" || len(b.places[partition]) > 0 || b.resized(b.stock[partition]) ||
 		slices.ContainsFunc(b.plan.Removed, func(r osrepo.Removed) bool { return r.Partition == partition }) ||
 		slices.ContainsFunc(b.plan.Placed, func(w osrepo.Placed) bool { return w.Partition == partition }) ||
 		slices.ContainsFunc(b.plan.Props, func(e osrepo.PropEdit) bool { return e.Partition == partition })

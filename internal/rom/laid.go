@@ -189,30 +189,38 @@ func (b *builder) layErofs(l *laid, was *erofs.Image, root *tree.Node, id [16]by
 }
 
 // layExt4 makes an image of the size of the one before, or of the stock's, and a
-// larger one only where a vbmeta says how large it is: else the size is the
-// partition's, which nothing may grow over.
+// larger one where there is no room: within its partition, or where a vbmeta says how
+// large it is, by at most half of what there was, and then as the other errors have it.
 func (b *builder) layExt4(p catalog.Partition, l *laid, was *ext4.Image, root *tree.Node, id [16]byte, plan layout.Plan) error {
 	o, otherwise := was.Options()
 	l.otherwise, o.UUID, o.HashSeed = otherwise, id, [16]byte{}
-	stock := o.Size
+	stock, most := o.Size, int64(0)
 	if b.verified() {
 		if tree, err := b.stockTree(p); err != nil {
 			return err
 		} else if tree == nil {
 			o.Size = 0 // there may be no room for a hash tree behind it
 		}
-		if l.was != nil {
-			o.Size = max(o.Size, l.was.Blocks*layout.Block)
+	} else {
+		most = b.mostOf(p)
+		o.Size = min(o.Size, most)
+	}
+	if l.was != nil {
+		o.Size = max(o.Size, l.was.Blocks*layout.Block)
+		if most > 0 {
+			o.Size = min(o.Size, most)
 		}
 	}
 	for grown := int64(1); ; grown *= 2 {
 		var err error
 		l.im, l.is, err = ext4.Lay(root, o, plan)
-		if err == nil || !errors.Is(err, ext4.ErrNoRoom) || !b.verified() || grown > 64 {
-			return b.verityRoom(p, o.Size, err)
+		if err == nil || !errors.Is(err, ext4.ErrNoRoom) || most == 0 && grown > 64 || most > 0 && o.Size >= most {
+			return b.noRoom(p, most, err)
 		}
-		// At most by half of what there was, and then as the other errors have it.
 		o.Size = layout.Grown((max(o.Size, stock)+stock/128*grown)/layout.Block) * layout.Block
+		if most > 0 {
+			o.Size = min(o.Size, most)
+		}
 	}
 }
 

@@ -47,7 +47,9 @@
 // behind file systems, in the stock's order and with its error correction; the signature
 // behind boot images; /verity_key in ramdisks. All by the OS's verity key, so that a
 // partition whose files stay the stock's has its table signed anew. Whether init
-// verifies a file system is said by the stock's fstab, which stays. A recovery that has
+// verifies a file system is said by the stock's fstab, which stays. A file system keeps
+// the stock's size while its files fit, and grows within the partition that device.yaml
+// says; what Android 7 looks for at the partition's end goes there. A recovery that has
 // whose updates it takes in /res/keys (Android 9 and older) gets the OS's key there.
 //
 // # Limits

@@ -2,6 +2,7 @@ package rom
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
@@ -271,28 +272,53 @@ func (b *builder) hashOlder(p catalog.Partition, l *laid, was *vb1.Metadata) err
 	b.in.progress("hash "+p.Name, 0, l.fs)
 	salt := derive("salt", b.in.Device, p.Name)
 	params := vb1.Params{Device: was.Table.Device, Salt: salt[:], Key: b.in.Verity, TreeFirst: was.TreeFirst(), FECRoots: was.FEC.Roots, Disabled: was.Disabled}
+	if was.TreeFirst() { // Android 7 looks at the partition's end
+		params.Size = b.roomOf(p)
+	}
 	if l.base != nil {
 		if m, err := vb1.Find(l.base, l.was.Blocks*4096, l.base.Size()); err == nil && m != nil {
 			params.Since = &vb1.Since{Image: l.base, Metadata: m, Changed: l.changed}
 		}
 	}
 	var err error
-	if l.im, _, err = vb1.AddVerity(b.ctx, l.im, params); err != nil {
-		return err
-	}
-	if was.TreeFirst() && l.im.Size() != p.Size {
-		return fmt.Errorf("the image with its verity has %d bytes, expected the partition's %d: Android 7 looks for the metadata at its end", l.im.Size(), p.Size)
-	}
-	return nil
+	l.im, _, err = vb1.AddVerity(b.ctx, l.im, params)
+	return err
 }
 
-// verityRoom says, of a file system that has no room, what verity takes.
-func (b *builder) verityRoom(p catalog.Partition, size int64, err error) error {
+// roomOf is how many bytes the phone's partition has, on a phone without vbmeta: as
+// device.yaml says, else as many as the stock's image has.
+func (b *builder) roomOf(p catalog.Partition) int64 {
+	return cmp.Or(b.plan.Device.Partitions[p.Name].Size, p.Size)
+}
+
+// mostOf is how many bytes a file system may have there at most, with its verity behind it.
+func (b *builder) mostOf(p catalog.Partition) int64 {
+	room := b.roomOf(p)
+	if was := b.older.verity[p.Name]; was != nil {
+		return vb1.Params{FECRoots: was.FEC.Roots}.Largest(room)
+	}
+	return room / 4096 * 4096
+}
+
+// resized says whether the verity of a partition must lie elsewhere than in the stock:
+// Android 7 looks for it at the end of a partition that has another size by device.yaml.
+func (b *builder) resized(p catalog.Partition) bool {
 	was := b.older.verity[p.Name]
-	if was == nil || !errors.Is(err, ext4.ErrNoRoom) {
+	return was != nil && was.TreeFirst() && b.roomOf(p) != p.Size
+}
+
+// noRoom says, of a file system that has no room, what there is for it; most 0: the
+// error says enough.
+func (b *builder) noRoom(p catalog.Partition, most int64, err error) error {
+	if most == 0 || !errors.Is(err, ext4.ErrNoRoom) {
 		return err
 	}
-	return fmt.Errorf("%w; of the image's %d bytes the file system has %d, as in the stock, and verity the other %d", err, p.Size, size, p.Size-size)
+	verity, room := "", b.roomOf(p)
+	if room-most >= 4096 {
+		verity = fmt.Sprintf(", and verity the other %d", room-most)
+	}
+	return fmt.Errorf("%w; of the partition's %d bytes the file system can have %d%s; if the phone has more room, say so as partitions.%s.size in devices/%s/device.yaml",
+		err, room, most, verity, p.Name, b.in.Device)
 }
 
 // resign keeps a file system that no layer changes: its table is signed anew, as the

@@ -87,11 +87,28 @@ func (w *workshop) bytes(p catalog.Partition) []byte {
 	return b
 }
 
-// TestVerifiedBoot1 builds over stocks as Android 6 and 7 have it.
+// TestVerifiedBoot1 builds over stocks as Android 6 and 7 have it, with one verified
+// file system and with two, of which a layer changes one or both.
 func TestVerifiedBoot1(t *testing.T) {
-	for name, s := range map[string]stocktest.Spec{"6": {Verity: stocktest.Verity6}, "7": {Verity: stocktest.Verity7}, "7, four roots": {Verity: stocktest.Verity7, FECRoots: 4}} {
+	both := map[string]string{
+		"layers/mine/layer.yaml":      "why: a test\nadd:\n  - {from: files, to: \"system:system\"}\n  - {from: more, to: \"vendor:\"}\n",
+		"layers/mine/more/etc/hi.txt": "hi\n",
+	}
+	for name, c := range map[string]struct {
+		spec  stocktest.Spec
+		files map[string]string
+	}{
+		"6":                 {spec: stocktest.Spec{Verity: stocktest.Verity6}},
+		"6, vendor changed": {stocktest.Spec{Verity: stocktest.Verity6, Vendor: true}, both},
+		"7, four roots":     {spec: stocktest.Spec{Verity: stocktest.Verity7, FECRoots: 4}},
+		"7, vendor":         {spec: stocktest.Spec{Verity: stocktest.Verity7, Vendor: true}},
+		"7, vendor changed": {stocktest.Spec{Verity: stocktest.Verity7, Vendor: true}, both},
+	} {
 		t.Run(name, func(t *testing.T) {
-			w := older7(t, s)
+			w := older7(t, c.spec)
+			if c.files != nil {
+				w.commit(time.Hour, c.files)
+			}
 			b, report, err := Build(t.Context(), w.olderInput("26.11.20"))
 			if err != nil {
 				t.Fatal(err)
@@ -104,31 +121,129 @@ func TestVerifiedBoot1(t *testing.T) {
 			for _, name := range []string{"boot", "recovery"} {
 				signedByOpenSSL(t, w.bytes(partitionNamed(t, b.Images, name)), "/"+name, cert)
 			}
-			keysOfBuild(t, w, b, key)
-			was, is := partitionNamed(t, w.stock.Partitions, "system"), partitionNamed(t, b.Images, "system")
-			if was.Size != is.Size {
-				t.Errorf("system has %d bytes, the stock's %d", is.Size, was.Size)
+			verified := []string{"system"}
+			if c.spec.Vendor {
+				verified = append(verified, "vendor")
 			}
-			m := verityByOthers(t, w.file(is))
-			if err := m.SignedBy(&key.PublicKey); err != nil {
-				t.Error(err)
+			keysOfBuild(t, w, b, key, len(verified))
+			for _, name := range verified {
+				verifiedBy(t, w, b, name, key)
 			}
-			stock := metadataOf(t, w.file(was))
-			if m.TreeFirst() != stock.TreeFirst() || m.FEC.Roots != stock.FEC.Roots || m.Table.Device != stock.Table.Device || m.Table.Device != "/dev/block/bootdevice/by-name/system" {
-				t.Errorf("verity %+v, the stock's %+v", m, stock)
-			}
-			t.Run("mount", func(t *testing.T) {
-				judge.Same(t, w.tree(is), judge.Folder(t, judge.Mount(t, is.FS, "ro", w.file(is))))
-			})
 			for _, p := range report.Partitions {
-				if p.VerifiedBy != Friday || !strings.Contains(p.Why, "verity key") {
+				if p.VerifiedBy != Friday || !p.Rebuilt || !strings.Contains(p.Why, "verity key") && !strings.Contains(p.Why, "no layer changes them, and the table is signed anew") {
 					t.Errorf("%+v", p)
 				}
+			}
+			if owner := report.Owners["vendor:etc/hi.txt"]; (owner == "mine") != (c.files != nil) {
+				t.Errorf("what the layer adds to vendor is owned by %q", owner)
 			}
 			if len(report.Wipes) != 3 || !report.Wipes[0].Wipes || !strings.Contains(report.Wipes[0].Why, "locking it again") || report.Wipes[1].Wipes {
 				t.Errorf("wipes %+v", report.Wipes)
 			}
 			nextWeek(t, w, b)
+		})
+	}
+}
+
+// verifiedBy asks others about a verified file system of a build, and compares its
+// verity with the stock's.
+func verifiedBy(t *testing.T, w *workshop, b catalog.Build, name string, key *rsa.PrivateKey) {
+	t.Helper()
+	was, is := partitionNamed(t, w.stock.Partitions, name), partitionNamed(t, b.Images, name)
+	if was.Size != is.Size {
+		t.Errorf("%s has %d bytes, the stock's %d", name, is.Size, was.Size)
+	}
+	m := verityByOthers(t, w.file(is))
+	if err := m.SignedBy(&key.PublicKey); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	stock := metadataOf(t, w.file(was))
+	if err := stock.SignedBy(&key.PublicKey); err == nil {
+		t.Errorf("%s: the stock's table is signed by the OS's key", name)
+	}
+	if m.TreeFirst() != stock.TreeFirst() || m.FEC.Roots != stock.FEC.Roots || m.Table.Device != stock.Table.Device || m.Table.Device != "/dev/block/bootdevice/by-name/"+name {
+		t.Errorf("%s: verity %+v, the stock's %+v", name, m, stock)
+	}
+	t.Run("mount "+name, func(t *testing.T) {
+		judge.Same(t, w.tree(is), judge.Folder(t, judge.Mount(t, is.FS, "ro", w.file(is))))
+	})
+}
+
+// TestVerifiedBoot1Size: a verified file system goes into the partition that device.yaml
+// says: a larger one for more files, a smaller one, and one that no layer changes, whose
+// metadata move with the partition's end.
+func TestVerifiedBoot1Size(t *testing.T) {
+	const mib = 1 << 20
+	size := func(w *workshop, name string, more int64) int64 {
+		return partitionNamed(t, w.stock.Partitions, name).Size + more
+	}
+	for name, c := range map[string]struct {
+		verity       stocktest.Verity
+		more, vendor int64 // bytes more than the stock's images
+		add          int   // MiB that a layer adds to system
+		exact        bool
+	}{
+		"6, larger":           {stocktest.Verity6, 24*mib + 4096, 0, 12, false},
+		"6, smaller":          {stocktest.Verity6, -mib, 0, 0, false},
+		"7, larger":           {stocktest.Verity7, 24*mib + 3*4096, 0, 12, true},
+		"7, larger, not used": {stocktest.Verity7, 24 * mib, 5 * 4096, 0, true},
+		"7, smaller":          {stocktest.Verity7, -mib, -mib, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := older7(t, stocktest.Spec{Verity: c.verity, Vendor: true})
+			files := map[string]string{"devices/sumire/device.yaml": lockedSumire + fmt.Sprintf("partitions:\n  system:\n    size: %d\n  vendor:\n    size: %d\n", size(w, "system", c.more), size(w, "vendor", c.vendor))}
+			if c.add > 0 {
+				var sound strings.Builder
+				for i := range c.add {
+					sound.WriteString(megabyte(byte(i)))
+				}
+				files["layers/mine/files/media/sound.ogg"] = sound.String()
+			}
+			w.commit(time.Hour, files)
+			in := w.olderInput("26.11.20")
+			b, report, err := Build(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, _ := verityPair(t)
+			for name, more := range map[string]int64{"system": c.more, "vendor": c.vendor} {
+				is := partitionNamed(t, b.Images, name)
+				m := verityByOthers(t, w.file(is))
+				if err := m.SignedBy(&key.PublicKey); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				if want := size(w, name, more); is.Size > want || c.exact && (is.Size != want || m.At+vb1.MetadataSize+m.FEC.Size+m.FEC.Pad+4096 != want) {
+					t.Errorf("%s has %d bytes, the partition %d; %+v", name, is.Size, want, m)
+				}
+				if c.add > 0 && name == "system" && is.Size <= size(w, name, int64(c.add-4)*mib) {
+					t.Errorf("with %d MiB more, system has %d bytes, the stock's %d", c.add, is.Size, size(w, name, 0))
+				}
+				if m.FEC.Roots > 0 {
+					if err := m.VerifyFEC(t.Context(), bytes.NewReader(w.bytes(is))); err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+				judge.Same(t, w.tree(is), judge.Folder(t, judge.Mount(t, is.FS, "ro", w.file(is))))
+			}
+			if owner := report.Owners["system:media/sound.ogg"]; (owner == "mine") != (c.add > 0) {
+				t.Errorf("the added file is owned by %q", owner)
+			}
+			// A week later the phone's partition is said to be as the stock's after all.
+			w.commit(2*time.Hour, map[string]string{"devices/sumire/device.yaml": lockedSumire})
+			in = w.olderInput("26.11.27")
+			in.Before = &b
+			back, _, err := Build(t.Context(), in)
+			if c.add > 0 {
+				if err == nil || !strings.Contains(err.Error(), "there is no room; of the partition's ") || !strings.Contains(err.Error(), "; if the phone has more room, say so as partitions.system.size in devices/sumire/device.yaml") {
+					t.Errorf("without room: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			verifiedBy(t, w, back, "system", key)
+			verifiedBy(t, w, back, "vendor", key)
 		})
 	}
 }
@@ -140,7 +255,11 @@ func nextWeek(t *testing.T, w *workshop, before catalog.Build) {
 	in := w.olderInput("26.11.27")
 	in.Before = &before
 	var note Written
-	in.Note = func(n Written) { note = n }
+	in.Note = func(n Written) {
+		if n.Partition == "system" {
+			note = n
+		}
+	}
 	b, _, err := Build(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -249,8 +368,9 @@ func signedByOpenSSL(t *testing.T, b []byte, target string, cert *x509.Certifica
 	}
 }
 
-// keysOfBuild: the ramdisks have the OS's keys, and the fstab that the stock has.
-func keysOfBuild(t *testing.T, w *workshop, b catalog.Build, key *rsa.PrivateKey) {
+// keysOfBuild: the ramdisks have the OS's keys, and the fstab that the stock has, by
+// which init verifies so many file systems.
+func keysOfBuild(t *testing.T, w *workshop, b catalog.Build, key *rsa.PrivateKey, verified int) {
 	t.Helper()
 	ramdisk := func(p catalog.Partition) *tree.Node {
 		text := w.bytes(p)
@@ -269,7 +389,7 @@ func keysOfBuild(t *testing.T, w *workshop, b catalog.Build, key *rsa.PrivateKey
 		if got, err := vb1.ParseKey(content(t, is.Lookup("verity_key"))); err != nil || !got.Equal(&key.PublicKey) {
 			t.Errorf("%s: verity_key is %v, %v", name, got, err)
 		}
-		if got := content(t, is.Lookup("fstab.qcom")); !bytes.Equal(got, content(t, was.Lookup("fstab.qcom"))) || !strings.Contains(string(got), "wait,verify\n") {
+		if got := content(t, is.Lookup("fstab.qcom")); !bytes.Equal(got, content(t, was.Lookup("fstab.qcom"))) || strings.Count(string(got), "wait,verify\n") != verified {
 			t.Errorf("%s: fstab is %s", name, got)
 		}
 		if name == "boot" {
@@ -319,7 +439,7 @@ func TestVerifiedBoot1Refused(t *testing.T) {
 		{"unlocked, no key", map[string]string{"devices/sumire/device.yaml": strings.Replace(lockedSumire, "verified-boot-1", "unlocked", 1)}, func(in *Input) { in.Verity = nil }, "devices/sumire/device.yaml:5:10: the stock has Verified Boot 1, and there is no verity key"},
 		{"custom key", map[string]string{"devices/sumire/device.yaml": strings.Replace(lockedSumire, "verified-boot-1", "custom-key", 1)}, nil, "devices/sumire/device.yaml:5:10: trust is custom-key, but the stock has no partition vbmeta: phones of that age cannot hold an owner's AVB key; expected unlocked, verified-boot-1 or none"},
 		{"nothing to verify", nil, func(in *Input) { in.Stock = none }, "devices/sumire/device.yaml:5:10: trust is verified-boot-1, but the stock has no verity metadata behind a file system, no signature behind a boot image and no /verity_key in a ramdisk; expected unlocked or none"},
-		{"no room", huge, nil, "there is no room; of the image's "},
+		{"no room", huge, nil, "there is no room; of the partition's "},
 		{"no room for verity", map[string]string{"devices/sumire/device.yaml": lockedSumire + "partitions:\n  system:\n    size: 4096000\n"}, nil, "partition system needs at least "},
 		{"an old recovery", nil, func(in *Input) { in.UpdateCert, in.Stock.SDK = largeCert, 23 }, "devices/sumire/device.yaml:8:24: the update key has 4096 bits; recovery of Android 7.1.1 has whom it trusts in /res/keys, and knows keys of 2048 bits alone; sign updates with a key of 2048 bits (ota.pem), which all recoveries know"},
 	} {

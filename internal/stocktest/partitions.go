@@ -309,9 +309,12 @@ func (s Spec) olderBoot(name string, v vendor) (*tree.Image, error) {
 		}
 		dir("").Set("verity_key", tree.NewFile(0o644, 0, 0, key))
 	}
-	dir("").Set("fstab.qcom", tree.NewFile(0o640, 0, 0, []byte("# Android fstab file.\n"+
-		blockDevice("system")+" /system "+s.of.fs+" ro,barrier=1,discard wait"+verify+"\n"+
-		blockDevice("userdata")+" /data ext4 noatime,nosuid,nodev wait,check,encryptable=footer\n")))
+	fstab := "# Android fstab file.\n"
+	for _, p := range append([]string{"system"}, s.of.more...) {
+		fstab += blockDevice(p) + " /" + p + " " + s.of.fs + " ro,barrier=1,discard wait" + verify + "\n"
+	}
+	fstab += blockDevice("userdata") + " /data ext4 noatime,nosuid,nodev wait,check,encryptable=footer\n"
+	dir("").Set("fstab.qcom", tree.NewFile(0o640, 0, 0, []byte(fstab)))
 	if name == "recovery" {
 		keys, err := mincrypt.WriteKeys([]mincrypt.Key{{Public: v.cert.PublicKey, Hash: crypto.SHA256}})
 		if err != nil {

@@ -47,6 +47,7 @@ type Spec struct {
 	FECRoots   int    // of hash trees; 0: they have no error correction
 	Verity     Verity // of phones with one slot and ext4; "": as the maker's has it
 	LZ4        int    // blocks of a cluster of erofs; 0: its content is not compressed
+	Vendor     bool   // a partition vendor beside system, also where the maker's phone has none
 	// Extra is laid over system's root: what it has wins. Nodes without a label
 	// get the one that their place has.
 	Extra *tree.Node
@@ -85,6 +86,9 @@ func (s Spec) filled() (Spec, error) {
 	}
 	d := Default()
 	d.Device, d.Brand, d.Model, d.Version, d.PatchLevel, d.Timestamp = p.device, p.brand, p.model, p.version, p.patch, p.timestamp
+	if s.Vendor && !slices.Contains(p.more, "vendor") {
+		p.more = append(slices.Clone(p.more), "vendor")
+	}
 	s.of = &p
 	for _, f := range []struct {
 		to   *string

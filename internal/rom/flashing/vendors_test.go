@@ -85,6 +85,13 @@ func newShop(t *testing.T, m stocktest.Maker) *shop {
 // newShopAs is newShop for a phone whose device.yaml says boot.
 func newShopAs(t *testing.T, m stocktest.Maker, boot string) *shop {
 	t.Helper()
+	return newShopOf(t, stocktest.Spec{Maker: m}, boot)
+}
+
+// newShopOf is newShopAs over a stock that is otherwise than the maker's.
+func newShopOf(t *testing.T, spec stocktest.Spec, boot string) *shop {
+	t.Helper()
+	m := spec.Maker
 	key, cert := vendorKeys()
 	s := &shop{t: t, device: phones[m].device}
 	var err error
@@ -96,7 +103,8 @@ func newShopAs(t *testing.T, m stocktest.Maker, boot string) *shop {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := stocktest.Write(t.Context(), f, stocktest.Spec{Maker: m, Seed: 3, Files: 250, Bytes: 3 << 20}, key, cert); err != nil {
+	spec.Seed, spec.Files, spec.Bytes = 3, 250, 3<<20
+	if err := stocktest.Write(t.Context(), f, spec, key, cert); err != nil {
 		t.Fatal(err)
 	}
 	fi, err := f.Stat()

@@ -114,6 +114,58 @@ func TestVerifiedBoot1(t *testing.T) {
 	})
 }
 
+// TestVerifiedBoot1Vendor flashes and updates a phone whose init verifies two file systems,
+// one of which no layer changes: it refuses either when a block of it is damaged, or when
+// it is still signed by the vendor.
+func TestVerifiedBoot1Vendor(t *testing.T) {
+	judge.Need(t, "fastboot", "unzip")
+	s := newShopOf(t, stocktest.Spec{Maker: stocktest.Sony, Vendor: true}, locked1)
+	first := s.build("26.11.20")
+	p := s.older(first, s.in.VerityCert.Raw)
+	boots(t, p, "26.11.20")
+	second := s.build("26.11.27")
+	if _, err := p.Sideload(t.Context(), s.pack(&first, second)); err != nil {
+		t.Fatal(err)
+	}
+	boots(t, p, "26.11.27")
+	for name, c := range map[string]struct {
+		partition string
+		edit      func(b []byte) []byte
+		want      string
+	}{
+		"damaged system":      {"system", func(b []byte) []byte { b[2<<20] ^= 1; return b }, "cannot mount /system: cannot verify by verity metadata"},
+		"damaged vendor":      {"vendor", func(b []byte) []byte { b[1<<20] ^= 1; return b }, "cannot mount /vendor: cannot verify by verity metadata"},
+		"vendor of the stock": {"vendor", func([]byte) []byte { return s.stockImage("vendor") }, "cannot mount /vendor: cannot verify by verity metadata: the signature of the table"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			image, state := filepath.Join(s.folder, "slots", "a", c.partition+".img"), filepath.Join(s.folder, "state.json")
+			good, err := os.ReadFile(image)
+			if err != nil {
+				t.Fatal(err)
+			}
+			was, err := os.ReadFile(state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write := func(path string, b []byte) {
+				if err := os.WriteFile(path, b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(image, c.edit(bytes.Clone(good)))
+			p, err := handset.Open(s.folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.Boot(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, expected %q", err, c.want)
+			}
+			write(image, good)
+			write(state, was)
+		})
+	}
+}
+
 // TestVerifiedBoot1OfOthers: what the vendor's key signed is red for a phone that holds
 // another certificate, and starts orange where the boot loader is unlocked; then init
 // still verifies system.
