@@ -17,7 +17,7 @@ import (
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/osrepo/skeleton"
-	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/intake"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -119,7 +119,7 @@ func makeUp(ctx context.Context, w io.Writer, state string, devices []string) (e
 		}
 		var stock catalog.Stock
 		if err := withFile(file.Name(), func(r *os.File, size int64) (err error) {
-			stock, err = rom.AddStock(ctx, s.blobs, nest.File{Name: codename, R: r, Size: size}, codename, temp)
+			stock, err = intake.Add(ctx, s.blobs, nest.File{Name: codename, R: r, Size: size}, codename, temp)
 			return err
 		}); err != nil {
 			return err

@@ -12,7 +12,9 @@ import (
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/ota"
 	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/capacity"
 	"github.com/fridayos/friday/internal/rom/flashing"
+	"github.com/fridayos/friday/internal/rom/intake"
 )
 
 // packaged says what the packages of a build's phone depend on: what a phone with one
@@ -53,14 +55,14 @@ func (s *installation) groups(ctx context.Context, d *osrepo.Device, b catalog.B
 	}); err != nil {
 		return nil, err
 	}
-	return rom.Groups(d, s.blobs, stock)
+	return capacity.Groups(d, s.blobs, stock)
 }
 
 // outputs writes the files that a build's phone is flashed from into dir: those
 // that device.yaml asks for, else what the boot profile's flash path takes.
 func (s *installation) outputs(ctx context.Context, dir string, in rom.Input, b catalog.Build, o order, progress func(step string, done, total int64)) ([]string, error) {
 	device := in.Snapshot.Devices[b.Device]
-	packaging, err := rom.PackagingOf(s.blobs, in.Stock)
+	packaging, err := intake.PackagingOf(s.blobs, in.Stock)
 	if err != nil {
 		return nil, err
 	}

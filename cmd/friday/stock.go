@@ -16,7 +16,7 @@ import (
 	"github.com/fridayos/friday/android/nest"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
-	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/intake"
 )
 
 func newStock() *cobra.Command {
@@ -44,7 +44,7 @@ func newStockAdd() *cobra.Command {
 			defer s.Close()
 			var stock, before catalog.Stock
 			if err := withFile(args[0], func(file *os.File, size int64) (err error) {
-				stock, err = rom.AddStock(cmd.Context(), s.blobs, nest.File{Name: filepath.Base(args[0]), R: file, Size: size}, device, s.dir)
+				stock, err = intake.Add(cmd.Context(), s.blobs, nest.File{Name: filepath.Base(args[0]), R: file, Size: size}, device, s.dir)
 				return err
 			}); err != nil {
 				return err

@@ -9,8 +9,8 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/osrepo/layering"
-	"github.com/fridayos/friday/internal/rom"
 	"github.com/fridayos/friday/internal/rom/change"
+	"github.com/fridayos/friday/internal/rom/intake"
 )
 
 // stockMove is what a newer stock changes for the layers that lie on it.
@@ -41,11 +41,11 @@ func (s *installation) stockMoved(before, stock catalog.Stock) (*stockMove, erro
 	if device == nil {
 		return nil, nil
 	}
-	was, err := rom.View(s.blobs, before)
+	was, err := intake.View(s.blobs, before)
 	if err != nil {
 		return nil, err
 	}
-	is, err := rom.View(s.blobs, stock)
+	is, err := intake.View(s.blobs, stock)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/osrepo/skeleton"
 	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/intake"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -229,7 +230,7 @@ func (y *yard) take(s stocktest.Spec) error {
 	if err != nil {
 		return err
 	}
-	y.stock[s.Device], err = rom.AddStock(y.b.ctx, y.blobs, nest.File{Name: "stock.zip", R: f, Size: info.Size()}, s.Device, y.dir)
+	y.stock[s.Device], err = intake.Add(y.b.ctx, y.blobs, nest.File{Name: "stock.zip", R: f, Size: info.Size()}, s.Device, y.dir)
 	return err
 }
 

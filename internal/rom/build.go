@@ -18,6 +18,10 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/osrepo/layering"
+	"github.com/fridayos/friday/internal/osrepo/strict"
+	"github.com/fridayos/friday/internal/rom/capacity"
+	"github.com/fridayos/friday/internal/rom/filesystem"
+	"github.com/fridayos/friday/internal/rom/intake"
 )
 
 // Build makes the images of one device at one version and keeps them, and the
@@ -64,7 +68,7 @@ func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
 		return none, nil, err
 	}
 	in.progress("check", 0, 1)
-	v, err := View(in.Blobs, in.Stock)
+	v, err := intake.View(in.Blobs, in.Stock)
 	if err != nil {
 		return none, nil, err
 	}
@@ -84,11 +88,11 @@ func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
 	if err := b.trust(); err != nil {
 		return none, nil, err
 	}
-	packed, err := stockPackaging(in.Blobs, in.Stock)
+	packed, err := intake.KnownPackaging(in.Blobs, in.Stock)
 	if err != nil {
 		return none, nil, err
 	}
-	room := bounds(plan.Device, packed, in.Stock.Partitions)
+	room := capacity.Bounds(plan.Device, packed, in.Stock.Partitions)
 	if err := b.roomBefore(room); err != nil {
 		return none, nil, err
 	}
@@ -133,21 +137,21 @@ func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan, view osrepo.Vi
 	}
 	for _, place := range plan.Device.Boot.UpdateCertificates {
 		partition, path, _ := strings.Cut(place, ":")
-		if _, ok := b.stock[partition]; !ok {
-			return nil, fmt.Errorf("devices/%s/device.yaml: update_certificates has %q, but stock has no partition %s", in.Device, place, partition)
-		}
 		b.places[partition] = append(b.places[partition], view.Path(partition, path))
 	}
 	for name, want := range plan.Device.Partitions {
-		have, ok := b.stock[name]
-		if !ok {
-			return nil, fmt.Errorf("devices/%s/device.yaml: partitions has %s, but stock has no such partition", in.Device, name)
-		}
-		if fs := cmp.Or(have.FS, "raw"); want.FS != "" && want.FS != fs {
+		if fs := cmp.Or(b.stock[name].FS, "raw"); want.FS != "" && want.FS != fs {
 			return nil, fsProblem(plan.Device, name, want.FS, fs)
 		}
 	}
 	return b, nil
+}
+
+// fsProblem says that device.yaml has another file system than the stock.
+func fsProblem(d *osrepo.Device, name, want, fs string) error {
+	var ps osrepo.Problems
+	ps.Add(d.Document().File, d.Document().Pos(strict.Join("partitions", name)+".fs"), fmt.Sprintf("expected %s", fs), "partition %s has fs %s, the stock's is %s; a partition keeps its file system", name, want, fs)
+	return ps.Err()
 }
 
 func (b *builder) close() {
@@ -322,7 +326,7 @@ func (b *builder) readable() error {
 		if err != nil {
 			return err
 		}
-		_, root, err := openFileSystem(r, r.Size())
+		_, root, err := filesystem.Open(r, r.Size())
 		if err == nil {
 			_, err = tree.IndexOf(p.Name, root)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/intake"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -47,7 +48,7 @@ func TestAddStock(t *testing.T) {
 	if !slices.Equal(names, []string{"boot ", "system erofs", "vbmeta "}) {
 		t.Errorf("partitions %q", names)
 	}
-	v, err := View(w.blobs, s)
+	v, err := intake.View(w.blobs, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,10 +332,10 @@ func TestStockRefused(t *testing.T) {
 	w := newWorkshop(t, smallStock())
 	f := stockZip(t, smallStock())
 	n := size(t, f)
-	if _, err := AddStock(t.Context(), w.blobs, firmwareFile(f, n), "cmi", t.TempDir()); err == nil || !strings.Contains(err.Error(), `cannot add stock for cmi: it says that it is for ["umi"], expected "cmi"`) {
+	if _, err := intake.Add(t.Context(), w.blobs, firmwareFile(f, n), "cmi", t.TempDir()); err == nil || !strings.Contains(err.Error(), `cannot add stock for cmi: it says that it is for ["umi"], expected "cmi"`) {
 		t.Errorf("another device: %v", err)
 	}
-	if _, err := AddStock(t.Context(), w.blobs, firmwareFile(f, n/2), "umi", t.TempDir()); err == nil {
+	if _, err := intake.Add(t.Context(), w.blobs, firmwareFile(f, n/2), "umi", t.TempDir()); err == nil {
 		t.Error("half a zip was taken")
 	}
 	z, err := otazip.Open(f, n)
@@ -354,7 +355,7 @@ func TestStockRefused(t *testing.T) {
 	if _, err := f.WriteAt(b[:], off+p.Size()/2); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := AddStock(t.Context(), w.blobs, firmwareFile(f, n), "umi", t.TempDir()); err == nil || !strings.Contains(err.Error(), "partition ") {
+	if _, err := intake.Add(t.Context(), w.blobs, firmwareFile(f, n), "umi", t.TempDir()); err == nil || !strings.Contains(err.Error(), "partition ") {
 		t.Errorf("a flipped byte: %v", err)
 	}
 }

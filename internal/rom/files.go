@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fridayos/friday/android/avb"
@@ -19,6 +20,8 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/filesystem"
+	"github.com/fridayos/friday/internal/rom/intake"
 )
 
 const (
@@ -32,7 +35,7 @@ func (b *builder) fileSystem(p catalog.Partition) error {
 	if err != nil {
 		return err
 	}
-	was, root, err := openFileSystem(r, r.Size())
+	was, root, err := filesystem.Open(r, r.Size())
 	if err != nil {
 		return err
 	}
@@ -50,7 +53,7 @@ func (b *builder) fileSystem(p catalog.Partition) error {
 // makeLaid lays out a partition and keeps it. again says that something of before had
 // rotted, and that packed content which has is forgotten: afresh, that is packed anew,
 // and nothing is taken from the image of the build before.
-func (b *builder) makeLaid(p catalog.Partition, was fileSystem, root *tree.Node, known map[*tree.Node]layout.Digest, afresh bool) (again bool, err error) {
+func (b *builder) makeLaid(p catalog.Partition, was filesystem.FileSystem, root *tree.Node, known map[*tree.Node]layout.Digest, afresh bool) (again bool, err error) {
 	l, err := b.lay(p, was, root, known, afresh)
 	if err != nil {
 		return false, err
@@ -261,7 +264,7 @@ func (b *builder) properties(partition string, root *tree.Node) (string, error) 
 	if len(edits) == 0 && partition != "system" {
 		return "", nil
 	}
-	f, err := propFile(root)
+	f, err := intake.PropFile(root)
 	if err != nil {
 		return "", err
 	}
@@ -326,4 +329,14 @@ func (b *builder) ours(props *buildprop.File) error {
 	b.patchLevel = cmp.Or(b.patchLevel, b.in.Stock.PatchLevel)
 	b.facts.SDK = b.in.Stock.SDK
 	return nil
+}
+
+// isZip tells otacerts.zip from other lists of keys.
+func isZip(n *tree.Node) (bool, error) {
+	if n.Size < 4 {
+		return false, nil
+	}
+	var b [4]byte
+	err := tree.ReadFull(n.Content, b[:], 0)
+	return strings.HasPrefix(string(b[:]), "PK"), err
 }

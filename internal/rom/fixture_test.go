@@ -19,6 +19,8 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/osrepo/skeleton"
+	"github.com/fridayos/friday/internal/rom/filesystem"
+	"github.com/fridayos/friday/internal/rom/intake"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -123,7 +125,7 @@ func firmwareFile(f *os.File, n int64) nest.File { return nest.File{Name: "stock
 
 func (w *workshop) addStock(f *os.File, codename string) catalog.Stock {
 	w.t.Helper()
-	s, err := AddStock(w.t.Context(), w.blobs, firmwareFile(f, size(w.t, f)), codename, w.t.TempDir())
+	s, err := intake.Add(w.t.Context(), w.blobs, firmwareFile(f, size(w.t, f)), codename, w.t.TempDir())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -212,7 +214,7 @@ func (w *workshop) tree(p catalog.Partition) *tree.Node {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { r.Close() })
-	_, root, err := openFileSystem(r, r.Size())
+	_, root, err := filesystem.Open(r, r.Size())
 	if err != nil {
 		w.t.Fatal(err)
 	}

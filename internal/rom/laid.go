@@ -19,6 +19,7 @@ import (
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/rom/filesystem"
 	"github.com/fridayos/friday/internal/rom/packed"
 )
 
@@ -77,7 +78,7 @@ func (b *builder) digests(partition string, root *tree.Node) map[*tree.Node]layo
 
 // lay places the files of a partition, and makes its hash tree; afresh, by the map of
 // the build before, but without its image.
-func (b *builder) lay(p catalog.Partition, was fileSystem, root *tree.Node, known map[*tree.Node]layout.Digest, afresh bool) (*laid, error) {
+func (b *builder) lay(p catalog.Partition, was filesystem.FileSystem, root *tree.Node, known map[*tree.Node]layout.Digest, afresh bool) (*laid, error) {
 	l := &laid{note: Written{Partition: p.Name}}
 	plan := layout.Plan{Digest: func(n *tree.Node) (layout.Digest, bool) {
 		if d, ok := known[n]; ok {
@@ -101,7 +102,7 @@ func (b *builder) lay(p catalog.Partition, was fileSystem, root *tree.Node, know
 		}
 		return d, true
 	}
-	err := b.before(p, was.kind, l)
+	err := b.before(p, was.Kind, l)
 	if err != nil {
 		return nil, err
 	}
@@ -110,13 +111,13 @@ func (b *builder) lay(p catalog.Partition, was fileSystem, root *tree.Node, know
 	}
 	id := derive("uuid", b.in.Device, p.Name)
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // a random UUID, by its marks
-	switch was.kind {
+	switch was.Kind {
 	case "erofs":
-		err = b.layErofs(l, was.erofs, root, [16]byte(id[:16]), plan)
+		err = b.layErofs(l, was.EROFS, root, [16]byte(id[:16]), plan)
 	case "ext4":
-		err = b.layExt4(p, l, was.ext4, root, [16]byte(id[:16]), plan)
+		err = b.layExt4(p, l, was.Ext4, root, [16]byte(id[:16]), plan)
 	default:
-		err = fmt.Errorf("file system %q is not written", was.kind)
+		err = fmt.Errorf("file system %q is not written", was.Kind)
 	}
 	if err == nil {
 		l.fs = l.im.Size()

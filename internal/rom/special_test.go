@@ -13,6 +13,7 @@ import (
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/rom/change"
+	"github.com/fridayos/friday/internal/rom/intake"
 )
 
 // TestPolicy: what a layer adds to the SELinux policy stands behind the stock's,
@@ -103,7 +104,7 @@ func TestApps(t *testing.T) {
 	s := smallStock()
 	s.Extra = extra
 	w := newWorkshop(t, s)
-	v, err := View(w.blobs, w.stock)
+	v, err := intake.View(w.blobs, w.stock)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/judge"
+	"github.com/fridayos/friday/internal/rom/intake"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -97,7 +98,7 @@ func identicalFiles(t *testing.T, stock, ours *tree.Node) {
 	if written < 2 {
 		t.Errorf("Friday's own files are the stock's: %q", lines)
 	}
-	f, err := propFile(ours)
+	f, err := intake.PropFile(ours)
 	if err != nil {
 		t.Fatal(err)
 	}

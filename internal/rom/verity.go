@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/fridayos/friday/android/bootimg"
 	"github.com/fridayos/friday/android/bootprofile"
@@ -20,7 +19,6 @@ import (
 	"github.com/fridayos/friday/android/vb1"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
-	"github.com/fridayos/friday/internal/osrepo/strict"
 )
 
 const (
@@ -445,21 +443,4 @@ func (b *builder) proveBoot(p catalog.Partition) error {
 		return errors.Join(errors.New("/verity_key is not the OS's"), err)
 	}
 	return nil
-}
-
-// fsProblem says that device.yaml has another file system than the stock.
-func fsProblem(d *osrepo.Device, name, want, fs string) error {
-	var ps osrepo.Problems
-	ps.Add(d.Document().File, d.Document().Pos(strict.Join("partitions", name)+".fs"), fmt.Sprintf("expected %s", fs), "partition %s has fs %s, the stock's is %s; a partition keeps its file system", name, want, fs)
-	return ps.Err()
-}
-
-// isZip tells otacerts.zip from other lists of keys.
-func isZip(n *tree.Node) (bool, error) {
-	if n.Size < 4 {
-		return false, nil
-	}
-	var b [4]byte
-	err := tree.ReadFull(n.Content, b[:], 0)
-	return strings.HasPrefix(string(b[:]), "PK"), err
 }

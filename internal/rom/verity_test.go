@@ -28,6 +28,7 @@ import (
 	"github.com/fridayos/friday/android/vb1"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/judge"
+	"github.com/fridayos/friday/internal/rom/intake"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -479,7 +480,7 @@ func TestVerifiedBoot1Refused(t *testing.T) {
 func TestVerityOfOthers(t *testing.T) {
 	w := older7(t, stocktest.Spec{})
 	in := w.olderInput("26.11.27")
-	v, err := View(w.blobs, w.stock)
+	v, err := intake.View(w.blobs, w.stock)
 	if err != nil {
 		t.Fatal(err)
 	}

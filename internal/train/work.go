@@ -18,6 +18,7 @@ import (
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/ota"
 	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/capacity"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -339,7 +340,7 @@ func (w *worker) dynamic(ctx context.Context, of *osrepo.Device, to catalog.Buil
 	}); err != nil {
 		return nil, err
 	}
-	groups, err := rom.Groups(of, w.t.Blobs, stock)
+	groups, err := capacity.Groups(of, w.t.Blobs, stock)
 	if err != nil {
 		return nil, err
 	}

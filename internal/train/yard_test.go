@@ -23,7 +23,7 @@ import (
 	"github.com/fridayos/friday/internal/member"
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/osrepo/skeleton"
-	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/intake"
 	"github.com/fridayos/friday/internal/stocktest"
 	"github.com/fridayos/friday/internal/train"
 	"github.com/fridayos/friday/internal/wire"
@@ -116,7 +116,7 @@ func newYard(t *testing.T, d *db.DB, devices ...string) *yard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stock, err := rom.AddStock(t.Context(), blobs, nest.File{Name: "stock.zip", R: f, Size: info.Size()}, "umi", t.TempDir())
+	stock, err := intake.Add(t.Context(), blobs, nest.File{Name: "stock.zip", R: f, Size: info.Size()}, "umi", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

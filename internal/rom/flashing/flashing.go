@@ -3,7 +3,7 @@
 // (with super), Odin's .tar.md5, HTC's zip, Xiaomi's .tgz.
 //
 // What a packaging must say that no image does (a partition table, models, the
-// shape of super) is the stock's (rom.Packaging). It makes no images, and no
+// shape of super) is the stock's (intake.Packaging). It makes no images, and no
 // packages for phones that run already: package ota does.
 package flashing
 
@@ -31,7 +31,7 @@ import (
 	"github.com/fridayos/friday/android/xiaomi"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
-	"github.com/fridayos/friday/internal/rom"
+	"github.com/fridayos/friday/internal/rom/intake"
 )
 
 // Kinds of files that Write makes.
@@ -41,8 +41,8 @@ var Kinds = []string{"fastboot", "odin", "htc", "xiaomi"}
 type Input struct {
 	Build     catalog.Build
 	Profile   bootprofile.Profile
-	Packaging rom.Packaging // of the stock
-	Release   string        // Android version of the stock, for Xiaomi's name
+	Packaging intake.Packaging // of the stock
+	Release   string           // Android version of the stock, for Xiaomi's name
 	Blobs     *blob.Store
 	TempDir   string // "": the system's
 }

@@ -35,6 +35,7 @@ import (
 	"github.com/fridayos/friday/internal/ota"
 	"github.com/fridayos/friday/internal/rom"
 	"github.com/fridayos/friday/internal/rom/flashing"
+	"github.com/fridayos/friday/internal/rom/intake"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -111,7 +112,7 @@ func newShopOf(t *testing.T, spec stocktest.Spec, boot string) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.stock, err = rom.AddStock(t.Context(), s.blobs, nest.File{Name: "stock", R: f, Size: fi.Size()}, s.device, t.TempDir()); err != nil {
+	if s.stock, err = intake.Add(t.Context(), s.blobs, nest.File{Name: "stock", R: f, Size: fi.Size()}, s.device, t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	files := map[string]*osrepo.File{}
@@ -149,7 +150,7 @@ func (s *shop) build(version string) catalog.Build {
 // outputs are the files of a build, by kind.
 func (s *shop) outputs(b catalog.Build) map[string]string {
 	s.t.Helper()
-	packaging, err := rom.PackagingOf(s.blobs, s.stock)
+	packaging, err := intake.PackagingOf(s.blobs, s.stock)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -349,7 +350,7 @@ func TestOdin(t *testing.T) {
 	if base := filepath.Base(file); base != "AP_HLTE_26.11.20.tar.md5" {
 		t.Errorf("it is called %s", base)
 	}
-	packaging, err := rom.PackagingOf(s.blobs, s.stock)
+	packaging, err := intake.PackagingOf(s.blobs, s.stock)
 	if err != nil {
 		t.Fatal(err)
 	}

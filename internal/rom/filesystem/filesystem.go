@@ -1,4 +1,7 @@
-package rom
+// Package filesystem opens the file systems that images of partitions have: EROFS and
+// ext4. It is what a build keeps of the stock's, not a way to write one (package rom
+// lays files, android/erofs and android/ext4 are the formats).
+package filesystem
 
 import (
 	"encoding/binary"
@@ -10,15 +13,15 @@ import (
 	"github.com/fridayos/friday/android/tree"
 )
 
-// fileSystem is a file system as stock has it: what a build keeps of it.
-type fileSystem struct {
-	kind  string // "erofs" or "ext4"
-	erofs *erofs.Image
-	ext4  *ext4.Image
+// FileSystem is a file system as stock has it: what a build keeps of it.
+type FileSystem struct {
+	Kind  string       // "erofs" or "ext4"
+	EROFS *erofs.Image // or nil
+	Ext4  *ext4.Image  // or nil
 }
 
-// kindOf tells a file system by its magic number; "" is none that is known.
-func kindOf(r io.ReaderAt) string {
+// KindOf tells a file system by its magic number; "" is none that is known.
+func KindOf(r io.ReaderAt) string {
 	var b [4]byte
 	if _, err := r.ReadAt(b[:], 1024); err == nil && binary.LittleEndian.Uint32(b[:]) == 0xe0f5e1e2 {
 		return "erofs"
@@ -29,15 +32,15 @@ func kindOf(r io.ReaderAt) string {
 	return ""
 }
 
-// openFileSystem reads the tree of an image; kind "" is no error and has none.
-func openFileSystem(r io.ReaderAt, size int64) (fs fileSystem, root *tree.Node, err error) {
-	switch fs.kind = kindOf(r); fs.kind {
+// Open reads the tree of an image of size bytes; a Kind of "" is no error and has none.
+func Open(r io.ReaderAt, size int64) (fs FileSystem, root *tree.Node, err error) {
+	switch fs.Kind = KindOf(r); fs.Kind {
 	case "erofs":
 		im, err := erofs.Open(r, size)
 		if err != nil {
 			return fs, nil, err
 		}
-		fs.erofs = im
+		fs.EROFS = im
 		root, err = im.Tree()
 		return fs, root, err
 	case "ext4":
@@ -45,7 +48,7 @@ func openFileSystem(r io.ReaderAt, size int64) (fs fileSystem, root *tree.Node, 
 		if err != nil {
 			return fs, nil, err
 		}
-		if fs.ext4 = im; im.Info().NeedsRecovery {
+		if fs.Ext4 = im; im.Info().NeedsRecovery {
 			return fs, nil, errors.New("its journal was not replayed: what is read may be torn")
 		}
 		root, err = im.Tree()

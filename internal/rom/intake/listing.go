@@ -1,4 +1,4 @@
-package rom
+package intake
 
 import (
 	"bufio"
@@ -12,7 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
-	"github.com/fridayos/friday/internal/osrepo/layering"
+	"github.com/fridayos/friday/internal/rom/filesystem"
 )
 
 // A listing is the blob that stands for a stock when layers are checked: one
@@ -33,8 +33,8 @@ type Packaging struct {
 	firmware.Packing
 }
 
-// stockPackaging is nil for a stock that was taken in before it was kept.
-func stockPackaging(blobs *blob.Store, s catalog.Stock) (*Packaging, error) {
+// KnownPackaging is PackagingOf, and nil for a stock that was taken in before it was kept.
+func KnownPackaging(blobs *blob.Store, s catalog.Stock) (*Packaging, error) {
 	b, err := blobs.Open(s.Index)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the listing of stock %s: %w", s.Incremental, err)
@@ -49,7 +49,7 @@ func stockPackaging(blobs *blob.Store, s catalog.Stock) (*Packaging, error) {
 
 // PackagingOf says how a stock was packed.
 func PackagingOf(blobs *blob.Store, s catalog.Stock) (Packaging, error) {
-	packed, err := stockPackaging(blobs, s)
+	packed, err := KnownPackaging(blobs, s)
 	if err != nil {
 		return Packaging{}, err
 	}
@@ -128,35 +128,8 @@ func view(blobs *blob.Store, s catalog.Stock) (osrepo.View, error) {
 	return v, nil
 }
 
-// Check says whether the layers of a device fit a stock, without any image. The
-// error is of type osrepo.Problems where the repository is to blame.
-func Check(blobs *blob.Store, snapshot *osrepo.Snapshot, device string, s catalog.Stock) error {
-	v, err := View(blobs, s)
-	if err != nil {
-		return err
-	}
-	_, err = layering.Plan(snapshot, device, v)
-	return err
-}
-
-// BuildView is how a build looks: the listing of its files and its properties. It
-// reads and hashes every file of the images.
-func BuildView(ctx context.Context, blobs *blob.Store, b catalog.Build) (osrepo.View, error) {
-	v := osrepo.View{Index: &tree.Index{}, Props: map[string]osrepo.PropFile{}, Fingerprint: b.Fingerprint}
-	for _, p := range b.Images {
-		if err := ctx.Err(); err != nil {
-			return v, err
-		}
-		v.Partitions = append(v.Partitions, p.Name)
-		if err := look(blobs, p, &v); err != nil {
-			return v, fmt.Errorf("cannot look into %s %s: partition %s: %w", b.Device, b.Version, p.Name, err)
-		}
-	}
-	return v, nil
-}
-
-// look adds the files of an image to a view.
-func look(blobs *blob.Store, p catalog.Partition, v *osrepo.View) error {
+// Look adds the files of an image to a view: it reads and hashes all of them.
+func Look(blobs *blob.Store, p catalog.Partition, v *osrepo.View) error {
 	if p.FS == "" {
 		return nil
 	}
@@ -165,7 +138,7 @@ func look(blobs *blob.Store, p catalog.Partition, v *osrepo.View) error {
 		return err
 	}
 	defer r.Close()
-	_, root, err := openFileSystem(r, r.Size())
+	_, root, err := filesystem.Open(r, r.Size())
 	if err != nil || root == nil {
 		return err
 	}
@@ -180,7 +153,7 @@ func look(blobs *blob.Store, p catalog.Partition, v *osrepo.View) error {
 	if err := addApps(p.Name, root, v); err != nil {
 		return err
 	}
-	f, err := propFile(root)
+	f, err := PropFile(root)
 	if err == nil && f != nil {
 		v.Props[p.Name] = *f
 	}

@@ -1,4 +1,8 @@
-package rom
+// Package intake takes in a vendor's firmware: its partitions go into the blob store,
+// and of their files, properties, apps and packaging a listing, by which layers see the
+// stock without its images being read again. It builds nothing (package rom does) and
+// knows no vendor's packaging itself (android/firmware does).
+package intake
 
 import (
 	"context"
@@ -18,23 +22,24 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/filesystem"
 	"github.com/fridayos/friday/internal/wire"
 )
 
-// AddStock takes in a vendor's firmware, in any packaging that package firmware
+// Add takes in a vendor's firmware, in any packaging that package firmware
 // reads: its partitions and the listing of their files go into blobs, the file
 // itself does not. Checksums and hashes that the packaging has are compared. The
 // vendor's signatures are not looked at, since nobody told us the vendor's key:
 // the digest in device.yaml is what pins a stock. Temporary files lie in tmp.
-func AddStock(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp string) (catalog.Stock, error) {
-	s, err := addStock(ctx, blobs, f, codename, tmp)
+func Add(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp string) (catalog.Stock, error) {
+	s, err := add(ctx, blobs, f, codename, tmp)
 	if err != nil {
 		return catalog.Stock{}, fmt.Errorf("cannot add stock for %s: %w", codename, err)
 	}
 	return s, nil
 }
 
-func addStock(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp string) (catalog.Stock, error) {
+func add(ctx context.Context, blobs *blob.Store, f nest.File, codename, tmp string) (catalog.Stock, error) {
 	s := catalog.Stock{Device: codename}
 	if !wire.IsCodename(codename) {
 		return s, errors.New("that is no codename such as \"umi\"")
@@ -105,10 +110,10 @@ func (x *intake) partition(ctx context.Context, p firmware.Partition) (catalog.P
 		return one, err
 	}
 	defer b.Close()
-	if one.FS = kindOf(b); one.FS == "" {
+	if one.FS = filesystem.KindOf(b); one.FS == "" {
 		return one, nil
 	}
-	return one, look(x.blobs, one, &x.view)
+	return one, Look(x.blobs, one, &x.view)
 }
 
 // checkContent refuses a file system whose files say to hold more than a phone
@@ -130,8 +135,8 @@ func checkContent(root *tree.Node) error {
 	})
 }
 
-// propFile finds the build.prop of a partition; nil if it has none.
-func propFile(root *tree.Node) (*osrepo.PropFile, error) {
+// PropFile finds the build.prop of a partition; nil if it has none.
+func PropFile(root *tree.Node) (*osrepo.PropFile, error) {
 	for _, p := range osrepo.PropPaths {
 		n := root.Lookup(p)
 		if n == nil || n.Type != tree.Regular {

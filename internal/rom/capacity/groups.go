@@ -1,4 +1,4 @@
-package rom
+package capacity
 
 import (
 	"maps"
@@ -9,6 +9,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/intake"
 )
 
 // Groups are those of super, of partitions without a slot's suffix, by name: as
@@ -23,7 +24,7 @@ func Groups(d *osrepo.Device, blobs *blob.Store, s catalog.Stock) ([]payload.Gro
 		}
 		return out, nil
 	}
-	packed, err := stockPackaging(blobs, s)
+	packed, err := intake.KnownPackaging(blobs, s)
 	if err != nil || packed == nil {
 		return nil, err
 	}
