@@ -25,6 +25,7 @@ import (
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/rom"
 	"github.com/fridayos/friday/internal/rom/change"
+	"github.com/fridayos/friday/internal/rom/report"
 	"github.com/fridayos/friday/internal/train"
 )
 
@@ -259,7 +260,7 @@ func (s *installation) changes(ctx context.Context, older, newer catalog.Build) 
 }
 
 // writeBuild writes the images and the report of owners into dir.
-func (s *installation) writeBuild(dir string, b catalog.Build, report *rom.Report) (built, error) {
+func (s *installation) writeBuild(dir string, b catalog.Build, said *report.Report) (built, error) {
 	res := built{Device: b.Device, Version: b.Version, Fingerprint: b.Fingerprint, Images: map[string]builtImage{}, Outputs: []string{}}
 	for _, im := range b.Images {
 		e := builtImage{SHA256: im.Digest.String(), Size: im.Size, FS: cmp.Or(im.FS, "raw")}
@@ -275,7 +276,7 @@ func (s *installation) writeBuild(dir string, b catalog.Build, report *rom.Repor
 		return res, nil
 	}
 	res.Owners = filepath.Join(dir, "owners.txt")
-	err := writeFile(res.Owners, func(f *os.File) error { return report.Text(f) })
+	err := writeFile(res.Owners, func(f *os.File) error { return said.Text(f) })
 	return res, err
 }
 

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/bootimg"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/report"
 )
 
 // bootImage writes a boot image anew with what layers change, and our certificates
@@ -39,14 +39,14 @@ func (b *builder) bootImage(p catalog.Partition) error {
 	}
 	stock := map[*tree.Node]bool{}
 	_ = tree.Walk(root, func(_ string, n *tree.Node) error { stock[n] = true; return nil })
-	if err := b.editBoot(p.Name, im, root); err != nil {
+	if err := b.edit.Boot(p.Name, im, root); err != nil {
 		return err
 	}
-	for _, path := range b.places[p.Name] {
-		if err := b.certificates(root, path); err != nil {
+	for _, path := range b.edit.Places[p.Name] {
+		if err := b.edit.Certificates(root, path); err != nil {
 			return fmt.Errorf("ramdisk: %w", err)
 		}
-		b.report.Owners[p.Name+":"+path] = Friday
+		b.report.Owners[p.Name+":"+path] = report.Friday
 	}
 	if err := b.keysOfRamdisk(p.Name, root); err != nil {
 		return fmt.Errorf("ramdisk: %w", err)
@@ -112,49 +112,4 @@ func (b *builder) packRamdisk(root *tree.Node, c bootimg.Compression) ([]byte, e
 // changesBoot says whether a layer changes the boot image.
 func (b *builder) changesBoot(partition string) bool {
 	return slices.ContainsFunc(b.plan.Boot, func(e osrepo.PlannedBoot) bool { return e.Partition == partition })
-}
-
-// editBoot applies what layers say of a boot image.
-func (b *builder) editBoot(partition string, im *bootimg.Image, root *tree.Node) error {
-	for _, e := range b.plan.Boot {
-		if e.Partition != partition {
-			continue
-		}
-		for _, w := range e.Files {
-			folders(root, dirOf(w.Path), b.time)
-			if err := b.place(root, w, true); err != nil {
-				return fmt.Errorf("layer %s: ramdisk: %s: %w", e.Layer, w.Path, err)
-			}
-			b.report.Owners[partition+":"+w.Path] = e.Layer
-		}
-		words := strings.Fields(im.Cmdline)
-		for _, w := range e.Remove {
-			i := slices.Index(words, w)
-			if i < 0 {
-				return fmt.Errorf("layer %s: the command line has no word %q: %s", e.Layer, w, im.Cmdline)
-			}
-			words = slices.Delete(words, i, i+1)
-		}
-		if len(e.Remove)+len(e.Append) > 0 {
-			im.Cmdline = strings.Join(append(words, e.Append...), " ")
-		}
-	}
-	return nil
-}
-
-// folders makes the folders of a ramdisk that lack.
-func folders(root *tree.Node, path string, when int64) {
-	n := root
-	for name := range strings.SplitSeq(path, "/") {
-		if name == "" {
-			return
-		}
-		next := n.Entry(name)
-		if next == nil {
-			next = tree.NewDir(0o755, 0, 0)
-			next.MTime = when
-			n.Set(name, next)
-		}
-		n = next
-	}
 }

@@ -20,14 +20,16 @@ import (
 	"github.com/fridayos/friday/internal/osrepo/layering"
 	"github.com/fridayos/friday/internal/osrepo/strict"
 	"github.com/fridayos/friday/internal/rom/capacity"
+	"github.com/fridayos/friday/internal/rom/editing"
 	"github.com/fridayos/friday/internal/rom/filesystem"
 	"github.com/fridayos/friday/internal/rom/intake"
+	"github.com/fridayos/friday/internal/rom/report"
 )
 
 // Build makes the images of one device at one version and keeps them, and the
 // report, in the store. Before it returns it verifies the whole chain, from the
 // vbmeta that it signed to every hash, as a phone does.
-func Build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
+func Build(ctx context.Context, in Input) (catalog.Build, *report.Report, error) {
 	b, report, err := build(ctx, in)
 	if err != nil {
 		var wrong osrepo.Problems
@@ -41,19 +43,15 @@ func Build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
 
 // builder is one build under way.
 type builder struct {
-	ctx    context.Context
-	in     Input
-	plan   *osrepo.Plan
-	values map[string]string // of variables
-	time   int64             // of all that is written
-	certs  []byte            // otacerts.zip
-	places map[string][]string
-	view   osrepo.View
+	ctx  context.Context
+	in   Input
+	plan *osrepo.Plan
+	edit *editing.Editor
 
 	stock      map[string]catalog.Partition
 	images     []catalog.Partition
 	made       map[string]avb.Descriptor // by partition rebuilt
-	report     *Report
+	report     *report.Report
 	patchLevel string
 	listed     []string // partitions rebuilt that some vbmeta of ours describes
 	strict     []byte   // the top vbmeta without the flags of an unlocked phone
@@ -62,7 +60,7 @@ type builder struct {
 	open       []io.Closer
 }
 
-func build(ctx context.Context, in Input) (catalog.Build, *Report, error) {
+func build(ctx context.Context, in Input) (catalog.Build, *report.Report, error) {
 	none := catalog.Build{}
 	if err := in.check(); err != nil {
 		return none, nil, err
@@ -119,17 +117,20 @@ func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan, view osrepo.Vi
 	if err != nil {
 		return nil, fmt.Errorf("update certificate: %w", err)
 	}
+	said := &report.Report{
+		Device: in.Device, Version: in.Version, Commit: in.Snapshot.Commit.Hash, Stock: in.Stock.Incremental,
+		Owners: map[string]string{}, Removed: map[string]string{}, Properties: map[string]string{},
+	}
 	b := &builder{
-		ctx: ctx, in: in, plan: plan, view: view, certs: certs, time: in.Snapshot.Commit.Time.Unix(),
-		values: map[string]string{
-			"version": in.Version, "os.name": plan.OS.Name, "channel": plan.OS.Channel, "update_url": plan.OS.UpdateURL,
-			"device.codename": plan.Device.Codename, "device.name": plan.Device.Name, "device.vendor": plan.Device.Vendor,
-			"stock.fingerprint": in.Stock.Fingerprint, "stock.incremental": in.Stock.Incremental,
-		},
-		places: map[string][]string{}, stock: map[string]catalog.Partition{}, made: map[string]avb.Descriptor{},
-		report: &Report{
-			Device: in.Device, Version: in.Version, Commit: in.Snapshot.Commit.Hash, Stock: in.Stock.Incremental,
-			Owners: map[string]string{}, Removed: map[string]string{}, Properties: map[string]string{},
+		ctx: ctx, in: in, plan: plan, report: said, stock: map[string]catalog.Partition{}, made: map[string]avb.Descriptor{},
+		edit: &editing.Editor{
+			Context: ctx, Plan: plan, View: view, Blobs: in.Blobs, Version: in.Version, Time: in.Snapshot.Commit.Time.Unix(),
+			Places: map[string][]string{}, Certs: certs, Cert: in.UpdateCert, Key: in.AppKey, Report: said,
+			Values: map[string]string{
+				"version": in.Version, "os.name": plan.OS.Name, "channel": plan.OS.Channel, "update_url": plan.OS.UpdateURL,
+				"device.codename": plan.Device.Codename, "device.name": plan.Device.Name, "device.vendor": plan.Device.Vendor,
+				"stock.fingerprint": in.Stock.Fingerprint, "stock.incremental": in.Stock.Incremental,
+			},
 		},
 	}
 	for _, p := range in.Stock.Partitions {
@@ -137,7 +138,7 @@ func newBuilder(ctx context.Context, in Input, plan *osrepo.Plan, view osrepo.Vi
 	}
 	for _, place := range plan.Device.Boot.UpdateCertificates {
 		partition, path, _ := strings.Cut(place, ":")
-		b.places[partition] = append(b.places[partition], view.Path(partition, path))
+		b.edit.Places[partition] = append(b.edit.Places[partition], view.Path(partition, path))
 	}
 	for name, want := range plan.Device.Partitions {
 		if fs := cmp.Or(b.stock[name].FS, "raw"); want.FS != "" && want.FS != fs {
@@ -179,24 +180,26 @@ func (b *builder) partitions() error {
 		case p.Name == "vbmeta":
 		case p.FS != "" && b.touches(p.Name):
 			err = b.fileSystem(p)
-		case p.FS == "" && (len(b.places[p.Name]) > 0 || b.changesBoot(p.Name) || b.older.anew(p.Name)):
+		case p.FS == "" && (len(b.edit.Places[p.Name]) > 0 || b.changesBoot(p.Name) || b.older.anew(p.Name)):
 			err = b.bootImage(p)
 		case b.older.verity[p.Name] != nil:
 			err = b.resign(p, b.older.verity[p.Name])
 		default:
 			b.images = append(b.images, p)
-			b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: p.Name, Why: b.untouched()})
+			b.report.Partitions = append(b.report.Partitions, report.Partition{Name: p.Name, Why: b.untouched()})
 		}
 		if err != nil {
 			return fmt.Errorf("partition %s: %w", p.Name, err)
 		}
 	}
+	b.patchLevel = cmp.Or(b.edit.PatchLevel, b.in.Stock.PatchLevel)
+	b.facts.Fingerprint, b.facts.SDK = cmp.Or(b.edit.Fingerprint, b.in.Stock.Fingerprint), b.in.Stock.SDK
 	return nil
 }
 
 // touches says whether anything in the partition is to change.
 func (b *builder) touches(partition string) bool {
-	return partition == "system" || len(b.places[partition]) > 0 || b.resized(b.stock[partition]) ||
+	return partition == "system" || len(b.edit.Places[partition]) > 0 || b.resized(b.stock[partition]) ||
 		slices.ContainsFunc(b.plan.Removed, func(r osrepo.Removed) bool { return r.Partition == partition }) ||
 		slices.ContainsFunc(b.plan.Placed, func(w osrepo.Placed) bool { return w.Partition == partition }) ||
 		slices.ContainsFunc(b.plan.Props, func(e osrepo.PropEdit) bool { return e.Partition == partition })
@@ -240,14 +243,14 @@ func (b *builder) write(p catalog.Partition, im *tree.Image) (blob.Ref, error) {
 
 // kept notes an image of the build. It returns what the report says of it, nil for
 // vbmeta, of which more is said elsewhere.
-func (b *builder) kept(p catalog.Partition, ref blob.Ref, d avb.Descriptor) *ReportPartition {
+func (b *builder) kept(p catalog.Partition, ref blob.Ref, d avb.Descriptor) *report.Partition {
 	b.images = append(b.images, catalog.Partition{Name: p.Name, FS: p.FS, Digest: ref.Digest, Size: ref.Size})
 	if p.Name == "vbmeta" {
 		return nil
 	}
-	made := ReportPartition{Name: p.Name, Rebuilt: true, Why: "made anew from stock and layers"}
+	made := report.Partition{Name: p.Name, Rebuilt: true, Why: "made anew from stock and layers"}
 	if d != nil {
-		b.made[p.Name], made.VerifiedBy = d, Friday
+		b.made[p.Name], made.VerifiedBy = d, report.Friday
 	}
 	b.report.Partitions = append(b.report.Partitions, made)
 	return &b.report.Partitions[len(b.report.Partitions)-1]
@@ -339,14 +342,14 @@ func (b *builder) readable() error {
 
 func (b *builder) finish() (catalog.Build, error) {
 	slices.SortFunc(b.images, func(x, y catalog.Partition) int { return strings.Compare(x.Name, y.Name) })
-	slices.SortFunc(b.report.Partitions, func(x, y ReportPartition) int { return strings.Compare(x.Name, y.Name) })
-	b.report.Wipes, b.report.Apps = b.wipes(), b.apps()
+	slices.SortFunc(b.report.Partitions, func(x, y report.Partition) int { return strings.Compare(x.Name, y.Name) })
+	b.report.Wipes, b.report.Apps = b.wipes(), b.edit.Apps()
 	out := b.facts
 	out.Device, out.Version, out.Incremental = b.in.Device, b.in.Version, b.in.Version
-	out.Commit, out.Timestamp = b.in.Snapshot.Commit.Hash, b.time
+	out.Commit, out.Timestamp = b.in.Snapshot.Commit.Hash, b.edit.Time
 	out.PatchLevel, out.Stock, out.Images = b.patchLevel, b.in.Stock.Digest, b.images
 	out.ID = catalog.BuildID(out.Device, out.Version, out.Images)
 	var err error
-	out.Report, err = b.report.save(b.ctx, b.in.Blobs)
+	out.Report, err = b.report.Save(b.ctx, b.in.Blobs)
 	return out, err
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/rom/intake"
+	"github.com/fridayos/friday/internal/rom/report"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -129,8 +130,8 @@ props:
 		t.Errorf("build.prop %+v", n)
 	}
 	for path, want := range map[string]string{
-		"system:system/bin/pinger": "mine", "system:system/bin/sh": Stock, "system:system/build.prop": Friday, "system:": Stock,
-		"system:system/etc/friday/welcome.txt": "base", "system:system/etc/security/otacerts.zip": Friday, "boot:system/etc/security/otacerts.zip": Friday,
+		"system:system/bin/pinger": "mine", "system:system/bin/sh": report.Stock, "system:system/build.prop": report.Friday, "system:": report.Stock,
+		"system:system/etc/friday/welcome.txt": "base", "system:system/etc/security/otacerts.zip": report.Friday, "boot:system/etc/security/otacerts.zip": report.Friday,
 	} {
 		if r.Owners[path] != want {
 			t.Errorf("%s is owned by %q, want %q", path, r.Owners[path], want)
@@ -139,7 +140,7 @@ props:
 	if r.Removed["system:system/app/MSA/MSA.apk"] != "clean" || r.Properties["system:ro.mine"] != "mine" || len(r.Wipes) != 3 || !r.Wipes[0].Wipes {
 		t.Errorf("report %+v", r)
 	}
-	kept, err := ReadReport(w.blobs, b)
+	kept, err := report.Read(w.blobs, b)
 	if err != nil || len(kept.Owners) != len(r.Owners) {
 		t.Errorf("the kept report: %v", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/judge"
+	"github.com/fridayos/friday/internal/rom/report"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -136,7 +137,7 @@ func TestFlags(t *testing.T) {
 			w.commit(2*time.Hour, map[string]string{"devices/instantnoodle/device.yaml": text})
 			in := w.input("26.11.27")
 			in.Device = device
-			b, report, err := Build(t.Context(), in)
+			b, said, err := Build(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,9 +156,9 @@ func TestFlags(t *testing.T) {
 			if got := system[120:124]; !bytes.Equal(got, []byte{0, 0, 0, 0}) {
 				t.Errorf("a chained struct has flags % x; phones refuse that", got)
 			}
-			i := slices.IndexFunc(report.Partitions, func(p ReportPartition) bool { return p.Name == "vbmeta" })
-			if said := strings.Contains(report.Partitions[i].Why, "what not to verify"); said != (want != 0) {
-				t.Errorf("the report says of vbmeta: %s", report.Partitions[i].Why)
+			i := slices.IndexFunc(said.Partitions, func(p report.Partition) bool { return p.Name == "vbmeta" })
+			if told := strings.Contains(said.Partitions[i].Why, "what not to verify"); told != (want != 0) {
+				t.Errorf("the report says of vbmeta: %s", said.Partitions[i].Why)
 			}
 		})
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/fridayos/friday/internal/osrepo/skeleton"
 	"github.com/fridayos/friday/internal/rom/filesystem"
 	"github.com/fridayos/friday/internal/rom/intake"
+	"github.com/fridayos/friday/internal/rom/report"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -178,7 +179,7 @@ func (w *workshop) input(version string) Input {
 	return Input{Snapshot: s, Device: "umi", Stock: w.stock, Version: version, Blobs: w.blobs, AVB: w.key, Verity: w.key, VerityCert: w.cert, UpdateCert: w.cert}
 }
 
-func (w *workshop) build(version string) (catalog.Build, *Report) {
+func (w *workshop) build(version string) (catalog.Build, *report.Report) {
 	w.t.Helper()
 	b, r, err := Build(w.t.Context(), w.input(version))
 	if err != nil {

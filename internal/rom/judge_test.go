@@ -32,7 +32,7 @@ func judges(t *testing.T, w *workshop, b catalog.Build) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if labels, caps := has[labelXattr], has[capabilityXattr]; labels < paths || caps == 0 {
+		if labels, caps := has["security.selinux"], has["security.capability"]; labels < paths || caps == 0 {
 			t.Errorf("%d paths have %d labels and %d capabilities", paths, labels, caps)
 		}
 	})

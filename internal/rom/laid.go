@@ -19,6 +19,7 @@ import (
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/rom/editing"
 	"github.com/fridayos/friday/internal/rom/filesystem"
 	"github.com/fridayos/friday/internal/rom/packed"
 )
@@ -66,7 +67,7 @@ func (b *builder) digests(partition string, root *tree.Node) map[*tree.Node]layo
 		if n.Type != tree.Regular || n.Size == 0 {
 			return nil
 		}
-		if e, ok := b.view.Index.Lookup(partition, path); ok && e.Size == n.Size {
+		if e, ok := b.edit.View.Index.Lookup(partition, path); ok && e.Size == n.Size {
 			if d, err := hex.DecodeString(e.Digest); err == nil && len(d) == sha256.Size {
 				known[n] = layout.Digest(d)
 			}
@@ -84,8 +85,8 @@ func (b *builder) lay(p catalog.Partition, was filesystem.FileSystem, root *tree
 		if d, ok := known[n]; ok {
 			return d, true
 		}
-		if c, ok := n.Content.(stored); ok {
-			return layout.Digest(c.ref.Digest), true
+		if c, ok := n.Content.(editing.Stored); ok {
+			return layout.Digest(c.Ref.Digest), true
 		}
 		return layout.Digest{}, false
 	}}

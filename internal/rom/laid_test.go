@@ -17,6 +17,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/judge"
+	"github.com/fridayos/friday/internal/rom/report"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -241,7 +242,7 @@ func TestBuildMissingMap(t *testing.T) {
 // TestBuildKeepsCompression: stock that is compressed stays so, and the map says how.
 func TestBuildKeepsCompression(t *testing.T) {
 	w := newWorkshop(t, stocktest.Spec{Seed: 3, Files: 300, Bytes: 6 << 20, LZ4: 2})
-	b, report := w.build("26.11.20")
+	b, said := w.build("26.11.20")
 	p := partitionNamed(t, b.Images, "system")
 	r, err := w.blobs.Open(p.Digest)
 	if err != nil {
@@ -263,8 +264,8 @@ func TestBuildKeepsCompression(t *testing.T) {
 	if m, err := layout.Parse(text); err != nil || m.Packing != o.LZ4.Packing() {
 		t.Errorf("the map says %+v, %v", m, err)
 	}
-	i := slices.IndexFunc(report.Partitions, func(p ReportPartition) bool { return p.Name == "system" })
-	if got := report.Partitions[i]; got.Layout != p.Layout.String() || got.Over != "" {
+	i := slices.IndexFunc(said.Partitions, func(p report.Partition) bool { return p.Name == "system" })
+	if got := said.Partitions[i]; got.Layout != p.Layout.String() || got.Over != "" {
 		t.Errorf("report %+v", got)
 	}
 }

@@ -30,7 +30,7 @@ func TestOverlays(t *testing.T) {
 				t.Errorf("without a key: %v", err)
 			}
 			in.AppKey, _ = keysOf(t, 99)
-			b, report, err := Build(t.Context(), in)
+			b, said, err := Build(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -39,7 +39,7 @@ func TestOverlays(t *testing.T) {
 				path = "product/" + path
 			}
 			n := w.tree(partitionNamed(t, b.Images, partition)).Lookup(path)
-			if n == nil || n.Perm != 0o644 || n.MTime != b.Timestamp || report.Owners[partition+":"+path] != "mine" {
+			if n == nil || n.Perm != 0o644 || n.MTime != b.Timestamp || said.Owners[partition+":"+path] != "mine" {
 				t.Fatalf("%s is %+v", path, n)
 			}
 			made := content(t, n)
@@ -48,7 +48,7 @@ func TestOverlays(t *testing.T) {
 				t.Errorf("signed by %+v, %v", signers, err)
 			}
 			var text strings.Builder
-			if err := report.Text(&text); err != nil || !strings.Contains(text.String(), "overlay "+partition+":"+path+": org.example.bars 1 1, over android, signed by ") {
+			if err := said.Text(&text); err != nil || !strings.Contains(text.String(), "overlay "+partition+":"+path+": org.example.bars 1 1, over android, signed by ") {
 				t.Errorf("%v\n%s", err, text.String())
 			}
 			name := filepath.Join(t.TempDir(), "bars.apk")

@@ -68,7 +68,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
-	"slices"
 
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
@@ -122,14 +121,6 @@ func (in *Input) check() error {
 		return fmt.Errorf("input: devices/%s/device.yaml asks for stock %s, the stock given is %s", in.Device, d.Stock, in.Stock.Digest)
 	}
 	return nil
-}
-
-func partitionOfStock(s catalog.Stock, name string) (catalog.Partition, bool) {
-	i := slices.IndexFunc(s.Partitions, func(p catalog.Partition) bool { return p.Name == name })
-	if i < 0 {
-		return catalog.Partition{}, false
-	}
-	return s.Partitions[i], true
 }
 
 // derive makes bytes that stay the same from build to build.

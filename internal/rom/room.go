@@ -50,7 +50,7 @@ func (b *builder) contentOf(partition string) (was, is int64) {
 		}
 	}
 	before, after := map[string]bool{}, map[string]bool{}
-	for _, e := range b.view.Index.Files {
+	for _, e := range b.edit.View.Index.Files {
 		if e.Partition != partition || e.Type != tree.Regular {
 			continue
 		}

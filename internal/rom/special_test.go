@@ -54,7 +54,7 @@ boot:
 		"layers/mine/ramdisk/overlay.d/ours.rc": "on boot\n",
 		"devices/umi/device.yaml":               readDevice(t, w, "layers: []", "layers: [mine]"),
 	})
-	b, report := w.build("26.11.27")
+	b, said := w.build("26.11.27")
 	r, err := w.blobs.Open(partitionNamed(t, b.Images, "boot").Digest)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ boot:
 	if n := root.Lookup("overlay.d/ours.rc"); n == nil || string(content(t, n)) != "on boot\n" || n.MTime != 0 {
 		t.Errorf("ours.rc is %+v", n)
 	}
-	if report.Owners["boot:overlay.d/ours.rc"] != "mine" {
+	if said.Owners["boot:overlay.d/ours.rc"] != "mine" {
 		t.Error("the report does not say whose the file is")
 	}
 	w.commit(2*time.Hour, map[string]string{"layers/mine/layer.yaml": "why: a test\nboot: {boot: {cmdline: {remove: [quiet]}}}\n"})

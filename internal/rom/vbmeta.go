@@ -11,6 +11,7 @@ import (
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/rom/report"
 )
 
 // vouch notes who vouches for a partition.
@@ -57,7 +58,7 @@ func (b *builder) vbmeta() error {
 		return err
 	}
 	im := structImage(text, p.Size)
-	b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: "vbmeta", Rebuilt: true, VerifiedBy: Friday, Why: why})
+	b.report.Partitions = append(b.report.Partitions, report.Partition{Name: "vbmeta", Rebuilt: true, VerifiedBy: report.Friday, Why: why})
 	return b.keep(p, im, nil)
 }
 
@@ -110,7 +111,7 @@ func (b *builder) described(partition string, d avb.Descriptor) avb.Descriptor {
 		b.listed = append(b.listed, partition)
 		return ours
 	}
-	b.vouch(partition, Friday, "the stock's image, listed in the OS's vbmeta")
+	b.vouch(partition, report.Friday, "the stock's image, listed in the OS's vbmeta")
 	return d
 }
 
@@ -153,13 +154,13 @@ func (b *builder) rechain(d *avb.ChainDescriptor, p catalog.Partition, was *avb.
 	}
 	same := func(name string) bool { return name == p.Name }
 	b.images = slices.DeleteFunc(b.images, func(i catalog.Partition) bool { return same(i.Name) })
-	b.report.Partitions = slices.DeleteFunc(b.report.Partitions, func(r ReportPartition) bool { return same(r.Name) })
+	b.report.Partitions = slices.DeleteFunc(b.report.Partitions, func(r report.Partition) bool { return same(r.Name) })
 	ref, err := b.write(p, structImage(text, p.Size))
 	if err != nil {
 		return nil, err
 	}
 	b.images = append(b.images, catalog.Partition{Name: p.Name, Digest: ref.Digest, Size: ref.Size})
-	b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: p.Name, Rebuilt: true, VerifiedBy: Friday,
+	b.report.Partitions = append(b.report.Partitions, report.Partition{Name: p.Name, Rebuilt: true, VerifiedBy: report.Friday,
 		Why: fmt.Sprintf("signed with the OS's AVB key in place of the vendor's, at rollback location %d", d.RollbackIndexLocation)})
 	ours := *d
 	ours.PublicKey = avb.EncodePublicKey(&b.in.AVB.PublicKey)
@@ -187,9 +188,9 @@ func (b *builder) chained(d *avb.ChainDescriptor, depth int) ([]avb.Descriptor, 
 		return nil, err
 	}
 	if !slices.ContainsFunc(below.Descriptors, b.rebuilt) {
-		b.vouch(d.Partition, Stock, "the vendor signed it with a key of its own, and no layer changes it")
+		b.vouch(d.Partition, report.Stock, "the vendor signed it with a key of its own, and no layer changes it")
 		for _, below := range below.Descriptors {
-			b.vouch(partitionOf(below), Stock, "listed in the vendor's "+d.Partition+", and no layer changes it")
+			b.vouch(partitionOf(below), report.Stock, "listed in the vendor's "+d.Partition+", and no layer changes it")
 		}
 		return []avb.Descriptor{d}, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/report"
 )
 
 // TestDescriptors makes vbmeta over stocks whose vendor delegated partitions to
@@ -55,7 +56,7 @@ func TestDescriptors(t *testing.T) {
 		{"recovery boot", "dtbo(stock) boot(ours) vbmeta_system(chain) vbmeta_vendor(chain) absent(chain) recovery(ours)",
 			"dtbo:friday product:stock system:stock vbmeta_system:stock vbmeta_vendor:stock vendor:stock"},
 	} {
-		b := &builder{plan: &osrepo.Plan{Device: &osrepo.Device{Rollback: osrepo.Rollback{Index: 7}}}, ctx: t.Context(), in: Input{Blobs: blobs, AVB: ourKey, Stock: catalog.Stock{Partitions: stock}}, stock: map[string]catalog.Partition{}, made: map[string]avb.Descriptor{}, report: &Report{}}
+		b := &builder{plan: &osrepo.Plan{Device: &osrepo.Device{Rollback: osrepo.Rollback{Index: 7}}}, ctx: t.Context(), in: Input{Blobs: blobs, AVB: ourKey, Stock: catalog.Stock{Partitions: stock}}, stock: map[string]catalog.Partition{}, made: map[string]avb.Descriptor{}, report: &report.Report{}}
 		for _, p := range stock {
 			b.stock[p.Name] = p
 		}
@@ -66,7 +67,7 @@ func TestDescriptors(t *testing.T) {
 		}
 		for _, p := range stock {
 			if b.made[p.Name] == nil {
-				b.report.Partitions = append(b.report.Partitions, ReportPartition{Name: p.Name})
+				b.report.Partitions = append(b.report.Partitions, report.Partition{Name: p.Name})
 			}
 		}
 		ds, err := b.descriptors(top, 0)

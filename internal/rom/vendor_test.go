@@ -179,7 +179,7 @@ props:
 			if pinger == nil || pinger.Perm != 0o755 || pinger.GID != 2000 || pinger.Label() != "u:object_r:system_file:s0" {
 				t.Fatalf("pinger %+v", pinger)
 			}
-			if _, ok := pinger.Xattr(capabilityXattr); !ok {
+			if _, ok := pinger.Xattr("security.capability"); !ok {
 				t.Error("pinger has no capability")
 			}
 			if root.Lookup("app/MSA") != nil || root.Lookup("app/My/My.apk") == nil || root.Lookup("app/Calculator") == nil {

@@ -3,8 +3,6 @@ package rom
 import (
 	"bytes"
 	"cmp"
-	"crypto"
-	"crypto/ecdsa"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -14,16 +12,16 @@ import (
 	"github.com/fridayos/friday/android/bootimg"
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/ext4"
-	"github.com/fridayos/friday/android/mincrypt"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/android/vb1"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/editing"
+	"github.com/fridayos/friday/internal/rom/report"
 )
 
 const (
-	verityKey    = "verity_key" // in the ramdisk: by it init believes tables
-	recoveryKeys = "res/keys"   // in recovery's ramdisk, up to Android 9
+	verityKey = "verity_key" // in the ramdisk: by it init believes tables
 )
 
 // older is what a stock without vbmeta has of Verified Boot 1.
@@ -98,7 +96,7 @@ func (o older) bootImage(name string, r io.ReaderAt, size int64) error {
 	if isFile(root, verityKey) {
 		o.keyed[name] = true
 	}
-	if isFile(root, recoveryKeys) {
+	if isFile(root, editing.RecoveryKeys) {
 		o.listed[name] = true
 	}
 	if name != "boot" {
@@ -211,15 +209,6 @@ func (b *builder) updateKey() error {
 	return ps.Err()
 }
 
-// recoveryKeys writes the update certificate as /res/keys has it.
-func (b *builder) recoveryKeys() ([]byte, error) {
-	switch b.in.UpdateCert.PublicKey.(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey:
-		return mincrypt.WriteKeys([]mincrypt.Key{{Public: b.in.UpdateCert.PublicKey, Hash: crypto.SHA256}})
-	}
-	return nil, fmt.Errorf("cannot write %s: the update certificate has a key of %v, expected RSA or ECDSA", recoveryKeys, b.in.UpdateCert.PublicKeyAlgorithm)
-}
-
 // keysOfRamdisk puts the OS's keys in the place of the vendor's.
 func (b *builder) keysOfRamdisk(partition string, root *tree.Node) error {
 	if b.older.keyed[partition] {
@@ -227,14 +216,14 @@ func (b *builder) keysOfRamdisk(partition string, root *tree.Node) error {
 		if err != nil {
 			return err
 		}
-		b.rewrite(root, verityKey, key)
-		b.report.Owners[partition+":"+verityKey] = Friday
+		b.edit.Rewrite(root, verityKey, key)
+		b.report.Owners[partition+":"+verityKey] = report.Friday
 	}
-	if b.older.listed[partition] && !slices.Contains(b.places[partition], recoveryKeys) {
-		if err := b.certificates(root, recoveryKeys); err != nil {
+	if b.older.listed[partition] && !slices.Contains(b.edit.Places[partition], editing.RecoveryKeys) {
+		if err := b.edit.Certificates(root, editing.RecoveryKeys); err != nil {
 			return err
 		}
-		b.report.Owners[partition+":"+recoveryKeys] = Friday
+		b.report.Owners[partition+":"+editing.RecoveryKeys] = report.Friday
 	}
 	return nil
 }
@@ -257,7 +246,7 @@ func (b *builder) keepBoot(p catalog.Partition, im *tree.Image) error {
 		return err
 	}
 	made := &b.report.Partitions[len(b.report.Partitions)-1]
-	made.VerifiedBy = Friday
+	made.VerifiedBy = report.Friday
 	made.Why = fmt.Sprintf("made anew, signed with the OS's verity key as %s in place of %s", was.Target, was.Certificate.Subject)
 	if b.plan.Device.Boot.Trust != bootprofile.VerifiedBoot1 {
 		made.Why += "; the boot loader of this phone does not look at it"
@@ -347,7 +336,7 @@ func (b *builder) verityReport(name string, was *vb1.Metadata, why string) {
 	case !mount.Verify:
 		why += "; the stock's fstab does not have it verified, and that is kept"
 	default:
-		made.VerifiedBy = Friday
+		made.VerifiedBy = report.Friday
 	}
 	made.Why = why
 }

@@ -3,8 +3,6 @@ package rom
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -15,7 +13,6 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +25,7 @@ import (
 	"github.com/fridayos/friday/android/vb1"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/judge"
-	"github.com/fridayos/friday/internal/rom/intake"
+	"github.com/fridayos/friday/internal/rom/report"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -110,7 +107,7 @@ func TestVerifiedBoot1(t *testing.T) {
 			if c.files != nil {
 				w.commit(time.Hour, c.files)
 			}
-			b, report, err := Build(t.Context(), w.olderInput("26.11.20"))
+			b, said, err := Build(t.Context(), w.olderInput("26.11.20"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,16 +127,16 @@ func TestVerifiedBoot1(t *testing.T) {
 			for _, name := range verified {
 				verifiedBy(t, w, b, name, key)
 			}
-			for _, p := range report.Partitions {
-				if p.VerifiedBy != Friday || !p.Rebuilt || !strings.Contains(p.Why, "verity key") && !strings.Contains(p.Why, "no layer changes them, and the table is signed anew") {
+			for _, p := range said.Partitions {
+				if p.VerifiedBy != report.Friday || !p.Rebuilt || !strings.Contains(p.Why, "verity key") && !strings.Contains(p.Why, "no layer changes them, and the table is signed anew") {
 					t.Errorf("%+v", p)
 				}
 			}
-			if owner := report.Owners["vendor:etc/hi.txt"]; (owner == "mine") != (c.files != nil) {
+			if owner := said.Owners["vendor:etc/hi.txt"]; (owner == "mine") != (c.files != nil) {
 				t.Errorf("what the layer adds to vendor is owned by %q", owner)
 			}
-			if len(report.Wipes) != 3 || !report.Wipes[0].Wipes || !strings.Contains(report.Wipes[0].Why, "locking it again") || report.Wipes[1].Wipes {
-				t.Errorf("wipes %+v", report.Wipes)
+			if len(said.Wipes) != 3 || !said.Wipes[0].Wipes || !strings.Contains(said.Wipes[0].Why, "locking it again") || said.Wipes[1].Wipes {
+				t.Errorf("wipes %+v", said.Wipes)
 			}
 			nextWeek(t, w, b)
 		})
@@ -202,7 +199,7 @@ func TestVerifiedBoot1Size(t *testing.T) {
 			}
 			w.commit(time.Hour, files)
 			in := w.olderInput("26.11.20")
-			b, report, err := Build(t.Context(), in)
+			b, said, err := Build(t.Context(), in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -226,7 +223,7 @@ func TestVerifiedBoot1Size(t *testing.T) {
 				}
 				judge.Same(t, w.tree(is), judge.Folder(t, judge.Mount(t, is.FS, "ro", w.file(is))))
 			}
-			if owner := report.Owners["system:media/sound.ogg"]; (owner == "mine") != (c.add > 0) {
+			if owner := said.Owners["system:media/sound.ogg"]; (owner == "mine") != (c.add > 0) {
 				t.Errorf("the added file is owned by %q", owner)
 			}
 			// A week later the phone's partition is said to be as the stock's after all.
@@ -480,11 +477,7 @@ func TestVerifiedBoot1Refused(t *testing.T) {
 func TestVerityOfOthers(t *testing.T) {
 	w := older7(t, stocktest.Spec{})
 	in := w.olderInput("26.11.27")
-	v, err := intake.View(w.blobs, w.stock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &builder{ctx: t.Context(), in: in, view: v, stock: map[string]catalog.Partition{}, report: &Report{Owners: map[string]string{}}}
+	b := &builder{ctx: t.Context(), in: in, stock: map[string]catalog.Partition{}, report: &report.Report{Owners: map[string]string{}}}
 	defer b.close()
 	for _, p := range w.stock.Partitions {
 		b.stock[p.Name] = p
@@ -525,20 +518,10 @@ func TestVerityOfOthers(t *testing.T) {
 		"; the stock's fstab does not have it verified, and that is kept": func() { was.Disabled = false; delete(b.older.mounts, "system") },
 	} {
 		edit()
-		b.report.Partitions = []ReportPartition{{Name: "system"}}
+		b.report.Partitions = []report.Partition{{Name: "system"}}
 		b.verityReport("system", was, "made")
 		if got := b.report.Partitions[0]; got.Why != "made"+want || got.VerifiedBy != "" {
 			t.Errorf("%+v, expected %q", got, want)
 		}
-	}
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.in.UpdateCert = &x509.Certificate{PublicKey: &ec.PublicKey}
-	text, err := b.recoveryKeys()
-	keys, parseErr := mincrypt.ParseKeys(text)
-	if err != nil || parseErr != nil || !slices.ContainsFunc(keys, func(k mincrypt.Key) bool { return ec.PublicKey.Equal(k.Public) }) {
-		t.Errorf("%s: %v, %v", text, err, parseErr)
 	}
 }

@@ -1,4 +1,7 @@
-package rom
+// Package report is what a build says of itself: which layer owns each path, what became
+// of each partition and who vouches for it, which apps layers bring, and what installing
+// it does to a phone's data. It is kept with the build, as JSON; it decides nothing.
+package report
 
 import (
 	"bytes"
@@ -10,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
@@ -32,13 +34,13 @@ type Report struct {
 	Owners     map[string]string   `json:"owners"`
 	Removed    map[string]string   `json:"removed"`    // path to layer
 	Properties map[string]string   `json:"properties"` // "system:ro.build.date" to layer
-	Partitions []ReportPartition   `json:"partitions"`
+	Partitions []Partition         `json:"partitions"`
 	Apps       []osrepo.PlannedApp `json:"apps"` // that layers bring
 	Wipes      []Wipe              `json:"wipes"`
 }
 
-// ReportPartition says what became of one partition.
-type ReportPartition struct {
+// Partition says what became of one partition.
+type Partition struct {
 	Name    string `json:"name"`
 	Rebuilt bool   `json:"rebuilt"` // false: the stock's image, byte for byte
 	// VerifiedBy is Friday for what our vbmeta, our signature or our verity table
@@ -61,32 +63,8 @@ type Wipe struct {
 	Why   string `json:"why"`
 }
 
-func (b *builder) wipes() []Wipe {
-	stock := Wipe{From: "stock " + b.in.Stock.Incremental, Wipes: true, Why: "unlocking the boot loader wipes the phone"}
-	switch b.plan.Device.Boot.Trust {
-	case bootprofile.CustomKey:
-		stock.Why = "unlocking the boot loader, storing the OS's AVB key and locking it again wipe the phone"
-	case bootprofile.VerifiedBoot1:
-		stock.Why = "unlocking the boot loader wipes the phone, and so does locking it again, after which it starts what the OS's verity key signed"
-	case bootprofile.None:
-		stock.Why = "the vendor's data is encrypted and labelled for the vendor's system"
-	}
-	if b.plan.Device.Boot.Slots == bootprofile.Single {
-		return []Wipe{
-			stock,
-			{From: "an older build of this OS", Why: "recovery writes over the system and leaves userdata alone"},
-			{From: "a newer build of this OS", Why: "recovery refuses the package, by its time; flashed otherwise, Android may not start on the data of a newer one, and then they must be erased by hand"},
-		}
-	}
-	return []Wipe{
-		stock,
-		{From: "a build of this OS with the same or an older patch level", Why: "same key, and the patch level does not go down"},
-		{From: "a build of this OS with a patch level newer than " + b.patchLevel, Wipes: true, Why: "phones that are not locked with the vendor's key install an older patch level and wipe the data"},
-	}
-}
-
-// save puts the report into the store as JSON.
-func (r *Report) save(ctx context.Context, blobs *blob.Store) (blob.Digest, error) {
+// Save puts the report into the store as JSON.
+func (r *Report) Save(ctx context.Context, blobs *blob.Store) (blob.Digest, error) {
 	text, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return blob.Digest{}, err
@@ -98,8 +76,8 @@ func (r *Report) save(ctx context.Context, blobs *blob.Store) (blob.Digest, erro
 // maxReport bounds what ReadReport holds: a million paths.
 const maxReport = 256 << 20
 
-// ReadReport returns the report that was kept with a build.
-func ReadReport(blobs *blob.Store, b catalog.Build) (*Report, error) {
+// Read returns the report that was kept with a build.
+func Read(blobs *blob.Store, b catalog.Build) (*Report, error) {
 	text, err := blobs.Bytes(b.Report, maxReport)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the report of %s %s: %w", b.Device, b.Version, err)

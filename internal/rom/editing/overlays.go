@@ -1,4 +1,4 @@
-package rom
+package editing
 
 import (
 	"bytes"
@@ -17,16 +17,16 @@ import (
 
 // overlay makes the APK of a resource overlay, signed with the key of the OS's
 // updates, as AOSP's release key signs both.
-func (b *builder) overlay(n *tree.Node, o *overlay.Overlay) error {
-	key, ok := b.in.AppKey.(*rsa.PrivateKey)
+func (x *Editor) overlay(n *tree.Node, o *overlay.Overlay) error {
+	key, ok := x.Key.(*rsa.PrivateKey)
 	if !ok {
-		return fmt.Errorf("the key that signs overlays is a %T, expected an RSA key", b.in.AppKey)
+		return fmt.Errorf("the key that signs overlays is a %T, expected an RSA key", x.Key)
 	}
 	files, err := o.Files()
 	if err != nil {
 		return err
 	}
-	content, err := pack.Signed(files, key, b.in.UpdateCert)
+	content, err := pack.Signed(files, key, x.Cert)
 	if err != nil {
 		return err
 	}
@@ -34,14 +34,14 @@ func (b *builder) overlay(n *tree.Node, o *overlay.Overlay) error {
 	return nil
 }
 
-// apps are those that layers bring, overlays with them, as the report lists them.
-func (b *builder) apps() []osrepo.PlannedApp {
-	out := slices.Clone(b.plan.Apps)
-	for _, o := range b.plan.Overlays {
+// Apps are those that layers bring, overlays with them, as the report lists them.
+func (x *Editor) Apps() []osrepo.PlannedApp {
+	out := slices.Clone(x.Plan.Apps)
+	for _, o := range x.Plan.Overlays {
 		out = append(out, osrepo.PlannedApp{
 			Layer: o.Layer, Partition: o.Partition, Path: o.Path, Package: o.Overlay.Package,
 			VersionCode: int64(o.Overlay.VersionCode), VersionName: o.Overlay.VersionName,
-			Signer: fmt.Sprintf("%x", sha256.Sum256(b.in.UpdateCert.Raw)), Scheme: 3, Overlay: o.Overlay.Target,
+			Signer: fmt.Sprintf("%x", sha256.Sum256(x.Cert.Raw)), Scheme: 3, Overlay: o.Overlay.Target,
 		})
 	}
 	slices.SortStableFunc(out, func(x, y osrepo.PlannedApp) int {

@@ -1,4 +1,4 @@
-package rom
+package editing
 
 import (
 	"bytes"
@@ -19,11 +19,11 @@ const maxPolicy = 64 << 20
 // sees that the vendor's precompiled policy is no longer made of it. init then
 // compiles the policy when the phone starts. The hash is that of all CIL files it
 // stands for, as AOSP computes it (system/sepolicy, plat_sepolicy_and_mapping).
-func (b *builder) policy(root *tree.Node, owners map[string]string) error {
-	if len(b.plan.Policy) == 0 {
+func (x *Editor) policy(root *tree.Node, owners map[string]string) error {
+	if len(x.Plan.Policy) == 0 {
 		return nil
 	}
-	file, hash := b.view.Path("system", osrepo.PolicyFile), b.view.Path("system", osrepo.PolicyHash)
+	file, hash := x.View.Path("system", osrepo.PolicyFile), x.View.Path("system", osrepo.PolicyHash)
 	text, err := readAll(root, file)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (b *builder) policy(root *tree.Node, owners map[string]string) error {
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		text = append(text, '\n')
 	}
-	for _, p := range b.plan.Policy {
+	for _, p := range x.Plan.Policy {
 		r, err := p.File.Open()
 		if err != nil {
 			return err
@@ -56,8 +56,8 @@ func (b *builder) policy(root *tree.Node, owners map[string]string) error {
 			}
 		}
 	}
-	b.rewrite(root, file, text)
-	b.rewrite(root, hash, fmt.Appendf(nil, "%x\n", sum.Sum(nil)))
+	x.Rewrite(root, file, text)
+	x.Rewrite(root, hash, fmt.Appendf(nil, "%x\n", sum.Sum(nil)))
 	return nil
 }
 
