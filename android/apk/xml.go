@@ -3,7 +3,8 @@ package apk
 import (
 	"encoding/binary"
 	"fmt"
-	"unicode/utf16"
+
+	"github.com/fridayos/friday/android/apk/internal/strpool"
 )
 
 // Kinds of chunks.
@@ -84,7 +85,7 @@ func walkXML(b []byte, fn func(element) error) error {
 		var err error
 		switch kind {
 		case chunkStrings:
-			err = d.pool(chunk)
+			d.strings, err = strpool.Read(chunk, 4*maxManifest)
 		case chunkResourceMap:
 			d.ids = d.ids[:0]
 			for i := header; i+4 <= len(chunk); i += 4 {
@@ -154,91 +155,4 @@ func (d *document) element(chunk []byte, header int) (e element, err error) {
 		e.attributes = append(e.attributes, a)
 	}
 	return e, nil
-}
-
-// pool reads the strings, which are UTF-8 or UTF-16.
-func (d *document) pool(chunk []byte) error {
-	le := binary.LittleEndian
-	if len(chunk) < 28 {
-		return fmt.Errorf("a string pool of %d bytes, expected at least 28", len(chunk))
-	}
-	count, flags, start := int64(le.Uint32(chunk[8:])), le.Uint32(chunk[16:]), int64(le.Uint32(chunk[20:]))
-	table := chunk[le.Uint16(chunk[2:]):]
-	if count*4 > int64(len(table)) || start > int64(len(chunk)) {
-		return fmt.Errorf("%d strings from byte %d do not fit into a pool of %d bytes", count, start, len(chunk))
-	}
-	d.strings = make([]string, 0, count)
-	total := 0
-	for i := range count {
-		off := start + int64(le.Uint32(table[i*4:]))
-		if off > int64(len(chunk)) {
-			return fmt.Errorf("string %d: at byte %d of a pool of %d", i, off, len(chunk))
-		}
-		read := utf16String
-		if flags&0x100 != 0 {
-			read = utf8String
-		}
-		s, ok := read(chunk[off:])
-		if !ok {
-			return fmt.Errorf("string %d: it ends behind the pool", i)
-		}
-		if total += len(s); total > 4*maxManifest { // many may share the same bytes
-			return fmt.Errorf("the strings have more than %d bytes", 4*maxManifest)
-		}
-		d.strings = append(d.strings, s)
-	}
-	return nil
-}
-
-// utf8String has its length in characters, then in bytes, each in one or two.
-func utf8String(b []byte) (string, bool) {
-	length := func() (int, bool) {
-		if len(b) == 0 {
-			return 0, false
-		}
-		n := int(b[0])
-		if n&0x80 == 0 {
-			b = b[1:]
-			return n, true
-		}
-		if len(b) < 2 {
-			return 0, false
-		}
-		n = n&0x7f<<8 | int(b[1])
-		b = b[2:]
-		return n, true
-	}
-	if _, ok := length(); !ok {
-		return "", false
-	}
-	n, ok := length()
-	if !ok || n > len(b) {
-		return "", false
-	}
-	return string(b[:n]), true
-}
-
-// utf16String has its length in units, in one or two.
-func utf16String(b []byte) (string, bool) {
-	le := binary.LittleEndian
-	if len(b) < 2 {
-		return "", false
-	}
-	n := int(le.Uint16(b))
-	b = b[2:]
-	if n&0x8000 != 0 {
-		if len(b) < 2 {
-			return "", false
-		}
-		n = n&0x7fff<<16 | int(le.Uint16(b))
-		b = b[2:]
-	}
-	if n > len(b)/2 {
-		return "", false
-	}
-	units := make([]uint16, n)
-	for i := range units {
-		units[i] = le.Uint16(b[2*i:])
-	}
-	return string(utf16.Decode(units)), true
 }
