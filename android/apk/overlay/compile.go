@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -19,7 +20,68 @@ type Source struct {
 // Resources are what an overlay lays over its target's.
 type Resources struct {
 	entries []entry
-	files   []Source // that go into the APK as they are
+	files   []Source    // that go into the APK as they are
+	docs    []*document // that go into it as binary XML
+	linked  bool        // with what they name of the framework's
+}
+
+// Name is a resource by its type and name, and where it is given first.
+type Name struct {
+	Type, Name string
+	File       string
+	Line, Col  int
+	// Used: another resource of the overlay refers to it, so that it serves its purpose
+	// even where the target has none of that name.
+	Used bool
+}
+
+// Names lists the resources, each once, in the order of their files.
+func (r *Resources) Names() (out []Name) {
+	seen, used := map[string]bool{}, map[string]bool{}
+	r.uses(func(ref string) { used[ref] = true })
+	for _, e := range r.entries {
+		id := e.kind + "/" + e.name
+		if !seen[id] {
+			seen[id] = true
+			out = append(out, Name{e.kind, e.name, e.file, e.line, e.col, used[id]})
+		}
+	}
+	return out
+}
+
+// uses calls fn for each resource of the overlay's own that another refers to.
+func (r *Resources) uses(fn func(ref string)) {
+	for _, e := range r.entries {
+		fn(e.value.ref)
+		for _, i := range e.items {
+			fn(i.ref)
+		}
+		if e.style == nil {
+			continue
+		}
+		if e.style.parent != nil {
+			fn(e.style.parent.own())
+		}
+		for _, i := range e.style.items {
+			if s, err := parseSymbol(strings.TrimSpace(i.text)); err == nil && s.pkg == "" {
+				fn(s.own())
+			}
+		}
+	}
+	var walk func(n *node)
+	walk = func(n *node) {
+		for _, a := range n.attributes {
+			if s, err := parseSymbol(strings.TrimSpace(a.text)); err == nil && s.pkg == "" {
+				fn(s.own())
+			}
+		}
+		for _, m := range n.nodes {
+			walk(m)
+		}
+	}
+	for _, d := range r.docs {
+		walk(d.root)
+	}
 }
 
 // Len is how many resources there are; one with values for several configs counts
@@ -38,6 +100,10 @@ type Mistake struct {
 	Line, Col int    // from 1; 0: the file as a whole
 	Message   string
 	Hint      string // may be ""
+	// Word and Among, if set, are what was written and what there is, of which another
+	// may have been meant.
+	Word  string
+	Among []string
 }
 
 // Limits of what is compiled.
@@ -48,12 +114,26 @@ const (
 	maxValues    = 4 << 20  // bytes of one XML file
 )
 
-// files of these types are one resource each, by their endings.
+// files of these types are one resource each, by their endings; those in XML are
+// compiled.
 var fileTypes = map[string][]string{
-	"drawable": {".png", ".webp", ".jpg", ".jpeg", ".gif"},
-	"mipmap":   {".png", ".webp"},
-	"font":     {".ttf", ".otf", ".ttc"},
-	"raw":      nil, // any
+	"drawable":     {".xml", ".png", ".webp", ".jpg", ".jpeg", ".gif"},
+	"mipmap":       {".xml", ".png", ".webp"},
+	"font":         {".xml", ".ttf", ".otf", ".ttc"},
+	"raw":          nil, // any, as it is
+	"anim":         {".xml"},
+	"animator":     {".xml"},
+	"color":        {".xml"},
+	"interpolator": {".xml"},
+	"layout":       {".xml"},
+	"menu":         {".xml"},
+	"transition":   {".xml"},
+	"xml":          {".xml"},
+}
+
+// folders are the types that have folders.
+func folders() string {
+	return "values, " + strings.Join(slices.Sorted(maps.Keys(fileTypes)), ", ")
 }
 
 var resourceName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]{0,254}$`)
@@ -86,17 +166,11 @@ type compiler struct {
 	file     string
 	mistakes []Mistake
 	seen     map[string]string // a resource and its config, to where it is
-	refs     []reference
-}
-
-// reference is to a resource that must be the overlay's own.
-type reference struct {
-	to, file  string
-	line, col int
+	refs     []symbol
 }
 
 func (c *compiler) wrong(line, col int, hint, format string, args ...any) {
-	c.mistakes = append(c.mistakes, Mistake{c.file, line, col, fmt.Sprintf(format, args...), hint})
+	c.mistakes = append(c.mistakes, Mistake{File: c.file, Line: line, Col: col, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // source reads one file.
@@ -107,7 +181,7 @@ func (c *compiler) source(s Source) {
 	endings, isFile := fileTypes[kind]
 	switch {
 	case kind != "values" && !isFile || strings.Contains(folder, "/"):
-		c.wrong(0, 0, "there are values, drawable, mipmap, font and raw, each with qualifiers such as values-de", "%q is no folder of resources that is compiled here", folder)
+		c.wrong(0, 0, "there are "+folders()+", each with qualifiers such as values-de", "%q is no folder of resources that is compiled here", folder)
 		return
 	}
 	config, err := parseConfig(qualifiers)
@@ -126,24 +200,62 @@ func (c *compiler) source(s Source) {
 		return
 	}
 	ext := strings.ToLower(path.Ext(name))
-	const bring = "bring an APK that aapt2 made, through apps"
 	switch {
-	case ext == ".xml" && !bytes.HasPrefix(s.Content, []byte{chunkXML, 0}):
-		c.wrong(0, 0, bring, "resources in XML beside values are not compiled here")
-		return
 	case strings.HasSuffix(name, ".9.png") && !bytes.Contains(s.Content, []byte("npTc")):
 		c.wrong(0, 0, "compile it with aapt2, which puts the frame into the file", "a picture with a stretchable frame must be compiled")
 		return
-	case endings != nil && ext != ".xml" && !slices.Contains(endings, ext):
+	case endings != nil && !slices.Contains(endings, ext):
 		c.wrong(0, 0, "", "expected a file that ends in %s", strings.Join(endings, " or "))
 		return
 	case len(s.Content) == 0 && kind != "raw":
 		c.wrong(0, 0, "", "the file is empty")
 		return
+	case kind != "raw" && !isPicture(ext, s.Content):
+		c.wrong(0, 0, "", "it begins with %.8q, which is no file of that kind", s.Content)
+		return
+	}
+	var doc *document
+	if ext == ".xml" && kind != "raw" && !bytes.HasPrefix(s.Content, []byte{chunkXML, 0}) {
+		if len(s.Content) > maxValues {
+			c.wrong(0, 0, "", "it has %d bytes, expected at most %d", len(s.Content), maxValues)
+			return
+		}
+		if doc = c.document(s.Path, s.Content); doc == nil {
+			return
+		}
 	}
 	resource, _, _ := strings.Cut(name, ".")
-	if c.add(1, 1, entry{kind: kind, name: resource, config: config, value: value{kind: kindString, text: "res/" + s.Path}}) {
+	if !c.add(1, 1, entry{kind: kind, name: resource, config: config, value: value{kind: kindString, text: "res/" + s.Path}}) {
+		return
+	}
+	if doc == nil {
 		c.in.files = append(c.in.files, s)
+		return
+	}
+	c.in.docs = append(c.in.docs, doc)
+	c.made(doc.root)
+}
+
+// isPicture looks at what a picture or font begins with, where that says what it is.
+func isPicture(ext string, content []byte) bool {
+	begins := map[string][]string{
+		".png": {"\x89PNG\r\n\x1a\n"}, ".jpg": {"\xff\xd8\xff"}, ".jpeg": {"\xff\xd8\xff"}, ".webp": {"RIFF"}, ".gif": {"GIF8"},
+		".ttf": {"\x00\x01\x00\x00", "true"}, ".otf": {"OTTO", "\x00\x01\x00\x00"}, ".ttc": {"ttcf"},
+	}[ext]
+	return begins == nil || slices.ContainsFunc(begins, func(b string) bool { return bytes.HasPrefix(content, []byte(b)) })
+}
+
+// made takes in the resources of type id that a document makes by naming them: @+id/x.
+func (c *compiler) made(n *node) {
+	for _, a := range n.attributes {
+		if s, err := parseSymbol(strings.TrimSpace(a.text)); err == nil && s.create {
+			if _, ok := c.seen[fmt.Sprintf("id/%s %x", s.name, config{}.encode())]; !ok {
+				c.add(a.line, a.col, entry{kind: "id", name: s.name, value: value{kind: kindBool}})
+			}
+		}
+	}
+	for _, m := range n.nodes {
+		c.made(m)
 	}
 }
 
@@ -163,6 +275,7 @@ func (c *compiler) add(line, col int, e entry) bool {
 		c.wrong(line, col, "", "there are more than %d resources", maxResources)
 	case len(c.seen) > maxResources:
 	default:
+		e.file, e.line, e.col = c.file, line, col
 		c.seen[id] = here
 		c.in.entries = append(c.in.entries, e)
 		return true
@@ -177,9 +290,9 @@ func (c *compiler) references() {
 		have[e.kind+"/"+e.name] = true
 	}
 	for _, r := range c.refs {
-		if !have[r.to] {
+		if !have[r.own()] {
 			c.file = r.file
-			c.wrong(r.line, r.col, "write the value itself: the numbers of other apps' resources differ from phone to phone", "@%s is no resource of this overlay", r.to)
+			c.wrong(r.line, r.col, "write the value itself: the numbers of other apps' resources differ from version to version", "@%s is no resource of this overlay", r.own())
 		}
 	}
 }

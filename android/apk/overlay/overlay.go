@@ -6,11 +6,13 @@
 // them what the APK holds: a binary AndroidManifest.xml, resources.arsc and the
 // files. Package pack signs it.
 //
-// It compiles what overlays are mostly made of: bool, integer, color, dimen,
-// fraction, string, plurals, arrays, and files that need no compiler (pictures,
-// fonts, raw). It knows no styles, no text with markup, no references to another
-// app's resources and no drawables in XML: for those it asks for an APK that
-// Android's own tools made.
+// It compiles bool, integer, color, dimen, fraction, string, plurals, arrays, styles, ids,
+// files in XML (drawables, layouts, lists of colors, …) and takes files that need no
+// compiler (pictures, fonts, raw). What they name of android's is looked up by Link in the
+// table of the phone's framework (package arsc). It knows no text with markup, no
+// attributes or resources of the target's own, whose numbers differ from version to
+// version, no resources within resources (aapt:attr), and stretches no pictures
+// (.9.png): for those it asks for an APK that Android's own tools made.
 //
 // The formats are described in AOSP: frameworks/base,
 // libs/androidfw/include/androidfw/ResourceTypes.h; what overlays are, at
@@ -75,13 +77,19 @@ func (o *Overlay) Files() ([]pack.File, error) {
 	if err := o.Check(); err != nil {
 		return nil, fmt.Errorf("cannot make overlay %s: %w", o.Package, err)
 	}
-	table, err := o.Resources.table(o.Package)
+	if o.Resources.NeedsFramework() {
+		return nil, fmt.Errorf("cannot make overlay %s: its resources are not linked against the phone's framework", o.Package)
+	}
+	table, ids, err := o.Resources.table(o.Package)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make overlay %s: %w", o.Package, err)
 	}
 	files := []pack.File{{Name: "AndroidManifest.xml", Content: o.manifest()}, {Name: "resources.arsc", Content: table, Stored: true}}
 	for _, f := range o.Resources.files {
 		files = append(files, pack.File{Name: "res/" + f.Path, Content: f.Content, Stored: true}) // packed already, most of them
+	}
+	for _, d := range o.Resources.docs {
+		files = append(files, pack.File{Name: "res/" + d.path, Content: d.encode(ids)})
 	}
 	return files, nil
 }

@@ -13,6 +13,7 @@ import (
 const (
 	kindNull     = 0x00
 	kindRef      = 0x01
+	kindAttr     = 0x02 // of the theme
 	kindString   = 0x03
 	kindFloat    = 0x04
 	kindDimen    = 0x05
@@ -27,12 +28,13 @@ const (
 )
 
 // value is one Res_value; ref, if set, is the resource of the overlay's own that it
-// refers to.
+// refers to, other one of the framework's, which Link turns into its number.
 type value struct {
-	kind uint8
-	data uint32
-	text string
-	ref  string
+	kind  uint8
+	data  uint32
+	text  string
+	ref   string
+	other *symbol
 }
 
 // encode writes it, with its text in pool.
@@ -55,8 +57,13 @@ type entry struct {
 	kind, name string // "bool", "config_x"
 	config     config
 	value      value
-	items      []item // of arrays and plurals
+	items      []item // of arrays, plurals and styles
 	bag        bool
+	style      *style
+	parent     uint32 // of a style: the framework's
+	parentRef  string // or the overlay's own
+	file       string // where it is given
+	line, col  int
 }
 
 // textPool is a string pool.
@@ -114,8 +121,9 @@ func (p *textPool) encode(wide bool) []byte {
 // overlays have the number that apps have.
 const packageID = 0x7f
 
-// table is resources.arsc.
-func (r *Resources) table(pkg string) ([]byte, error) {
+// table is resources.arsc, and the numbers that the resources have in it, by type and
+// name.
+func (r *Resources) table(pkg string) ([]byte, map[string]uint32, error) {
 	types := map[string]map[string][]entry{} // by type, then name
 	for _, e := range r.entries {
 		if types[e.kind] == nil {
@@ -130,7 +138,7 @@ func (r *Resources) table(pkg string) ([]byte, error) {
 		kindPool.index(kind)
 		names := slices.Sorted(maps.Keys(types[kind]))
 		if len(names) > 0xffff {
-			return nil, fmt.Errorf("it has %d resources of type %s", len(names), kind)
+			return nil, nil, fmt.Errorf("it has %d resources of type %s", len(names), kind)
 		}
 		for j, name := range names {
 			keys.index(name)
@@ -138,7 +146,7 @@ func (r *Resources) table(pkg string) ([]byte, error) {
 		}
 	}
 	if len(kinds) > 0xff {
-		return nil, errors.New("it has more than 255 types")
+		return nil, nil, errors.New("it has more than 255 types")
 	}
 	w := &tableWriter{ids: ids, keys: &keys, values: &values}
 	var chunks bytes.Buffer
@@ -152,7 +160,7 @@ func (r *Resources) table(pkg string) ([]byte, error) {
 	pools := slices.Concat(a, b)
 	head := slices.Concat(u32(packageID), name, u32(header, 0, uint32(header+len(a)), 0, 0))
 	body := chunk(chunkPackage, head, append(pools, chunks.Bytes()...))
-	return chunk(chunkTable, u32(1), append(values.encode(false), body...)), nil
+	return chunk(chunkTable, u32(1), append(values.encode(false), body...)), ids, nil
 }
 
 type tableWriter struct {
@@ -197,7 +205,11 @@ func (w *tableWriter) entry(e *entry) []byte {
 	if !e.bag {
 		return slices.Concat(u16(8, 0), u32(key), w.value(e.value))
 	}
-	b := slices.Concat(u16(16, 1), u32(key, 0, uint32(len(e.items))))
+	parent := e.parent
+	if e.parentRef != "" {
+		parent = w.ids[e.parentRef]
+	}
+	b := slices.Concat(u16(16, 1), u32(key, parent, uint32(len(e.items))))
 	for _, i := range e.items {
 		b = append(b, slices.Concat(u32(i.name), w.value(i.value))...)
 	}

@@ -108,9 +108,16 @@ func (c *compiler) resource(r *reader, t xml.StartElement, to config) error {
 		c.add(line, col, entry{kind: kind, name: name, config: to, items: items, bag: true})
 		return nil
 	}
+	switch kind {
+	case "style":
+		return c.style(r, t, name, to)
+	case "id":
+		c.add(line, col, entry{kind: kind, name: name, config: to, value: value{kind: kindBool}})
+		return r.Skip()
+	}
 	parse := simple[kind]
 	if parse == nil {
-		c.wrong(line, col, "bring an APK that aapt2 made, through apps, for styles and the like", "resources of type %q are not compiled here", kind)
+		c.wrong(line, col, "bring an APK that aapt2 made, through apps", "resources of type %q are not compiled here", kind)
 		return r.Skip()
 	}
 	v, ok, err := c.value(r, kind == "string", parse)
@@ -177,30 +184,11 @@ func (c *compiler) items(r *reader, kind string) (items []item, err error) {
 // value reads the text up to the element's end. ok is false where it was wrong.
 func (c *compiler) value(r *reader, isText bool, parse func(string) (value, error)) (v value, ok bool, err error) {
 	line, col := r.InputPos()
-	var text strings.Builder
-	markup := false
-	for depth := 0; depth >= 0; {
-		t, err := r.next()
-		if err != nil {
-			return v, false, err
-		}
-		switch t := t.(type) {
-		case xml.CharData:
-			text.Write(t)
-		case xml.StartElement:
-			if depth++; t.Name.Local != "g" || !isText { // xliff's, for translators
-				c.wrong(r.line, r.col, "text with markup is not compiled here; bring an APK that aapt2 made, through apps", "there is an element %s in the value", t.Name.Local)
-				markup = true
-			}
-		case xml.EndElement:
-			depth--
-		}
+	s, ok, err := c.text(r, isText)
+	if err != nil || !ok {
+		return v, false, err
 	}
-	if markup {
-		return v, false, nil
-	}
-	s := text.String()
-	if plain := strings.TrimSpace(s); strings.HasPrefix(plain, "@") {
+	if plain := strings.TrimSpace(s); strings.HasPrefix(plain, "@") || !isText && strings.HasPrefix(plain, "?") {
 		v, err = c.reference(plain, line, col)
 	} else {
 		v, err = parse(s)
@@ -212,21 +200,50 @@ func (c *compiler) value(r *reader, isText bool, parse func(string) (value, erro
 	return v, true, nil
 }
 
-var ownReference = regexp.MustCompile(`^@([a-z]+/[A-Za-z_][A-Za-z0-9_.]*)$`)
+// text reads what stands in an element up to its end. ok is false where there is more
+// than text.
+func (c *compiler) text(r *reader, isText bool) (s string, ok bool, err error) {
+	var text strings.Builder
+	ok = true
+	for depth := 0; depth >= 0; {
+		t, err := r.next()
+		if err != nil {
+			return "", false, err
+		}
+		switch t := t.(type) {
+		case xml.CharData:
+			text.Write(t)
+		case xml.StartElement:
+			if depth++; t.Name.Local != "g" || !isText { // xliff's, for translators
+				c.wrong(r.line, r.col, "text with markup is not compiled here; bring an APK that aapt2 made, through apps", "there is an element %s in the value", t.Name.Local)
+				ok = false
+			}
+		case xml.EndElement:
+			depth--
+		}
+	}
+	return text.String(), ok, nil
+}
 
-func (c *compiler) reference(s string, line, col int) (value, error) {
-	switch s {
-	case "@null":
-		return value{kind: kindRef}, nil
-	case "@empty":
-		return value{kind: kindNull, data: 1}, nil
+// reference reads one; what it refers to is looked up later.
+func (c *compiler) reference(text string, line, col int) (value, error) {
+	if v, ok := nothing(text); ok {
+		return v, nil
 	}
-	m := ownReference.FindStringSubmatch(s)
-	if m == nil {
-		return value{}, fmt.Errorf("%s refers to another app's resource; write the value itself, as the numbers of resources differ from phone to phone", s)
+	v, err := referenceTo(text)
+	switch {
+	case err != nil:
+	case v.other != nil:
+		v.other.file, v.other.line, v.other.col = c.file, line, col
+	default:
+		s, _ := parseSymbol(text)
+		s.file, s.line, s.col = c.file, line, col
+		if s.create {
+			return v, fmt.Errorf("%s: + makes a resource in a layout alone", text)
+		}
+		c.refs = append(c.refs, s)
 	}
-	c.refs = append(c.refs, reference{m[1], c.file, line, col})
-	return value{kind: kindRef, ref: m[1]}, nil
+	return v, err
 }
 
 func parseBool(s string) (value, error) {
@@ -280,20 +297,41 @@ func spread(c uint32) (out uint32) {
 }
 
 var (
-	dimension = regexp.MustCompile(`^(-?[0-9]*\.?[0-9]+)\s*(px|dp|dip|sp|pt|in|mm)$`)
-	percent   = regexp.MustCompile(`^(-?[0-9]*\.?[0-9]+)\s*(%p?)$`)
+	number    = regexp.MustCompile(`^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]{1,3})?$`)
+	dimension = regexp.MustCompile(`^([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*(px|dp|dip|sp|pt|in|mm)$`)
+	percent   = regexp.MustCompile(`^([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*(%p?)$`)
 	units     = map[string]uint32{"px": 0, "dp": 1, "dip": 1, "sp": 2, "pt": 3, "in": 4, "mm": 5, "%": 0, "%p": 1}
 )
 
 func parseDimen(s string) (value, error) {
 	s = strings.TrimSpace(s)
-	if m := dimension.FindStringSubmatch(s); m != nil {
-		return complexValue(kindDimen, m[1], m[2], 1)
+	if v, err := parseDimension(s); err == nil || dimension.MatchString(s) {
+		return v, err
 	}
-	if n, err := strconv.ParseFloat(s, 32); err == nil { // <item type="dimen" format="float">
-		return value{kind: kindFloat, data: math.Float32bits(float32(n))}, nil
+	if v, err := parseFloat(s); err == nil { // <item type="dimen" format="float">
+		return v, nil
 	}
 	return value{}, fmt.Errorf("%q is no dimension, expected a number and px, dp, sp, pt, in or mm", s)
+}
+
+// parseDimension reads one with its unit.
+func parseDimension(s string) (value, error) {
+	m := dimension.FindStringSubmatch(s)
+	if m == nil {
+		return value{}, errors.New("there is no unit")
+	}
+	return complexValue(kindDimen, m[1], m[2], 1)
+}
+
+func parseFloat(s string) (value, error) {
+	if !number.MatchString(s) {
+		return value{}, fmt.Errorf("%q is no number", s)
+	}
+	n, err := strconv.ParseFloat(s, 32)
+	if err != nil {
+		return value{}, fmt.Errorf("%s is out of range", s)
+	}
+	return value{kind: kindFloat, data: math.Float32bits(float32(n))}, nil
 }
 
 func parseFraction(s string) (value, error) {
