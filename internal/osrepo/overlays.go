@@ -1,6 +1,7 @@
 package osrepo
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -123,7 +124,7 @@ func (l *Layer) resources(o *Overlay, at string) (*overlay.Resources, error) {
 		if m.File != "" {
 			file = path.Join(root, m.File)
 		}
-		l.doc.AddIn(file, strict.Pos{Line: m.Line, Col: m.Col}, m.Hint, "%s", m.Message)
+		l.doc.AddIn(file, strict.Pos{Line: m.Line, Col: m.Col}, cmp.Or(strict.Meant(m.Word, m.Among), m.Hint), "%s", m.Message)
 	}
 	if len(mistakes) == 0 && resources.Len() == 0 {
 		return nil, errors.New("there is no resource in it")

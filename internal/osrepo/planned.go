@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fridayos/friday/android/apk/arsc"
 	"github.com/fridayos/friday/android/apk/overlay"
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/tree"
@@ -21,6 +22,10 @@ type View struct {
 	Partitions []string
 	// Apps are those of stock; nil: not known, and then keys are not compared.
 	Apps []StockApp
+	// Resources reads which resources an app of stock has; nil: not known, and then
+	// overlays are not compared with their targets, nor linked. It may be slow for an app
+	// that nobody asked about before.
+	Resources func(StockApp) (*arsc.Table, error)
 	// Privileged are the permissions that an app in priv-app gets only where a file
 	// in etc/permissions lists it; Granted are those lists of stock's, by package.
 	// nil: not known, and then not checked.

@@ -2,14 +2,18 @@ package rom
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/fridayos/friday/android/apk"
+	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/judge"
+	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -60,5 +64,92 @@ func TestOverlays(t *testing.T) {
 				t.Errorf("aapt says\n%s", said)
 			}
 		})
+	}
+}
+
+// realFramework is where Debian puts the resources that apps are linked against.
+const realFramework = "/usr/share/android-framework-res/framework-res.apk"
+
+// TestOverlayOfRealFramework: a theme and a drawable over a real framework are linked
+// against it; what it does not have is told before anything is made, and its table is
+// read once for all.
+func TestOverlayOfRealFramework(t *testing.T) {
+	f, err := os.Open(realFramework)
+	if err != nil {
+		t.Skip("needs android-framework-res: ", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	extra := tree.NewDir(0o755, 0, 0)
+	for dir, at := extra, []string{"system", "framework"}; ; at = at[1:] {
+		if len(at) == 0 {
+			dir.Set("framework-res.apk", &tree.Node{Type: tree.Regular, Perm: 0o644, Size: st.Size(), Content: f})
+			break
+		}
+		next := tree.NewDir(0o755, 0, 0)
+		dir.Set(at[0], next)
+		dir = next
+	}
+	w := newWorkshop(t, smallStock())
+	w.stock = w.addStock(stockZip(t, stocktest.Spec{Seed: 7, Files: 250, Bytes: 2 << 20, Extra: extra}), "umi")
+	const space = ` xmlns:android="http://schemas.android.com/apk/res/android"`
+	files := map[string]string{
+		"os.yaml":                "name: Friday OS\nupdate_url: https://ota.example.org\nchannels: [weekly]\ndefault_channel: weekly\nlayers: [mine]\n",
+		"layers/mine/layer.yaml": "why: a test\noverlays:\n  - {target: android, res: res, package: org.example.bars}\n",
+		"layers/mine/res/values/styles.xml": `<resources>
+  <style name="Theme.DeviceDefault.Light" parent="android:Theme.Material.Light">
+    <item name="android:colorAccent">@color/accent_device_default_light</item>
+    <item name="android:gravity">top|start</item>
+  </style>
+</resources>`,
+		"layers/mine/res/color/accent_device_default_light.xml": `<selector` + space + `><item android:color="@*android:color/background_material_light"/></selector>`,
+		"layers/mine/res/drawable/ic_lock_lock.xml":             `<vector` + space + ` android:width="24dpp"/>`,
+	}
+	w.commit(time.Hour, files)
+	in := w.input("26.11.27")
+	in.AppKey, _ = keysOf(t, 99)
+	const want = `layers/mine/res/drawable/ic_lock_lock.xml:1:76: width: "24dpp" is not what it takes: a dimension`
+	if _, _, err := Build(t.Context(), in); err == nil || err.Error() != want {
+		t.Fatalf("got\n%v\nwant\n%s", err, want)
+	}
+	files["layers/mine/res/drawable/ic_lock_lock.xml"] = strings.Replace(files["layers/mine/res/drawable/ic_lock_lock.xml"], "dpp", "dp", 1)
+	w.commit(2*time.Hour, files)
+	in = w.input("26.11.27")
+	in.AppKey, _ = keysOf(t, 99)
+	v, err := View(w.blobs, w.stock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(v.Apps, func(a osrepo.StockApp) bool { return a.Package == "android" })
+	e, _ := v.Index.Lookup("system", v.Apps[i].Path)
+	if _, kept, err := w.blobs.Memo("resources 1 " + e.Digest); err != nil || !kept {
+		t.Errorf("the framework's table is not kept: %v", err)
+	}
+	b, _, err := Build(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := w.tree(partitionNamed(t, b.Images, "system")).Lookup("product/overlay/org.example.bars.apk")
+	if n == nil {
+		t.Fatal("the overlay is not there")
+	}
+	name := filepath.Join(t.TempDir(), "bars.apk")
+	if err := os.WriteFile(name, content(t, n), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	judge.Run(t, "apksigner", "verify", "--min-sdk-version", "26", name)
+	table, err := v.Resources(v.Apps[i])
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _, ok := table.Find("color", "background_material_light")
+	if said := judge.Run(t, "aapt", "dump", "xmltree", name, "res/color/accent_device_default_light.xml"); !ok || !strings.Contains(said, fmt.Sprintf("A: android:color(0x010101a5)=@0x%08x", id)) {
+		t.Errorf("aapt says, of %#x,\n%s", id, said)
+	}
+	if said := judge.Run(t, "aapt", "dump", "--values", "resources", name); !strings.Contains(said, "style/Theme.DeviceDefault.Light: <bag>") || !strings.Contains(said, "drawable/ic_lock_lock") {
+		t.Errorf("aapt says\n%s", said)
 	}
 }

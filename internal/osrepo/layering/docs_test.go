@@ -10,7 +10,7 @@ import (
 	"github.com/fridayos/friday/internal/osrepo"
 )
 
-var block = regexp.MustCompile("(?s)```(?:yaml|xml)\n(?:# |<!-- )([a-z./A-Z]+?)(?: -->)?\n(.*?)```")
+var block = regexp.MustCompile("(?s)```(?:yaml|xml)\n(?:# |<!-- )([a-z_./A-Z]+?)(?: -->)?\n(.*?)```")
 
 // TestDocs: what docs/os-repository.md shows is taken, and does what it says.
 func TestDocs(t *testing.T) {
@@ -30,7 +30,7 @@ func TestDocs(t *testing.T) {
 	for _, m := range found {
 		files[m[1]] = m[2]
 	}
-	if len(found) != 4 {
+	if len(found) != 5 {
 		t.Errorf("%d files stand in the page", len(found))
 	}
 	all := with(files)
@@ -59,7 +59,7 @@ func TestDocs(t *testing.T) {
 			t.Errorf("the page's layers do not write %s, only %q", want, got)
 		}
 	}
-	if len(p.Overlays) != 1 || p.Overlays[0].Overlay.Resources.Len() != 3 || len(p.Removed) != 2 {
+	if len(p.Overlays) != 1 || p.Overlays[0].Overlay.Resources.Len() != 4 || len(p.Removed) != 2 {
 		t.Errorf("overlays %+v, removed %+v", p.Overlays, p.Removed)
 	}
 }

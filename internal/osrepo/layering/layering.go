@@ -67,6 +67,7 @@ func Plan(s *osrepo.Snapshot, codename string, v osrepo.View) (*osrepo.Plan, err
 	p.addedApps()
 	p.granted()
 	p.staleCode()
+	p.resources()
 	p.device()
 	if err := p.problems.Err(); err != nil {
 		return nil, err
@@ -105,6 +106,7 @@ type planner struct {
 	ramdisks map[string]bool          // the names in placed that are of ramdisks
 	extended map[string]*osrepo.Layer // files of stock that a layer adds to
 	brought  []broughtApp
+	laid     []laidOverlay
 	problems osrepo.Problems
 }
 

@@ -1,9 +1,11 @@
 package layering
 
 import (
+	"encoding/json"
 	"maps"
 	"strings"
 
+	"github.com/fridayos/friday/android/apk/arsc"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/osrepo"
 )
@@ -70,6 +72,24 @@ func with(changes map[string]string) map[string]*osrepo.File {
 	return files
 }
 
+// tables are the resources of stock's apps. The framework is open to overlays, the clock
+// is so where its <overlayable> says so.
+var tables = map[string]string{
+	"android": `{"packages": [{"id": 1, "name": "android", "types": [
+		{"id": 1, "name": "attr", "resources": [{"entry": 1, "name": "colorAccent", "public": true, "attr": {"formats": 17}}, {"entry": 2, "name": "orientation", "public": true, "attr": {"formats": 65536, "symbols": [{"name": "vertical", "value": 1}]}},
+			{"entry": 3, "name": "state_pressed", "public": true, "attr": {"formats": 8}}, {"entry": 4, "name": "color", "public": true, "attr": {"formats": 16}}]},
+		{"id": 2, "name": "bool", "resources": [{"entry": 0, "name": "config_x"}, {"entry": 1, "name": "config_showBars"}, {"entry": 2, "name": "config_showNavigationBar"}]},
+		{"id": 5, "name": "dimen", "resources": [{"entry": 0, "name": "navigation_bar_height"}]},
+		{"id": 6, "name": "array", "resources": [{"entry": 0, "name": "config_tether_usb_regexs"}]},
+		{"id": 3, "name": "style", "resources": [{"entry": 0, "name": "Theme", "public": true}]},
+		{"id": 4, "name": "color", "resources": [{"entry": 7, "name": "white", "public": true}, {"entry": 8, "name": "secret"}, {"entry": 9, "name": "selector"},
+			{"entry": 10, "name": "black", "public": true}, {"entry": 11, "name": "accent_device_default_light"}]}
+	]}]}`,
+	"org.vendor.clock": `{"packages": [{"id": 127, "name": "org.vendor.clock", "overlayables": ["Theme"], "types": [
+		{"id": 1, "name": "bool", "resources": [{"entry": 0, "name": "config_x", "overlayable": "Theme", "policies": 14}, {"entry": 1, "name": "shut"}, {"entry": 2, "name": "oem", "overlayable": "Theme", "policies": 64}]}
+	]}]}`,
+}
+
 const stockProps = "ro.build.version.incremental=V12\nro.stock.list=a,b\nro.vendor.ads=1\n"
 
 // stockView is a small stock.
@@ -119,6 +139,15 @@ func stockView() osrepo.View {
 		Apps: []osrepo.StockApp{
 			{Partition: "system", Path: "system/app/Clock/Clock.apk", Package: "org.vendor.clock", SharedUser: "android.uid.system", Signer: "aa"},
 			{Partition: "system", Path: "system/priv-app/Settings/Settings.apk", Package: "org.vendor.settings", SharedUser: "android.uid.system", Signer: "aa"},
+			{Partition: "system", Path: "system/framework/framework-res.apk", Package: "android", Signer: "aa"},
+		},
+		Resources: func(a osrepo.StockApp) (*arsc.Table, error) {
+			text, ok := tables[a.Package]
+			if !ok {
+				return nil, arsc.ErrNone
+			}
+			t := &arsc.Table{}
+			return t, json.Unmarshal([]byte(text), t)
 		},
 		Privileged: []string{"android.permission.REBOOT", "android.permission.MASTER_CLEAR"}, Granted: map[string][]string{"org.vendor.clock": {"android.permission.REBOOT"}},
 		Fingerprint: "Xiaomi/umi/umi:13/TKQ1/V12:user/release-keys",

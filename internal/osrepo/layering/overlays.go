@@ -37,6 +37,7 @@ func (p *planner) overlays(l *osrepo.Layer) {
 		before := len(p.problems)
 		p.write(l, at, &osrepo.Add{}, nil, osrepo.Placed{Partition: partition, Path: made.Path, Type: tree.Regular, Overlay: o.Made()})
 		if len(p.problems) == before {
+			p.laid = append(p.laid, laidOverlay{l, at, path.Join("layers", l.Name, o.Res), len(p.plan.Overlays)})
 			p.plan.Overlays = append(p.plan.Overlays, made)
 		}
 	}

@@ -16,7 +16,7 @@ func withOverlays(yaml string, more ...string) map[string]string {
 		extraFile:                            "why: more\n" + yaml,
 		"layers/extra/res/values/config.xml": values,
 		"layers/extra/bad/values/config.xml": "<resources>\n  <bool name=\"config_x\">yes</bool>\n</resources>\n",
-		"layers/extra/odd/layout/main.xml":   "<a/>",
+		"layers/extra/odd/layouts/main.xml":  "<a/>",
 		"layers/extra/none/values/x.xml":     "<resources/>\n",
 		"layers/extra/Camera.apk":            apkOf("org.example.camera"),
 	}
@@ -96,12 +96,75 @@ func wrongOverlays() (out []mistake) {
 	} {
 		want := extraFile + ":" + c.want
 		if c.want == "" {
-			want = `layers/extra/odd/layout/main.xml: "layout" is no folder of resources that is compiled here; there are values, drawable, mipmap, font and raw, each with qualifiers such as values-de`
+			want = `layers/extra/odd/layouts/main.xml: "layouts" is no folder of resources that is compiled here; there are values, anim, animator, color, drawable, font, interpolator, layout, menu, mipmap, raw, transition, xml, each with qualifiers such as values-de`
 		}
 		out = append(out, mistake{c.name, withOverlays(c.yaml), want})
 	}
+	for _, c := range []struct{ name, overlay, file, text, want string }{
+		{"a resource that the target lacks", "target: android", "values/x.xml", `<resources><bool name="config_showBar">true</bool></resources>`, `:1:12: android has no resource bool/config_showBar to lay one over; did you mean "config_showBars"?`},
+		{"a resource of another type", "target: android", "values/x.xml", `<resources><integer name="config_x">1</integer></resources>`, `:1:12: android has no resource integer/config_x to lay one over; it has bool/config_x`},
+		{"a file that the target lacks", "target: android", "raw/x", "x", `:1:1: android has no resource raw/x to lay one over`},
+		{"a resource that is not overlayable", "target: org.vendor.clock, target_name: Theme", "values/x.xml", `<resources><bool name="shut">true</bool></resources>`, `:1:12: org.vendor.clock does not let others lay over bool/shut: it stands in no <overlayable>, of which there are Theme`},
+		{"an overlayable that is not named", "target: org.vendor.clock", "values/x.xml", values, `:2:3: org.vendor.clock does not let others lay over bool/config_x: it stands in the <overlayable> Theme, which the overlay does not name; write target_name: Theme`},
+		{"another overlayable", "target: org.vendor.clock, target_name: Themes", "values/x.xml", values, `:2:3: org.vendor.clock does not let others lay over bool/config_x: it stands in the <overlayable> Theme, the overlay is for Themes; write target_name: Theme, in an overlay of its own if need be`},
+		{"an overlayable for others", "target: org.vendor.clock, target_name: Theme", "values/x.xml", `<resources><bool name="oem">true</bool></resources>`, `:1:12: org.vendor.clock does not let others lay over bool/oem: its <overlayable> Theme takes overlays of policy oem, this one has public|product`},
+		{"an app without resources", "target: org.vendor.settings", "values/x.xml", values, ""},
+		{"a style's attribute", "target: android", "values/x.xml", "<resources>\n  <style name=\"Theme\"><item name=\"android:colorAcent\">#fff</item></style>\n</resources>", `:2:23: the stock's framework has no attr/colorAcent; did you mean "colorAccent"?`},
+		{"a style's value", "target: android", "values/x.xml", `<resources><style name="Theme"><item name="android:orientation">down</item></style></resources>`, `:1:65: android:orientation: "down" is not what it takes: vertical`},
+		{"what the framework keeps to itself", "target: android", "values/x.xml", `<resources><color name="white">@android:color/secret</color></resources>`, `:1:32: @android:color/secret is the framework's own, which it does not make public; its number may differ in the next stock; if it is meant, write @*android:color/secret`},
+		{"a drawable's attribute", "target: android", "color/selector.xml", "<selector xmlns:android=\"http://schemas.android.com/apk/res/android\"\n  android:colorAccent=\"blue\"/>", `:2:11: colorAccent: "blue" is not what it takes: a reference, a color`},
+	} {
+		want := "layers/extra/mine/" + c.file + c.want
+		if c.want == "" {
+			want = extraFile + ":2:21: org.vendor.settings has no resources to lay others over"
+		}
+		out = append(out, mistake{c.name, withOverlays("overlays: [{"+c.overlay+", res: mine"+to+"}]\n", "layers/extra/mine/"+c.file, c.text), want})
+	}
 	return append(out, mistake{"a mistake in a resource", withOverlays("overlays: [{target: android, res: bad}]\n"),
 		`layers/extra/bad/values/config.xml:2:25: "yes" is no bool, expected true or false`})
+}
+
+// TestLinked: what is planned has the numbers of the stock's framework; what an overlay
+// uses itself need not be the target's.
+func TestLinked(t *testing.T) {
+	s, err := osrepo.Read(with(withOverlays("overlays: [{target: android, res: mine}]\n",
+		"layers/extra/mine/values/x.xml", `<resources><style name="Theme" parent="android:Theme"><item name="android:colorAccent">@color/own</item></style><color name="own">@android:color/white</color></resources>`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Plan(s, "umi", viewWith("product"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(p.Placed, func(w osrepo.Placed) bool { return w.Overlay != nil })
+	if i < 0 || p.Placed[i].Overlay != p.Overlays[0].Overlay || p.Overlays[0].Overlay.Resources.NeedsFramework() {
+		t.Fatalf("not linked: %+v", p.Overlays)
+	}
+	if _, err := p.Overlays[0].Overlay.Files(); err != nil {
+		t.Error(err)
+	}
+	// Another device has another framework: the snapshot itself stays as it is.
+	if !s.Layers["extra"].Overlays[0].Made().Resources.NeedsFramework() {
+		t.Error("the snapshot was changed")
+	}
+	v := viewWith("product")
+	v.Apps = v.Apps[:2]
+	want := extraFile + ":2:12: the overlay names what the framework has, and that of the stock cannot be read: there is no app of that package"
+	if _, err := Plan(s, "umi", v); err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	// Before Android 11 what stands in no <overlayable> is open.
+	for version, ok := range map[string]bool{"9": true, "10": true, "11": false} {
+		s, err := osrepo.Read(with(withOverlays("overlays: [{target: org.vendor.clock, res: mine}]\n", "layers/extra/mine/values/x.xml", `<resources><bool name="shut">true</bool></resources>`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := viewWith("product")
+		v.Android = version
+		if _, err := Plan(s, "umi", v); (err == nil) != ok {
+			t.Errorf("Android %s: %v", version, err)
+		}
+	}
 }
 
 // TestOldAndroid: overlays came with Android 8.

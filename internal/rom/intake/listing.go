@@ -125,6 +125,7 @@ func view(blobs *blob.Store, s catalog.Stock) (osrepo.View, error) {
 	for _, p := range s.Partitions {
 		v.Partitions = append(v.Partitions, p.Name)
 	}
+	v.Resources = (&tables{blobs: blobs, stock: s, index: index}).of
 	return v, nil
 }
 
