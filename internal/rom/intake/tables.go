@@ -1,4 +1,4 @@
-package rom
+package intake
 
 import (
 	"context"
@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/fridayos/friday/android/apk/arsc"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/filesystem"
 )
 
 // tables reads which resources the apps of a stock have. What was read of an app is kept
@@ -72,16 +74,17 @@ func (t *tables) of(a osrepo.StockApp) (*arsc.Table, error) {
 
 // make reads the app from its image.
 func (t *tables) make(w io.Writer, a osrepo.StockApp) error {
-	p, ok := partitionOfStock(t.stock, a.Partition)
-	if !ok {
+	i := slices.IndexFunc(t.stock.Partitions, func(p catalog.Partition) bool { return p.Name == a.Partition })
+	if i < 0 {
 		return fmt.Errorf("stock has no partition %s", a.Partition)
 	}
+	p := t.stock.Partitions[i]
 	r, err := t.blobs.OpenRef(blob.Ref{Digest: p.Digest, Size: p.Size})
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	_, root, err := openFileSystem(r, r.Size())
+	_, root, err := filesystem.Open(r, r.Size())
 	if err != nil {
 		return err
 	}
