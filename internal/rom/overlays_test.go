@@ -14,6 +14,7 @@ import (
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/judge"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/intake"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -119,7 +120,7 @@ func TestOverlayOfRealFramework(t *testing.T) {
 	w.commit(2*time.Hour, files)
 	in = w.input("26.11.27")
 	in.AppKey, _ = keysOf(t, 99)
-	v, err := View(w.blobs, w.stock)
+	v, err := intake.View(w.blobs, w.stock)
 	if err != nil {
 		t.Fatal(err)
 	}
