@@ -110,7 +110,7 @@ func newRoot() *cobra.Command {
 		}
 	}
 	add("make", "Make an OS", newInit(), newStock(), newBuild(), newOTA(), newAVB(), newImage())
-	add("ship", "Ship it", newServe(), newWorker(), newTrain(), newImport())
+	add("ship", "Ship it", newServe(), newWorker(), newTrain(), newImport(), newSweep())
 	add("try", "Try it", newDemo(), newHandset(), newBugreport(), newBench())
 	root.SetHelpCommand(newHelp(root))
 	wrapUsage(root)

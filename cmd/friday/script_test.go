@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +27,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/keys"
 	"github.com/fridayos/friday/internal/stocktest"
 )
@@ -81,6 +84,7 @@ func TestScripts(t *testing.T) {
 			"signal-when":   plain(signalWhen),
 			"signal":        plain(signalAll),
 			"no-litter":     plain(noLitter),
+			"old-packing":   plain(oldPacking),
 		},
 	})
 }
@@ -461,4 +465,24 @@ func noLitter(ts *testscript.TestScript, args []string) error {
 		}
 	}
 	return nil
+}
+
+// oldPacking puts into a store what the first version kept of packed content, of one
+// file: its block, an index, how it ended; and the list that names it.
+func oldPacking(ts *testscript.TestScript, args []string) error {
+	s, err := blob.Open(ts.MkAbs(args[0]))
+	if err != nil {
+		return err
+	}
+	le := binary.LittleEndian
+	pack := append(bytes.Repeat([]byte("packed  "), 512), make([]byte, 48)...)
+	ref, err := s.Put(context.Background(), bytes.NewReader(le.AppendUint64(le.AppendUint64(append(pack, "fridaypk"...), 4096), 1)))
+	if err != nil {
+		return err
+	}
+	list, err := s.Put(context.Background(), bytes.NewReader(le.AppendUint64(ref.Digest[:], uint64(ref.Size))))
+	if err != nil {
+		return err
+	}
+	return s.SetMemo(context.Background(), "packed content 1 lz4 1 9 1 false", list)
 }

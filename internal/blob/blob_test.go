@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -422,4 +423,57 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is read as %s", s, d)
 		}
 	})
+}
+
+func TestMemos(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]Ref{}
+	for _, key := range []string{"a 1", "b 2", ""} {
+		ref, err := s.Cached(t.Context(), key, func(w io.Writer) error { _, err := io.WriteString(w, "of "+key); return err })
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[key] = ref
+	}
+	if err := os.WriteFile(filepath.Join(dir, "memo", "torn"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	all := func() map[string]Ref {
+		got := map[string]Ref{}
+		if err := s.Memos(t.Context(), func(key string, ref Ref) error { got[key] = ref; return nil }); err != nil {
+			t.Error(err)
+		}
+		return got
+	}
+	if got := all(); !maps.Equal(got, want) {
+		t.Errorf("%v is kept, expected %v", got, want)
+	}
+	for range 2 { // the second time it is gone
+		if err := s.Forget("a 1"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, ok, err := s.Memo("a 1"); ok || err != nil || !s.Has(want["a 1"]) || len(all()) != 2 {
+		t.Errorf("forgotten: %t, %v; of the blob: %t", !ok, err, !s.Has(want["a 1"]))
+	}
+	boom := errors.New("boom")
+	if err := s.Memos(t.Context(), func(string, Ref) error { return boom }); !errors.Is(err, boom) {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Memos(ctx, func(string, Ref) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	readOnly, err := OpenReadOnly(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := readOnly.Forget("b 2"); err == nil {
+		t.Error("a store that is only read forgets")
+	}
 }

@@ -76,6 +76,42 @@ func (s *Store) Memo(key string) (Ref, bool, error) {
 	return m.Ref, true, nil
 }
 
+// Memos calls fn for all that is kept, by key, in no order; whether the blobs are still
+// there it does not look. What cannot be read as such is passed over.
+func (s *Store) Memos(ctx context.Context, fn func(key string, ref Ref) error) error {
+	root := filepath.Join(s.dir, "memo")
+	return filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !e.Type().IsRegular() {
+			return nil // forgotten meanwhile; or a folder
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return fmt.Errorf("cannot list what is kept: %w", err)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot list what is kept: %w", err)
+		}
+		var m memo
+		if err != nil || json.Unmarshal(text, &m) != nil || s.memoPath(m.Key) != path {
+			return nil
+		}
+		return fn(m.Key, m.Ref)
+	})
+}
+
+// Forget forgets what is kept for a key; the blob stays. It is no error if there is
+// nothing.
+func (s *Store) Forget(key string) error {
+	err := s.writable()
+	if err == nil {
+		err = os.Remove(s.memoPath(key))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot forget the result for %q: %w", key, err)
+	}
+	return nil
+}
+
 // SetMemo keeps a stored blob as the result for a key.
 func (s *Store) SetMemo(ctx context.Context, key string, ref Ref) error {
 	if err := s.setMemo(key, ref); err != nil {

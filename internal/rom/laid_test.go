@@ -268,4 +268,14 @@ func TestBuildKeepsCompression(t *testing.T) {
 	if got := said.Partitions[i]; got.Layout != p.Layout.String() || got.Over != "" {
 		t.Errorf("report %+v", got)
 	}
+	// What this version packed is read by the next build, and no sweep removes it.
+	if did, err := Sweep(t.Context(), w.blobs); err != nil || did.Ways != 0 {
+		t.Errorf("swept %+v, %v", did, err)
+	}
+	recalled := int64(0)
+	in := w.input("26.11.27")
+	in.Note = func(n Written) { recalled += n.Recalled }
+	if _, _, err := Build(t.Context(), in); err != nil || recalled == 0 {
+		t.Errorf("%d bytes of content are recalled after it, %v", recalled, err)
+	}
 }

@@ -41,6 +41,7 @@ import (
 
 const (
 	magic     = "fridayp2"
+	version   = 2 // of these blobs, and of keys: those of another are not read
 	footSize  = 24 + sha256.Size
 	entrySize = 2*sha256.Size + 40
 	maxFiles  = 1 << 22 // of a blob
@@ -190,7 +191,7 @@ func (m *Memory) Close() {
 	}
 }
 
-func (m *Memory) key() string { return fmt.Sprintf("packed content 2 %s %x", m.packing, m.salt) }
+func (m *Memory) key() string { return fmt.Sprintf("%s%d %s %x", keys, version, m.packing, m.salt) }
 
 // list are the blobs that are kept, oldest first.
 func (m *Memory) list() ([]blob.Ref, error) {
@@ -202,12 +203,16 @@ func (m *Memory) list() ([]blob.Ref, error) {
 	if err != nil {
 		return nil, nil // what is lost is made again
 	}
-	var out []blob.Ref
+	return parseList(text), nil
+}
+
+// parseList reads the blobs of a list: of each its digest and size.
+func parseList(text []byte) (out []blob.Ref) {
 	for len(text) >= 40 {
 		out = append(out, blob.Ref{Digest: blob.Digest(text[:32]), Size: int64(binary.LittleEndian.Uint64(text[32:40]))})
 		text = text[40:]
 	}
-	return out, nil
+	return out
 }
 
 func openPack(blobs *blob.Store, ref blob.Ref) (*pack, error) {

@@ -244,3 +244,85 @@ func TestDamage(t *testing.T) {
 		t.Error("what is gone is recalled")
 	}
 }
+
+// TestSweep removes what another version kept, what is packed in ways or with salts that
+// nothing reads, and nothing else.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	s, err := blob.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep := func(packing string, i int) {
+		m := open(t, s, packing)
+		remember(t, m, i, packing)
+		if err := m.Keep(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep("lz4 1 9", 1)
+	keep("lz4 1 9", 2)
+	keep("lz4 0 9", 3)
+	// As version 1 had it: the blocks, an index of 48 bytes a file, the end of 24.
+	put := func(b []byte) blob.Ref {
+		ref, err := s.Put(t.Context(), bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ref
+	}
+	le := binary.LittleEndian
+	pack := append(blocks(1), make([]byte, 48)...)
+	pack = le.AppendUint64(le.AppendUint64(append(pack, "fridaypk"...), uint64(len(blocks(1)))), 1)
+	old, image := put(pack), put([]byte("an image that some list names by mistake"))
+	var list []byte
+	for _, r := range []blob.Ref{old, image} {
+		list = le.AppendUint64(append(list, r.Digest[:]...), uint64(r.Size))
+	}
+	for key, ref := range map[string]blob.Ref{"packed content 1 lz4 1 9": put(list), "packed content 3 lz4 1 9 00": put([]byte("of a version to come")), "ramdisk 2": image} {
+		if err := s.SetMemo(t.Context(), key, ref); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func() (n int) {
+		if err := s.Walk(t.Context(), func(blob.Ref, time.Time) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := count()
+	sweep := func(reads func(packing string, with []byte) bool, want packed.Swept) {
+		t.Helper()
+		did, err := packed.Sweep(t.Context(), s, reads)
+		if did.Bytes > 0 {
+			want.Bytes = did.Bytes
+		}
+		if err != nil || did != want {
+			t.Errorf("it removed %+v, %v, expected %+v", did, err, want)
+		}
+	}
+	current := func(packing string, with []byte) bool { return packing == "lz4 1 9" && bytes.Equal(with, salt) }
+	sweep(current, packed.Swept{Ways: 3, Blobs: 2})
+	if s.Has(old) || !s.Has(image) || count() != before-4 {
+		t.Errorf("version 1's content is there: %t, an image: %t, %d blobs of %d", s.Has(old), s.Has(image), count(), before)
+	}
+	sweep(current, packed.Swept{})
+	for i, packing := range map[int]string{1: "lz4 1 9", 2: "lz4 1 9", 3: "lz4 0 9"} {
+		_, r, _, err := open(t, s, packing).Recall(file(i), packing)
+		if (r != nil) != (i != 3) || err != nil {
+			t.Errorf("file %d is recalled from %v, %v", i, r, err)
+		}
+	}
+	if _, ok, err := s.Memo("ramdisk 2"); !ok || err != nil {
+		t.Errorf("what else is kept is forgotten, %v", err)
+	}
+	sweep(func(string, []byte) bool { return false }, packed.Swept{Ways: 1, Blobs: 2})
+	readOnly, err := blob.OpenReadOnly(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep("lz4 1 9", 1)
+	if _, err := packed.Sweep(t.Context(), readOnly, func(string, []byte) bool { return false }); err == nil {
+		t.Error("a store that is only read was swept")
+	}
+}
