@@ -88,6 +88,7 @@ type item struct {
 	dir      dirLayout
 	own      []byte      // blocks of a directory
 	packed   *packedFile // nil: not compressed
+	plain    io.ReaderAt // of its blocks, where a Memory has them; nil: node has its content
 
 	digest layout.Digest
 }
@@ -270,6 +271,8 @@ func (b *builder) content(it *item, im *tree.Image) {
 	switch {
 	case it.packed != nil:
 		im.AppendRange(it.packed.r, it.packed.at, it.blocks*block)
+	case it.plain != nil:
+		im.AppendRange(it.plain, 0, it.blocks*block)
 	case it.node.Type == tree.Directory:
 		im.AppendBytes(it.own)
 	case it.node.Type == tree.Symlink:

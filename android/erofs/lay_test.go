@@ -244,6 +244,18 @@ func TestMemory(t *testing.T) {
 				t.Fatal("with a memory it is another image")
 			}
 		}
+		whole := 0
+		for _, f := range m.kept {
+			if len(f.blocks)%4096 != 0 {
+				t.Errorf("%d bytes of blocks are kept, expected whole blocks", len(f.blocks))
+			}
+			if bytes.Equal(f.head, []byte{3, 0, 0, 0}) && len(f.blocks) > 0 { // packing gained nothing
+				whole++
+			}
+		}
+		if whole == 0 {
+			t.Error("no blocks are kept of files that gain nothing by packing")
+		}
 		if m.asked != 2*m.remembers && m.remembers != len(m.kept) || m.remembers == 0 || m.remembers > m.asked/2 {
 			t.Errorf("asked %d times, packed %d times", m.asked, m.remembers)
 		}

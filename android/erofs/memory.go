@@ -13,52 +13,83 @@ import (
 // What a Memory keeps of a file: a head, and blocks. The head is how many bytes of
 // numbers follow, the numbers, and the tail. The numbers are blocks, bytes of the
 // tail, clusters, and of each cluster its content, its blocks, its tail and whether
-// it is plain. A file that gains nothing by packing has numbers of 0 and no blocks.
+// it is plain. A file that gains nothing by packing has numbers of 0, and its blocks
+// are its content, with zeros behind it in the last.
 
-// recalled is file, but for content that was packed before.
-func (p *packer) recalled(n *tree.Node) (*packedFile, error) {
+// recall packs the content of an item, unless it was packed before.
+func (p *packer) recall(it *item) error {
+	n := it.node
 	if p.z.Memory == nil {
 		f, err := p.file(n)
 		if f == nil || err != nil {
-			return nil, err
+			return err
 		}
-		return f, p.settle(f)
+		it.packed = f
+		return p.settle(f)
 	}
 	packing := p.z.Packing()
 	head, blocks, size, err := p.z.Memory.Recall(n, packing)
 	if err != nil {
-		return nil, fmt.Errorf("cannot recall packed content: %w", err)
+		return fmt.Errorf("cannot recall packed content: %w", err)
 	}
-	if head != nil {
-		f, err := decodePacked(head, size, n.Size)
-		if err != nil {
-			return nil, fmt.Errorf("cannot recall packed content: %w", err)
-		}
-		if f != nil {
-			f.r = blocks
-		}
-		return f, nil
+	if head == nil {
+		return p.remember(it, packing)
 	}
+	f, err := decodePacked(head, size, n.Size)
+	if err != nil {
+		return fmt.Errorf("cannot recall packed content: %w", err)
+	}
+	if it.packed = f; f == nil {
+		it.plain = blocks
+	} else {
+		f.r = blocks
+	}
+	return nil
+}
+
+// remember packs the content of an item, and has it kept.
+func (p *packer) remember(it *item, packing string) error {
+	n := it.node
 	f, err := p.file(n)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	from, size := io.ReaderAt(new(tree.Image)), int64(0)
+	var from io.ReaderAt
+	size := alignUp(n.Size, block)
 	if f != nil {
 		from, size = p.staged(f), f.blocks*block
+	} else if from, err = p.whole(n); err != nil {
+		return err
 	}
 	r, err := p.z.Memory.Remember(n, packing, f.encode(), from, size)
 	if err != nil {
-		return nil, fmt.Errorf("cannot remember packed content: %w", err)
+		return fmt.Errorf("cannot remember packed content: %w", err)
 	}
-	if f == nil {
-		return nil, nil
-	}
-	if r != nil {
+	switch it.packed = f; {
+	case f == nil:
+		it.plain = r // nil: it stays where it is
+	case r != nil:
 		f.r, f.at = r, 0
-		return f, nil
+	default:
+		return p.settle(f)
 	}
-	return f, p.settle(f)
+	return nil
+}
+
+// whole reads content that is not packed, in whole blocks: at once, if it is small.
+func (p *packer) whole(n *tree.Node) (io.ReaderAt, error) {
+	im := new(tree.Image)
+	if n.Size > stageSize {
+		im.AppendRange(n.Content, 0, n.Size)
+	} else {
+		p.out = slices.Grow(p.out[:0], int(n.Size))[:n.Size]
+		if err := tree.ReadFull(n.Content, p.out, 0); err != nil {
+			return nil, fmt.Errorf("cannot read content: %w", err)
+		}
+		im.AppendBytes(p.out)
+	}
+	im.AppendZeros(alignUp(n.Size, block) - n.Size)
+	return im, nil
 }
 
 func (f *packedFile) encode() []byte {
@@ -105,7 +136,7 @@ func decodePacked(b []byte, room, size int64) (*packedFile, error) {
 	kept := next(tailMax)
 	count := next(uint64(len(b)))
 	if ok && f.blocks == 0 && kept == 0 && count == 0 {
-		if len(b) > 0 || len(behind) > 0 || room != 0 {
+		if len(b) > 0 || len(behind) > 0 || room != alignUp(size, block) {
 			return nil, bad("its end")
 		}
 		return nil, nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/fridayos/friday/android/tree"
 )
@@ -17,6 +18,9 @@ type Image struct {
 	size int64 // of the file system: what follows is not looked at
 	sb   superblock
 	zc   clusterCache
+	near atomic.Pointer[window] // the piece read last
+	// sources are buffers for packed clusters, as *[]byte.
+	sources sync.Pool
 
 	packedOnce sync.Once
 	packed     io.ReaderAt // content of the inode that holds fragments
@@ -209,8 +213,33 @@ func (im *Image) readAt(b []byte, off int64) error {
 	if off < 0 || off > im.size || int64(len(b)) > im.size-off {
 		return fmt.Errorf("byte %d: %d bytes are wanted but the image ends at %d", off, len(b), im.size)
 	}
-	return tree.ReadFull(im.r, b, off)
+	if len(b) > smallRead {
+		return tree.ReadFull(im.r, b, off)
+	}
+	w := im.near.Load()
+	if w == nil || off < w.off || off+int64(len(b)) > w.off+int64(len(w.b)) {
+		from := off - off%block
+		w = &window{from, make([]byte, min(windowBytes, im.size-from))}
+		if tree.ReadFull(im.r, w.b, from) != nil {
+			return tree.ReadFull(im.r, b, off) // what is wanted may be whole
+		}
+		im.near.Store(w)
+	}
+	copy(b, w.b[off-w.off:])
+	return nil
 }
+
+// window is a piece of the image that was read for a small one: inodes and what
+// describes their content lie close together, and are read in hundreds of thousands.
+type window struct {
+	off int64
+	b   []byte
+}
+
+const (
+	windowBytes = 16 << 10
+	smallRead   = 512
+)
 
 func (im *Image) blockSize() int64 { return 1 << im.sb.blockBits }
 

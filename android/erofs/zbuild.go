@@ -42,7 +42,8 @@ type Memory interface {
 	// same way: the head, and the blocks and how many bytes they have. A nil head:
 	// nothing was. The blocks must stay as they are for as long as the image is used.
 	Recall(n *tree.Node, packing string) (head []byte, blocks io.ReaderAt, size int64, err error)
-	// Remember keeps how content was packed: a head, and size bytes of blocks. It
+	// Remember keeps how content was packed: a head, and size bytes of blocks, whole
+	// ones of 4 KiB, which are the content itself where packing gains nothing. It
 	// returns where the blocks are read from once it has returned, which is where the
 	// image points to; nil: they are not kept.
 	Remember(n *tree.Node, packing string, head []byte, blocks io.ReaderAt, size int64) (io.ReaderAt, error)
@@ -54,8 +55,9 @@ func (z *LZ4) Packing() string {
 	return fmt.Sprintf("lz4 %d %d %d %t", codecVersion, z.Level, max(z.Blocks, 1), z.TailPacking)
 }
 
-// codecVersion changes whenever the same content would be packed otherwise.
-const codecVersion = 1
+// codecVersion changes whenever the same content would be packed otherwise, or kept
+// otherwise by a Memory.
+const codecVersion = 2
 
 // ForKernel is the closest packing that a kernel reads, by its version as a boot
 // profile has it ("5.10"), at level 9 and without scratch.
@@ -138,11 +140,9 @@ func (b *builder) compress() error {
 				if ctx.Err() != nil {
 					continue
 				}
-				f, err := p.recalled(it.node)
-				if err != nil {
+				if err := p.recall(it); err != nil {
 					cancel(fmt.Errorf("%q: %w", it.path, err))
 				}
-				it.packed = f
 			}
 		})
 	}

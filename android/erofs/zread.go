@@ -63,7 +63,13 @@ func (z *zfile) read(c cluster, length, in int64, p []byte) error {
 
 // unpack fills out with the whole content of a cluster.
 func (z *zfile) unpack(c cluster, out []byte) error {
-	src := make([]byte, c.packed)
+	buf, ok := z.im.sources.Get().(*[]byte)
+	if !ok || cap(*buf) < int(c.packed) {
+		buf = new([]byte)
+		*buf = make([]byte, c.packed)
+	}
+	defer z.im.sources.Put(buf)
+	src := (*buf)[:c.packed]
 	if err := z.im.readAt(src, c.phys); err != nil {
 		return err
 	}

@@ -139,6 +139,54 @@ func TestWriterUnordered(t *testing.T) {
 	}
 }
 
+// Zeros take no room on the disk, wherever they lie and however they come.
+func TestHoles(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	for range 60 {
+		var b []byte
+		zeros := 0
+		for range 1 + rng.IntN(4) {
+			b = append(b, random(rng.IntN(3*holeSize))...)
+			n := rng.IntN(6 * holeSize)
+			b, zeros = append(b, make([]byte, n)...), zeros+n
+		}
+		s := store(t)
+		w, err := s.Create(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 0; at < len(b); {
+			n := min(len(b)-at, 1+rng.IntN(4*holeSize))
+			if _, err := w.Write(b[at : at+n]); err != nil {
+				t.Fatal(err)
+			}
+			at += n
+			back := make([]byte, at)
+			if _, err := w.ReadAt(back, 0); err != nil || !bytes.Equal(back, b[:at]) {
+				t.Fatalf("what was written is not read: %v", err)
+			}
+		}
+		ref, err := w.Commit()
+		if err != nil || ref.Size != int64(len(b)) || ref.Digest != sha256.Sum256(b) {
+			t.Fatalf("%d bytes became %d: %v", len(b), ref.Size, err)
+		}
+		if back, err := s.Bytes(ref.Digest, int64(len(b))); err != nil || !bytes.Equal(back, b) {
+			t.Fatalf("what was stored is not read: %v", err)
+		}
+	}
+	s := store(t)
+	ref := put(t, s, make([]byte, 64<<20))
+	var st syscall.Stat_t
+	if err := syscall.Stat(s.path(ref.Digest), &st); err != nil {
+		t.Fatal(err)
+	}
+	if st.Blocks*512 > 2<<20 {
+		t.Errorf("64 MiB of zeros take %d KiB of the disk", st.Blocks/2)
+	}
+}
+
 func TestAbortAndFailuresLeaveNothing(t *testing.T) {
 	s := store(t)
 	w, err := s.Create(t.Context())

@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -59,11 +60,42 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if err := w.ctx.Err(); err != nil {
 		return 0, err
 	}
-	n, err := w.file.WriteAt(p, w.pos)
+	n, err := w.writeSparse(p)
 	w.pos += int64(n)
 	w.sum.Write(p[:n])
 	return n, full(err)
 }
+
+// holeSize is the least of zeros that is left out of a file.
+const holeSize = 64 << 10
+
+// writeSparse leaves holes where there are zeros: images end in tens of MiB of them.
+func (w *Writer) writeSparse(p []byte) (n int, err error) {
+	for n < len(p) {
+		from, hole := n, false
+		for n < len(p) && !hole {
+			k := min(len(p)-n, holeSize-int((w.pos+int64(n))%holeSize))
+			if hole = k == holeSize && isZero(p[n:n+k]); !hole {
+				n += k
+			}
+		}
+		if m, err := w.file.WriteAt(p[from:n], w.pos+int64(from)); err != nil {
+			return from + m, err
+		}
+		for n+holeSize <= len(p) && isZero(p[n:n+holeSize]) {
+			n += holeSize
+		}
+		if n == len(p) && hole { // the file is as long as what was written
+			if _, err := w.file.WriteAt(p[n-1:], w.pos+int64(n)-1); err != nil {
+				return n - 1, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// isZero compares with itself, one byte on.
+func isZero(p []byte) bool { return p[0] == 0 && bytes.Equal(p[1:], p[:len(p)-1]) }
 
 // WriteAt writes at a place; gaps are zeros. It costs reading all again at Commit.
 func (w *Writer) WriteAt(p []byte, off int64) (int, error) {

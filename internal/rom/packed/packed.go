@@ -75,6 +75,7 @@ type Memory struct {
 	added []*Content
 	fresh map[Digest]*Content // added
 	used  map[*pack]bool
+	bufs  sync.Pool // of *[hashBuffer]byte
 	// Packed and Recalled count the bytes of content that were compressed, and
 	// those that were not.
 	Packed, Recalled int64
@@ -332,11 +333,18 @@ func (m *Memory) Remember(n *tree.Node, packing string, head []byte, r io.Reader
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+const hashBuffer = 16 * block
+
 // hash makes the digests and checksums of blocks.
 func (m *Memory) hash(r io.ReaderAt, size int64) (leaves, sums []byte, err error) {
 	n := (size + block - 1) / block
 	leaves, sums = make([]byte, 0, n*sha256.Size), make([]byte, 0, n*crc32.Size)
-	h, buf := sha256.New(), make([]byte, min(size, 64<<10))
+	room, ok := m.bufs.Get().(*[hashBuffer]byte)
+	if !ok {
+		room = new([hashBuffer]byte)
+	}
+	defer m.bufs.Put(room)
+	h, buf := sha256.New(), room[:]
 	for off := int64(0); off < size; off += int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), size-off)]
 		if err := tree.ReadFull(r, buf, off); err != nil {
