@@ -30,6 +30,13 @@ var (
 // Read reads the files of a commit, by path, and checks all that can be checked
 // without a stock. The error is of type Problems where their content is to blame.
 func Read(files map[string]*File) (*Snapshot, error) {
+	return readWith(files, func(dir string) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Keys(files)), func(p string) bool { return strings.HasPrefix(p, dir+"/") })
+	})
+}
+
+// readWith is Read, told how to ask whether there is anything at a path of the commit.
+func readWith(files map[string]*File, committed func(path string) bool) (*Snapshot, error) {
 	s := &Snapshot{Devices: map[string]*Device{}, Layers: map[string]*Layer{}}
 	var ps Problems
 	if f, ok := files["os.yaml"]; ok {
@@ -64,6 +71,9 @@ func Read(files map[string]*File) (*Snapshot, error) {
 	}
 	if s.OS.doc != nil && len(ps) == 0 {
 		s.checkOS()
+		if keys := path.Clean(s.OS.Keys); !strings.HasPrefix(keys, "/") && !strings.HasPrefix(keys, "..") && committed(keys) {
+			s.OS.doc.Add("keys", "keep the keys beside it, in a folder that git ignores, and make new ones", "keys is %s, which is committed: whoever reads the repository signs as you do", s.OS.Keys)
+		}
 		for _, d := range s.Devices {
 			s.checkDevice(d)
 		}
@@ -301,6 +311,14 @@ func (l *Layer) checkFrom(a *Add, at string) {
 	for _, f := range l.Under(a.From) {
 		if f.Submodule {
 			l.doc.Add(at+".from", "", "%s is a submodule, which cannot be added", f.Path)
+		}
+		if err := checkName(f.Path); err != nil {
+			l.doc.Add(at+".from", "", "cannot add %q: %v", f.Path, err)
+		}
+		if f.Size <= maxSecret && !f.Symlink && !f.Submodule {
+			if b, err := f.Bytes(maxSecret); err == nil && secret.Match(b) {
+				l.doc.Add(at+".from", "take it out of the repository and out of its history; whoever has it signs as you do", "%s holds a private key, which every phone would get to read", f.Path)
+			}
 		}
 	}
 }

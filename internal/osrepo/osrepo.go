@@ -166,7 +166,7 @@ func (r *Repo) Load(rev string) (*Snapshot, error) {
 	if err := r.list(root, "", files, &left, 0); err != nil {
 		return nil, err
 	}
-	s, err := Read(files)
+	s, err := readWith(files, func(path string) bool { return r.has(root, path) })
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +202,25 @@ func (r *Repo) OS(rev string) (OS, error) {
 	strict.Decode("os.yaml", text, &o, &ps)
 	o.defaults()
 	return o, ps.Err()
+}
+
+// has says whether there is anything at a path of a commit's folder.
+func (r *Repo) has(t *object.Tree, p string) bool {
+	first, rest, more := strings.Cut(p, "/")
+	for _, e := range t.Entries {
+		if e.Name != first {
+			continue
+		}
+		if !more {
+			return true
+		}
+		if e.Mode != filemode.Dir {
+			return false
+		}
+		sub, err := r.treeAt(e.Hash)
+		return err == nil && r.has(sub, rest)
+	}
+	return false
 }
 
 // list collects the files of the folders that matter.

@@ -9,6 +9,7 @@ import (
 	"github.com/fridayos/friday/android/apk/overlay"
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/osrepo/cil"
 )
 
 // View is what a plan is made against: a stock, seen from its listing alone.
@@ -31,6 +32,9 @@ type View struct {
 	// nil: not known, and then not checked.
 	Privileged []string
 	Granted    map[string][]string
+	// Policy is what the stock's SELinux policy has, where it is split; nil: not known,
+	// and then added rules are not compared with it.
+	Policy *cil.Names
 	// Android and Fingerprint are the stock's; "": not known, and then not compared.
 	Android, Fingerprint string
 }

@@ -198,6 +198,16 @@ func TestOSAlone(t *testing.T) {
 	if _, err := r.OS(""); err == nil || !strings.Contains(err.Error(), `os.yaml:1:1: unknown key "nam"`) {
 		t.Errorf("a wrong os.yaml: %v", err)
 	}
+	if err := os.MkdirAll(filepath.Join(dir, "release", "keys"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	commit("release/keys/avb.pem", "secret\n")
+	commit("layers/clean/layer.yaml", "why: clean\n")
+	commit("os.yaml", "name: x\nupdate_url: https://x.org\nchannels: [weekly]\ndefault_channel: weekly\nlayers: []\nkeys: release/keys\n")
+	const want = "os.yaml:6:7: keys is release/keys, which is committed: whoever reads the repository signs as you do; keep the keys beside it, in a folder that git ignores, and make new ones"
+	if _, err := r.Load(""); err == nil || err.Error() != want {
+		t.Errorf("keys that are committed: %v", err)
+	}
 	if _, err := r.OS("nowhere"); err == nil {
 		t.Error("no commit has an os.yaml")
 	}

@@ -1,10 +1,7 @@
 package osrepo
 
 import (
-	"archive/zip"
-	"bytes"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"regexp"
@@ -12,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fridayos/friday/internal/osrepo/cil"
+	"github.com/fridayos/friday/internal/osrepo/initrc"
+	"github.com/fridayos/friday/internal/osrepo/media"
 	"github.com/fridayos/friday/internal/osrepo/strict"
 )
 
@@ -40,13 +40,12 @@ var BootImages = []string{"boot", "init_boot", "vendor_boot", "recovery"}
 
 const (
 	maxAnimation = 256 << 20 // bytes
+	maxPicture   = 64 << 20
+	maxFont      = 128 << 20
 	maxPolicy    = 16 << 20
 )
 
-var (
-	androidRange = regexp.MustCompile(`^(>=|<=)?([0-9]{1,2})(\.[0-9]+)*$`)
-	animation    = regexp.MustCompile(`^[0-9]+ [0-9]+ [0-9]+( [0-9]+)?\s*$`)
-)
+var androidRange = regexp.MustCompile(`^(>=|<=)?([0-9]{1,2})(\.[0-9]+)*$`)
 
 // checkSpecial checks what needs no stock.
 func (l *Layer) checkSpecial(s *Snapshot) {
@@ -61,25 +60,16 @@ func (l *Layer) checkSpecial(s *Snapshot) {
 		{"sepolicy", l.SEPolicy, []string{".cil"}},
 	} {
 		for i, name := range list.files {
-			l.checkFile(fmt.Sprintf("%s[%d]", list.key, i), name, list.endings...)
+			if at := fmt.Sprintf("%s[%d]", list.key, i); l.checkFile(at, name, list.endings...) {
+				l.checkListed(list.key, at, name)
+			}
 		}
 	}
 	if d.Has("bootanimation") && l.checkFile("bootanimation", l.BootAnimation, ".zip") {
-		if err := checkAnimation(l.files[l.BootAnimation]); err != nil {
-			d.Add("bootanimation", "", "%s is no boot animation: %v", l.BootAnimation, err)
-		}
+		l.checkContent("bootanimation", l.BootAnimation, maxAnimation, "%s is no boot animation: %v", media.Animation)
 	}
 	if d.Has("wallpaper") && l.checkFile("wallpaper", l.Wallpaper, ".png", ".jpg", ".webp") {
-		if err := checkPicture(l.files[l.Wallpaper]); err != nil {
-			d.Add("wallpaper", "", "%s: %v", l.Wallpaper, err)
-		}
-	}
-	for i, name := range l.SEPolicy {
-		if f := l.files[name]; f != nil {
-			if err := checkCIL(f); err != nil {
-				d.Add(fmt.Sprintf("sepolicy[%d]", i), "", "%s: %v", name, err)
-			}
-		}
+		l.checkContent("wallpaper", l.Wallpaper, maxPicture, "%s: %v", func(b []byte) error { return media.Picture(b, strings.ToLower(path.Ext(l.Wallpaper))) })
 	}
 	for _, partition := range slices.Sorted(maps.Keys(l.Boot)) {
 		l.checkBoot(partition)
@@ -87,6 +77,46 @@ func (l *Layer) checkSpecial(s *Snapshot) {
 	l.checkApps()
 	l.checkOverlays()
 	l.checkRequires(s)
+}
+
+// checkContent has a file of the layer judged.
+func (l *Layer) checkContent(at, name string, most int64, format string, check func([]byte) error) {
+	b, err := l.files[name].Bytes(most)
+	if err == nil {
+		err = check(b)
+	}
+	if err != nil {
+		l.doc.Add(at, "", format, name, err)
+	}
+}
+
+// checkListed judges the files that come in lists. Mistakes in text are told where they
+// stand.
+func (l *Layer) checkListed(key, at, name string) {
+	f := l.files[name]
+	switch key {
+	case "fonts":
+		l.checkContent(at, name, maxFont, "%s is no font: %v", media.Font)
+	case "init":
+		text, err := f.Bytes(initrc.MaxSize)
+		if err != nil {
+			l.doc.Add(at, "", "%s: %v", name, err)
+			return
+		}
+		_, mistakes := initrc.Parse(text)
+		for _, m := range mistakes {
+			l.doc.AddIn(f.Path, strict.Pos{Line: m.Line, Col: m.Col}, strict.Meant(m.Word, m.Among), "%s", m.Message)
+		}
+	case "sepolicy":
+		text, err := f.Bytes(maxPolicy)
+		if err != nil {
+			l.doc.Add(at, "", "%s: %v", name, err)
+			return
+		}
+		for _, m := range cil.Check(text, nil) {
+			l.doc.AddIn(f.Path, strict.Pos{Line: m.Line, Col: m.Col}, strict.Meant(m.Word, m.Among), "%s", m.Message)
+		}
+	}
 }
 
 // checkFile says whether a file of the layer is there and is named as expected.
@@ -144,6 +174,11 @@ func (l *Layer) checkRequires(s *Snapshot) {
 			d.Add(fmt.Sprintf("requires.stock[%d]", i), "", "%q is no fingerprint, with * and ?", p)
 		}
 	}
+	for i, n := range l.Over {
+		if way := s.around(l.Name, n, func(l *Layer) []string { return l.Over }); way != nil && l.Name == slices.Min(way) {
+			d.Add(fmt.Sprintf("over[%d]", i), "", "layers are laid over one another in a circle: %s", strings.Join(append(way, l.Name), ", "))
+		}
+	}
 	for key, names := range map[string][]string{"requires.layers": l.Requires.Layers, "conflicts": l.Conflicts, "over": l.Over} {
 		for i, n := range names {
 			at := fmt.Sprintf("%s[%d]", key, i)
@@ -155,96 +190,41 @@ func (l *Layer) checkRequires(s *Snapshot) {
 		}
 	}
 	for i, n := range l.Requires.Layers {
+		if way := s.around(l.Name, n, func(l *Layer) []string { return l.Requires.Layers }); way != nil && l.Name == slices.Min(way) {
+			d.Add(fmt.Sprintf("requires.layers[%d]", i), "make them one layer, or let one of them do without", "layers require one another in a circle: %s", strings.Join(append(way, l.Name), ", "))
+		}
 		if slices.Contains(l.Conflicts, n) {
 			d.Add(fmt.Sprintf("requires.layers[%d]", i), "", "layer %q is required and conflicts", n)
 		}
 	}
 }
 
-// checkAnimation checks what a phone needs of a bootanimation.zip: everything is
-// stored without compression, and desc.txt begins with width, height and frames a
-// second.
-func checkAnimation(f *File) error {
-	b, err := f.Bytes(maxAnimation)
-	if err != nil {
-		return err
-	}
-	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		return err
-	}
-	found := false
-	for _, e := range z.File {
-		if e.Method != zip.Store {
-			return fmt.Errorf("%s in it is compressed; phones play stored files alone (zip -0)", e.Name)
+// around is the way from a layer back to itself by what next says, through the layer by;
+// nil: there is none.
+func (s *Snapshot) around(from, by string, next func(*Layer) []string) []string {
+	seen := map[string]bool{}
+	var walk func(name string) []string
+	walk = func(name string) []string {
+		l := s.Layers[name]
+		if l == nil || seen[name] {
+			return nil
 		}
-		if e.Name != "desc.txt" {
-			continue
-		}
-		found = true
-		r, err := e.Open()
-		if err != nil {
-			return err
-		}
-		text, err := io.ReadAll(io.LimitReader(r, 1<<16))
-		r.Close()
-		if err != nil {
-			return err
-		}
-		if first, _, _ := strings.Cut(string(text), "\n"); !animation.MatchString(first) {
-			return fmt.Errorf("desc.txt begins with %.40q, expected width, height and frames a second", first)
-		}
-	}
-	if !found {
-		return fmt.Errorf("it holds no desc.txt")
-	}
-	return nil
-}
-
-// checkPicture looks at what a picture begins with.
-func checkPicture(f *File) error {
-	b, err := f.Bytes(64 << 20)
-	if err != nil {
-		return err
-	}
-	want := map[string]string{".png": "\x89PNG\r\n\x1a\n", ".jpg": "\xff\xd8\xff", ".webp": "RIFF"}[strings.ToLower(path.Ext(f.Path))]
-	if !strings.HasPrefix(string(b), want) {
-		return fmt.Errorf("it begins with %.8q, which is no picture of that kind", b)
-	}
-	return nil
-}
-
-// checkCIL checks that parentheses are balanced outside of comments and strings:
-// what is behind an unbalanced one would swallow the vendor's own policy.
-func checkCIL(f *File) error {
-	b, err := f.Bytes(maxPolicy)
-	if err != nil {
-		return err
-	}
-	line, depth, quoted, comment := 1, 0, false, false
-	for _, c := range b {
-		switch {
-		case c == '\n':
-			line++
-			comment = false
-		case c == 0:
-			return fmt.Errorf("line %d: it holds a NUL", line)
-		case comment:
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == ';':
-			comment = true
-		case c == '(':
-			depth++
-		case c == ')':
-			if depth--; depth < 0 {
-				return fmt.Errorf("line %d: there is a ) too many", line)
+		seen[name] = true
+		for _, n := range next(l) {
+			if n == from {
+				return []string{name}
+			}
+			if rest := walk(n); rest != nil {
+				return append([]string{name}, rest...)
 			}
 		}
+		return nil
 	}
-	if depth > 0 || quoted {
-		return fmt.Errorf("line %d: the text ends within %d parentheses", line, depth)
+	if by == from {
+		return nil // said already
+	}
+	if rest := walk(by); rest != nil {
+		return append([]string{from}, rest...)
 	}
 	return nil
 }

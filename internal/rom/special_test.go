@@ -14,6 +14,7 @@ import (
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/rom/change"
 	"github.com/fridayos/friday/internal/rom/intake"
+	"github.com/fridayos/friday/internal/stocktest"
 )
 
 // TestPolicy: what a layer adds to the SELinux policy stands behind the stock's,
@@ -131,4 +132,39 @@ func TestApps(t *testing.T) {
 	if c := change.Between(v, is); len(c.Apps) != 1 || c.Apps[0] != (change.App{Package: "org.example.camera", Kind: change.Added, Is: "7 (1.2)"}) {
 		t.Errorf("changed apps %+v", c.Apps)
 	}
+}
+
+// TestPolicyNames: rules are compared with the policy of all the stock's partitions.
+func TestPolicyNames(t *testing.T) {
+	extra := tree.NewDir(0o755, 0, 0)
+	for name, text := range map[string]string{
+		"system/etc/selinux/plat_sepolicy.cil":   "(class file (read open))\n(type shell)\n(type system_file)\n",
+		"vendor/etc/selinux/vendor_sepolicy.cil": "(type vendor_zoom)\n",
+	} {
+		dir := extra
+		parts := strings.Split(name, "/")
+		for _, p := range parts[:len(parts)-1] {
+			if dir.Entry(p) == nil {
+				dir.Set(p, tree.NewDir(0o755, 0, 0))
+			}
+			dir = dir.Entry(p)
+		}
+		dir.Set(parts[len(parts)-1], tree.NewFile(0o644, 0, 0, []byte(text)))
+	}
+	w := newWorkshop(t, smallStock())
+	w.stock = w.addStock(stockZip(t, stocktest.Spec{Seed: 7, Files: 250, Bytes: 2 << 20, Extra: extra}), "umi")
+	files := map[string]string{
+		"os.yaml":                "name: Friday OS\nupdate_url: https://ota.example.org\nchannels: [weekly]\ndefault_channel: weekly\nlayers: [mine]\n",
+		"layers/mine/layer.yaml": "why: a test\nsepolicy: [ours.cil]\n",
+		"layers/mine/ours.cil":   "(allow vendor_zoom system_file (file (read)))\n(allow vendor_zoon shell (file (opne)))\n",
+	}
+	w.commit(time.Hour, files)
+	const want = `layers/mine/ours.cil:2:8: the policy has no type or attribute vendor_zoon; did you mean "vendor_zoom"?
+layers/mine/ours.cil:2:33: class file has no permission opne; did you mean "open"?`
+	if _, _, err := Build(t.Context(), w.input("26.11.27")); err == nil || err.Error() != want {
+		t.Fatalf("got\n%v\nwant\n%s", err, want)
+	}
+	files["layers/mine/ours.cil"] = "(allow vendor_zoom shell (file (open)))\n"
+	w.commit(2*time.Hour, files)
+	w.build("26.11.27")
 }

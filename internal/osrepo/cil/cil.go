@@ -9,6 +9,7 @@
 package cil
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -200,6 +201,24 @@ func (k *Known) Names() *Names {
 		all := slices.Concat(perms, k.commons[k.of[c]])
 		slices.Sort(all)
 		out.Classes[c] = slices.Compact(all)
+	}
+	return out
+}
+
+// Merge puts together what two parts of a policy have; each may be nil.
+func Merge(a, b *Names) *Names {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	out := &Names{Types: slices.Concat(a.Types, b.Types), Classes: map[string][]string{}}
+	slices.Sort(out.Types)
+	out.Types = slices.Compact(out.Types)
+	for _, part := range []*Names{a, b} {
+		for c, perms := range part.Classes {
+			all := slices.Concat(out.Classes[c], perms)
+			slices.Sort(all)
+			out.Classes[c] = slices.Compact(all)
+		}
 	}
 	return out
 }

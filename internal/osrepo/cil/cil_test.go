@@ -33,6 +33,12 @@ func TestNames(t *testing.T) {
 	if got := names(t); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)
 	}
+	var vendor Known
+	vendor.Add([]byte("(type zoom) (type shell) (class file (read)) (class zoom (in))"))
+	merged := Merge(names(t), vendor.Names())
+	if fmt.Sprint(*merged) != "{[domain shell sys system_file zoom] map[file:[ioctl open read write] process:[ptrace] zoom:[in]]}" || Merge(nil, want) != want || Merge(want, nil) != want || Merge(nil, nil) != nil {
+		t.Errorf("merged %+v", *merged)
+	}
 	var none Known
 	none.Add([]byte("no policy"))
 	if n := none.Names(); n != nil {

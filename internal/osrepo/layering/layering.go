@@ -67,6 +67,7 @@ func Plan(s *osrepo.Snapshot, codename string, v osrepo.View) (*osrepo.Plan, err
 	p.addedApps()
 	p.granted()
 	p.staleCode()
+	p.whole()
 	p.resources()
 	p.device()
 	if err := p.problems.Err(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/fridayos/friday/android/apk/arsc"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/cil"
 )
 
 // Repositories of the tests, by path; a file whose name ends in "@" is a
@@ -150,6 +151,7 @@ func stockView() osrepo.View {
 			return t, json.Unmarshal([]byte(text), t)
 		},
 		Privileged: []string{"android.permission.REBOOT", "android.permission.MASTER_CLEAR"}, Granted: map[string][]string{"org.vendor.clock": {"android.permission.REBOOT"}},
+		Policy:      &cil.Names{Types: []string{"domain", "shell", "system_file"}, Classes: map[string][]string{"file": {"open", "read"}, "process": {"ptrace"}}},
 		Fingerprint: "Xiaomi/umi/umi:13/TKQ1/V12:user/release-keys",
 	}
 }

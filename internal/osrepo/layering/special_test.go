@@ -4,32 +4,45 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"image"
+	encode "image/png"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"golang.org/x/image/font/gofont/goregular"
+
 	"github.com/fridayos/friday/internal/osrepo"
 )
 
 // animationOf is a bootanimation.zip.
-func animationOf(method uint16, name, text string) string {
+func animationOf(method uint16, files ...string) string {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	w, _ := z.CreateHeader(&zip.FileHeader{Name: name, Method: method})
-	w.Write([]byte(text))
+	for i := 0; i < len(files); i += 2 {
+		w, _ := z.CreateHeader(&zip.FileHeader{Name: files[i], Method: method})
+		w.Write([]byte(files[i+1]))
+	}
 	z.Close()
 	return b.String()
 }
 
-const png = "\x89PNG\r\n\x1a\n…"
+// png is a picture of one pixel.
+var png = func() string {
+	var b bytes.Buffer
+	if err := encode.Encode(&b, image.NewGray(image.Rect(0, 0, 1, 1))); err != nil {
+		panic(err) // a bytes.Buffer takes all
+	}
+	return b.String()
+}()
 
 // specialFiles are what the layer extra has of each kind.
 var specialFiles = map[string]string{
 	"layers/extra/ours.rc":                    "service ours /system/bin/tool\n",
-	"layers/extra/Roboto-Regular.ttf":         "font",
-	"layers/extra/Ours.ttf":                   "font",
-	"layers/extra/boot.zip":                   animationOf(zip.Store, "desc.txt", "1080 2340 30\np 1 0 part0\n"),
+	"layers/extra/Roboto-Regular.ttf":         string(goregular.TTF),
+	"layers/extra/Ours.ttf":                   string(goregular.TTF),
+	"layers/extra/boot.zip":                   animationOf(zip.Store, "desc.txt", "1080 2340 30\np 1 0 part0\n", "part0/0.png", "x"),
 	"layers/extra/sand.png":                   png,
 	"layers/extra/ours.cil":                   "(allow shell self (process (ptrace))) ; \"(\n",
 	"layers/extra/ramdisk/overlay.d/ours.rc":  "on boot\n",
@@ -127,8 +140,14 @@ func wrongSpecial() (out []mistake) {
 		{"animation without desc.txt", "bootanimation: nodesc.zip\n", `2:16: nodesc.zip is no boot animation: it holds no desc.txt`},
 		{"animation of no size", "bootanimation: nosize.zip\n", `2:16: nosize.zip is no boot animation: desc.txt begins with "big", expected width, height and frames a second`},
 		{"wallpaper of another kind", "wallpaper: fake.png\n", `2:12: fake.png: it begins with "GIF89a", which is no picture of that kind`},
-		{"CIL out of balance", "sepolicy: [bad.cil]\n", `2:12: bad.cil: line 2: there is a ) too many`},
-		{"CIL without an end", "sepolicy: [open.cil]\n", `2:12: open.cil: line 1: the text ends within 1 parentheses`},
+		{"animation without frames", "bootanimation: frames.zip\n", `2:16: frames.zip is no boot animation: desc.txt, line 3: there are no frames in its folder part1`},
+		{"animation with a wrong part", "bootanimation: parts.zip\n", `2:16: parts.zip is no boot animation: desc.txt, line 2: "part0", expected a part: p (or c), how often, pause, folder`},
+		{"font that is none", "fonts: [fake.ttf]\n", `2:9: fake.ttf is no font: it begins with "<htm", which is no font`},
+		{"font that was cut", "fonts: [cut.ttf]\n", `2:9: cut.ttf is no font: table "OS/2" ends at byte 332 of 300; the file was cut`},
+		{"wallpaper that was cut", "wallpaper: cut.png\n", `2:12: cut.png: it is no whole picture: unexpected EOF`},
+		{"wallpaper with another name", "wallpaper: png.jpg\n", `2:12: png.jpg: it is a picture of kind png, expected jpeg, as its name says`},
+		{"a circle of requirements", "requires: {layers: [third]}\n", `2:21: layers require one another in a circle: extra, third, extra; make them one layer, or let one of them do without`},
+		{"a circle of layers over layers", "over: [fourth]\n", `2:8: layers are laid over one another in a circle: extra, fourth, extra`},
 		{"no boot image", "boot: {system: {cmdline: {append: [a]}}}\n", `2:8: "system" is no boot image; there are boot, init_boot, recovery, vendor_boot`},
 		{"boot image that stock lacks", "boot: {init_boot: {cmdline: {append: [a]}}}\n", `2:8: stock has no partition init_boot; there are boot, system, vbmeta`},
 		{"two words", "boot: {boot: {cmdline: {append: [a b]}}}\n", `2:34: "a b" is not one word of a command line; one entry a word`},
@@ -147,7 +166,11 @@ func wrongSpecial() (out []mistake) {
 		files := special(c.yaml,
 			"layers/extra/packed.zip", animationOf(zip.Deflate, "desc.txt", strings.Repeat("1080 2340 30\n", 9)),
 			"layers/extra/nodesc.zip", animationOf(zip.Store, "x.txt", "x"), "layers/extra/nosize.zip", animationOf(zip.Store, "desc.txt", "big\n"),
-			"layers/extra/fake.png", "GIF89a", "layers/extra/bad.cil", "(a)\n)", "layers/extra/open.cil", "((a)", "layers/third/layer.yaml", "why: third\n")
+			"layers/extra/frames.zip", animationOf(zip.Store, "desc.txt", "9 9 9\np 1 0 part0\np 0 0 part1\n", "part0/0.png", "x"),
+			"layers/extra/parts.zip", animationOf(zip.Store, "desc.txt", "9 9 9\npart0\n", "part0/0.png", "x"),
+			"layers/extra/fake.ttf", "<html>not found</html>", "layers/extra/cut.ttf", string(goregular.TTF[:300]), "layers/extra/cut.png", png[:20], "layers/extra/png.jpg", png,
+			"layers/fourth/layer.yaml", "why: fourth\nover: [extra]\n",
+			"layers/extra/fake.png", "GIF89a", "layers/third/layer.yaml", "why: third\nrequires: {layers: ["+map[bool]string{true: "extra"}[strings.Contains(c.want, "in a circle")]+"]}\n")
 		out = append(out, mistake{c.name, files, extraFile + ":" + c.want})
 	}
 	return out

@@ -34,7 +34,7 @@ type mistake struct {
 	want    string
 }
 
-var wrong = slices.Concat(wrongFiles, wrongSpecial(), wrongApps(), wrongOverlays())
+var wrong = slices.Concat(wrongFiles, wrongSpecial(), wrongApps(), wrongOverlays(), wrongWhole())
 
 var wrongFiles = []mistake{
 	{"no os.yaml", map[string]string{osFile: ""}, `os.yaml: the file is not committed; "friday init" makes a repository that has one`},

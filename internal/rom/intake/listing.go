@@ -12,6 +12,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/cil"
 	"github.com/fridayos/friday/internal/rom/filesystem"
 )
 
@@ -25,6 +26,7 @@ type listingHead struct {
 	Privileged []string            `json:"privileged,omitempty"`
 	Granted    map[string][]string `json:"granted,omitempty"`
 	Packaging  *Packaging          `json:"packaging,omitempty"`
+	Policy     *cil.Names          `json:"policy,omitempty"`
 }
 
 // Packaging is how a vendor packed a stock.
@@ -82,7 +84,7 @@ func writeListing(ctx context.Context, blobs *blob.Store, v osrepo.View, packed 
 		return blob.Ref{}, err
 	}
 	defer w.Abort()
-	head, err := json.Marshal(listingHead{listingVersion, v.Props, v.Apps, v.Privileged, v.Granted, &packed})
+	head, err := json.Marshal(listingHead{listingVersion, v.Props, v.Apps, v.Privileged, v.Granted, &packed, v.Policy})
 	if err != nil {
 		return blob.Ref{}, err
 	}
@@ -125,6 +127,9 @@ func view(blobs *blob.Store, s catalog.Stock) (osrepo.View, error) {
 	for _, p := range s.Partitions {
 		v.Partitions = append(v.Partitions, p.Name)
 	}
+	if wholePolicy(index) {
+		v.Policy = head.Policy
+	}
 	v.Resources = (&tables{blobs: blobs, stock: s, index: index}).of
 	return v, nil
 }
@@ -154,6 +159,11 @@ func Look(blobs *blob.Store, p catalog.Partition, v *osrepo.View) error {
 	if err := addApps(p.Name, root, v); err != nil {
 		return err
 	}
+	names, err := policy(root)
+	if err != nil {
+		return err
+	}
+	v.Policy = cil.Merge(v.Policy, names)
 	f, err := PropFile(root)
 	if err == nil && f != nil {
 		v.Props[p.Name] = *f
