@@ -1,8 +1,10 @@
 package rom
 
 import (
+	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/android/vb1"
+	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/rom/capacity"
 )
 
@@ -22,15 +24,31 @@ func (b *builder) roomBefore(bs []capacity.Bound) error {
 			continue
 		}
 		sizes[p.Name] = is
-		if was := b.older.verity[p.Name]; was != nil {
-			verity, err := vb1.Params{FECRoots: was.FEC.Roots}.Room((is + 4095) / 4096 * 4096)
-			if err != nil {
-				return err
-			}
-			sizes[p.Name] += verity
+		behind, err := b.roomBehind(p, (is+4095)/4096*4096)
+		if err != nil {
+			return err
 		}
+		sizes[p.Name] += behind
 	}
 	return capacity.Overflow(bs, sizes, true)
+}
+
+// roomBehind is what stands behind a file system of so many bytes: hash tree, error
+// correction and what describes them.
+func (b *builder) roomBehind(p catalog.Partition, size int64) (int64, error) {
+	if was := b.older.verity[p.Name]; was != nil {
+		return vb1.Params{FECRoots: was.FEC.Roots}.Room(size)
+	}
+	d, err := b.stockTree(p)
+	if err != nil || d == nil {
+		return 0, err
+	}
+	hashes, err := avb.HashtreeSize(size, d.HashAlgorithm)
+	if err != nil || d.FECRoots == 0 {
+		return hashes, err
+	}
+	parity, err := avb.FECSize(size+hashes, int(d.FECRoots))
+	return hashes + parity, err
 }
 
 // contentOf sums the content of a partition's files in the stock, and with the
