@@ -146,6 +146,8 @@ func (s *session) answer(command string) error {
 		return s.okay(s.phone.Flash(s.ctx, arg, s.file, s.size))
 	case "erase":
 		return s.okay(s.phone.Erase(s.ctx, arg))
+	case "resize-logical-partition":
+		return s.resize(arg)
 	case "set_active":
 		return s.okay(s.phone.SetActive(strings.TrimPrefix(arg, "_")))
 	case "reboot", "continue", "reboot-bootloader", "reboot-recovery", "reboot-fastboot":

@@ -84,7 +84,10 @@ func (b *bar) step(what string, done, total int64) {
 }
 
 // end leaves the line as it is in the end.
-func (b *bar) end(err error) {
+func (b *bar) end(err error) { b.endAs("built", err) }
+
+// endAs is end of something else than a build.
+func (b *bar) endAs(done string, err error) {
 	if b.b == nil {
 		return
 	}
@@ -94,7 +97,7 @@ func (b *bar) end(err error) {
 		b.b.Abort(false)
 		return
 	}
-	b.say("built")
+	b.say(done)
 	b.b.SetTotal(-1, true)
 }
 

@@ -109,7 +109,7 @@ func newRoot() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("make", "Make an OS", newInit(), newStock(), newBuild(), newOTA(), newAVB(), newImage())
+	add("make", "Make an OS", newInit(), newStock(), newBuild(), newOTA(), newAVB(), newImage(), newFlash())
 	add("ship", "Ship it", newServe(), newWorker(), newTrain(), newImport(), newSweep())
 	add("try", "Try it", newDemo(), newHandset(), newBugreport(), newBench())
 	root.SetHelpCommand(newHelp(root))

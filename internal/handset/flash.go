@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/sparse"
 	"github.com/fridayos/friday/android/super"
@@ -101,8 +102,70 @@ func (p *Phone) fits(partition string, image io.ReaderAt, size int64) error {
 	return nil
 }
 
+// Logical says whether a partition lies in a super that knows snapshots.
+func (p *Phone) Logical(partition string) bool { return p.logical(partition) }
+
+// Resize says whether a logical partition may have size bytes beside the others in
+// super, as fastbootd does before it takes one.
+func (p *Phone) Resize(partition string, size int64) error {
+	if p.Locked() {
+		return fmt.Errorf("cannot resize: %w", errLocked)
+	}
+	if !p.logical(partition) {
+		return fmt.Errorf("cannot resize: %q is no logical partition", partition)
+	}
+	room := p.id.Super.Size
+	for _, other := range p.id.Super.Partitions {
+		fi, err := os.Stat(p.image("", other))
+		switch {
+		case other == partition || errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return fmt.Errorf("cannot resize %s: %w", partition, err)
+		default:
+			room -= fi.Size()
+		}
+	}
+	if size > room {
+		return fmt.Errorf("cannot resize %s to %d bytes: super has room for %d", partition, size, room)
+	}
+	return nil
+}
+
+// maxKey is what a phone keeps of its owner's key.
+const maxKey = 4096
+
+// StoreKey has the phone trust another key, as "flash avb_custom_key" does: that of
+// its owner, as AVB encodes it.
+func (p *Phone) StoreKey(r io.Reader) error {
+	if p.Locked() {
+		return fmt.Errorf("cannot store key: %w", errLocked)
+	}
+	if !p.id.Profile.KeyEnforced() {
+		return errors.New("cannot store key: this phone keeps none")
+	}
+	key, err := io.ReadAll(io.LimitReader(r, maxKey+1))
+	if err == nil && len(key) > maxKey {
+		err = fmt.Errorf("it has more than %d bytes", maxKey)
+	}
+	if err == nil {
+		_, err = avb.DecodePublicKey(key)
+	}
+	if err == nil {
+		err = writeDurably(p.path("avb_public_key.bin"), key)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot store key: %w", err)
+	}
+	return p.renew(p.st.Active)
+}
+
+// superAside is super as it was flashed, until the phone is opened again, which sweeps
+// it away.
+const superAside = ".new-super"
+
 // FlashSuper writes the logical partitions of a super image, sparse or raw, each to
-// the slot that its name has.
+// the slot that its name has. A large one comes in several sparse images, the first of
+// which has the table; what one leaves out is as the ones before left it.
 func (p *Phone) FlashSuper(ctx context.Context, image io.ReaderAt, size int64) error {
 	if p.Locked() {
 		return fmt.Errorf("cannot flash: %w", errLocked)
@@ -111,7 +174,16 @@ func (p *Phone) FlashSuper(ctx context.Context, image io.ReaderAt, size int64) e
 		return fmt.Errorf("cannot flash: %w", err)
 	}
 	if im, err := sparse.Open(image, size); err == nil {
-		image, size = im, im.Size()
+		whole := p.path("super", superAside)
+		if err := overlay(ctx, whole, im); err != nil {
+			return fmt.Errorf("cannot flash super: %w", err)
+		}
+		f, err := os.Open(whole)
+		if err != nil {
+			return fmt.Errorf("cannot flash super: %w", err)
+		}
+		defer f.Close()
+		image, size = f, im.Size()
 	}
 	s, err := super.Open(image, size)
 	if err != nil {

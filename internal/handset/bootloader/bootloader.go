@@ -19,6 +19,17 @@ type Mode struct {
 	Log     func(line string) // told what is done; nil: nobody
 	HTC     *HTC              // of HTC's phones; nil: of another maker
 	RUU     bool              // an HTC in RUU mode, to which "oem rebootRUU" restarts it
+	// Userspace: it is fastbootd, of the recovery, to which "reboot fastboot" restarts it.
+	Userspace bool
+	Says      map[string]string // variables beside, or other than, those that it knows: "battery-soc-ok"
+}
+
+// Restarted is the mode that the phone is in after a restart to target; ok is false if it
+// starts its system or its recovery.
+func (m *Mode) Restarted(target string) (ok bool) {
+	m.RUU = target == RestartRUU
+	m.Userspace = target == "fastboot" && m.Handset.Identity().Super != nil
+	return m.RUU || m.Userspace || target == "bootloader"
 }
 
 // Vars are the names that "getvar:all" lists.
@@ -33,6 +44,9 @@ func (m *Mode) Var(name string) (string, bool) {
 			return "yes"
 		}
 		return "no"
+	}
+	if said, ok := m.Says[name]; ok {
+		return said, true
 	}
 	id := m.Handset.Identity()
 	name, arg, _ := strings.Cut(name, ":")
@@ -52,9 +66,12 @@ func (m *Mode) Var(name string) (string, bool) {
 		return "2", true
 	case "has-slot":
 		_, slot := split(arg)
-		return yes(arg != "userdata" && arg != "super" && slot == "" && !m.single()), bootprofile.IsPartition(arg)
+		return yes(arg != "userdata" && arg != "super" && arg != customKey && slot == "" && !m.single()), bootprofile.IsPartition(arg)
 	case "is-logical":
-		return "no", true
+		partition, _ := m.split(arg)
+		return yes(m.Userspace && m.Handset.Logical(partition)), true
+	case "super-partition-name":
+		return "super", m.Userspace
 	case "snapshot-update-status":
 		state, err := m.Handset.SnapshotState()
 		if state == "initiated" { // what is not whole yet is none to a boot loader
@@ -62,7 +79,7 @@ func (m *Mode) Var(name string) (string, bool) {
 		}
 		return state, err == nil && id.Super != nil
 	case "is-userspace":
-		return "no", true
+		return yes(m.Userspace), true
 	case "modelid", "cidnum", "security", "boot-mode":
 		return m.HTC.value(name, m.RUU)
 	case "unlocked":
@@ -102,9 +119,16 @@ func (m *Mode) split(name string) (partition, slot string) {
 
 // Flash writes an image to "boot_a" and the like.
 func (m *Mode) Flash(ctx context.Context, name string, image io.ReaderAt, size int64) error {
+	partition, slot := m.split(name)
 	switch both, ok := strings.CutSuffix(name, "_ab"); {
 	case name == ruu:
 		return m.flashZip(ctx, image, size)
+	case m.Handset.Logical(partition) && !m.Userspace:
+		return fmt.Errorf("no such partition %q: it lies in super; run 'fastboot reboot fastboot'", name)
+	case name == customKey:
+		if err := m.Handset.StoreKey(io.NewSectionReader(image, 0, size)); err != nil {
+			return err
+		}
 	case name == "super":
 		if err := m.Handset.FlashSuper(ctx, image, size); err != nil {
 			return err
@@ -116,13 +140,24 @@ func (m *Mode) Flash(ctx context.Context, name string, image io.ReaderAt, size i
 			}
 		}
 	default:
-		partition, slot := m.split(name)
 		if err := m.Handset.FlashSlot(ctx, slot, partition, image, size); err != nil {
 			return err
 		}
 	}
 	m.log("flashed %s, %d bytes", name, size)
 	return nil
+}
+
+// customKey is where a phone keeps the key that its owner trusts.
+const customKey = "avb_custom_key"
+
+// Resize makes room in a logical partition; in fastbootd alone.
+func (m *Mode) Resize(_ context.Context, name string, size int64) error {
+	partition, _ := m.split(name)
+	if !m.Userspace || !m.Handset.Logical(partition) {
+		return fmt.Errorf("no such logical partition %q", name)
+	}
+	return m.Handset.Resize(partition, size)
 }
 
 // Erase empties a partition, or erases "userdata".

@@ -45,6 +45,7 @@ type Input struct {
 	Release   string           // Android version of the stock, for Xiaomi's name
 	Blobs     *blob.Store
 	TempDir   string // "": the system's
+	Slot      string // "a" or "b": whose partitions are filled in super; "": a
 }
 
 // Name is what the file of a kind is called.
@@ -167,11 +168,15 @@ func (p *packer) files() ([]file, error) {
 	return append(list, file{"super", size, content}), nil
 }
 
-// super lays the logical partitions as the stock's super has them, slot a filled.
+// super lays the logical partitions as the stock's super has them, one slot filled.
 func (p *packer) super(contents map[string]*tree.Image) (*tree.Image, error) {
 	shape := p.in.Packaging.Super
 	if len(shape.Devices) != 1 {
 		return nil, fmt.Errorf("not supported: it lies on %d devices; flash the partitions one by one from fastbootd", len(shape.Devices))
+	}
+	slot, other := "a", "b"
+	if p.in.Slot == "b" {
+		slot, other = "b", "a"
 	}
 	var wants []super.Want
 	filled := map[string]*tree.Image{}
@@ -182,8 +187,8 @@ func (p *packer) super(contents map[string]*tree.Image) (*tree.Image, error) {
 	slices.Sort(names)
 	for _, name := range names {
 		want := super.Want{Name: name, Group: shape.In[name], Attributes: super.ReadOnly}
-		partition := strings.TrimSuffix(name, "_a")
-		if im := contents[partition]; im != nil && !strings.HasSuffix(name, "_b") {
+		partition := strings.TrimSuffix(name, "_"+slot)
+		if im := contents[partition]; im != nil && !strings.HasSuffix(name, "_"+other) {
 			want.Size, filled[name] = im.Size(), im
 			delete(contents, partition)
 		}

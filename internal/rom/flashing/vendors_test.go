@@ -72,6 +72,7 @@ var ourKeys = sync.OnceValues(func() (*rsa.PrivateKey, *x509.Certificate) {
 type shop struct {
 	t      *testing.T
 	device string
+	store  string // folder of blobs
 	blobs  *blob.Store
 	stock  catalog.Stock
 	in     rom.Input
@@ -94,9 +95,9 @@ func newShopOf(t *testing.T, spec stocktest.Spec, boot string) *shop {
 	t.Helper()
 	m := spec.Maker
 	key, cert := vendorKeys()
-	s := &shop{t: t, device: phones[m].device}
+	s := &shop{t: t, device: phones[m].device, store: t.TempDir()}
 	var err error
-	if s.blobs, err = blob.Open(t.TempDir()); err != nil {
+	if s.blobs, err = blob.Open(s.store); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Create(filepath.Join(t.TempDir(), "stock"))
