@@ -54,6 +54,10 @@ func (w *walk) facts(root *tree.Node, where string) error {
 			w.out.Kind = Sin
 		case strings.HasSuffix(base, ".tar.md5"):
 			w.out.Kind = Odin
+		case strings.HasSuffix(base, ".img.lz4") || strings.HasSuffix(base, ".img.ext4.lz4"):
+			if within := strings.ToLower(strings.TrimSuffix(where, ".md5")); strings.HasSuffix(within, ".tar") {
+				w.out.Packing.LZ4 = append(w.out.Packing.LZ4, strings.TrimSuffix(path.Base(name), ".lz4"))
+			}
 		case base == "flash_all.sh":
 			err = w.script(node)
 		case strings.HasSuffix(base, ".pit"):

@@ -13,7 +13,9 @@ import (
 // Packing is what a packaging says beside its images: what whoever packs other
 // images for the same phone has to say again. What a vendor does not use is nil.
 type Packing struct {
-	PIT       []byte           `json:"pit,omitempty"`       // Samsung's partition table, as it is
+	PIT []byte `json:"pit,omitempty"` // Samsung's partition table, as it is
+	// LZ4 are the files of Samsung's that lie in LZ4 frames, without that ending: "boot.img".
+	LZ4       []string         `json:"lz4,omitempty"`
 	HTC       *htc.Info        `json:"htc,omitempty"`       // models and CIDs
 	Products  []string         `json:"products,omitempty"`  // that Xiaomi's script lets pass
 	Anti      int              `json:"anti,omitempty"`      // Xiaomi's anti-rollback number; 0: none

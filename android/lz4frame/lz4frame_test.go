@@ -205,3 +205,34 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkWrite packs 64 MiB of machine code, this program's, as a build of a Samsung's
+// packs its images.
+func BenchmarkWrite(b *testing.B) {
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	code, err := os.ReadFile(self)
+	if err != nil {
+		b.Fatal(err)
+	}
+	content := bytes.Repeat(code, 64<<20/len(code)+1)[:64<<20]
+	b.SetBytes(int64(len(content)))
+	var out counted
+	for b.Loop() {
+		out = 0
+		if err := lz4frame.Write(&out, bytes.NewReader(content), int64(len(content)), 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(out)/float64(len(content)), "ratio")
+}
+
+// counted counts what is written.
+type counted int64
+
+func (c *counted) Write(p []byte) (int, error) {
+	*c += counted(len(p))
+	return len(p), nil
+}

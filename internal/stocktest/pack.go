@@ -15,6 +15,7 @@ import (
 
 	"github.com/pierrec/lz4/v4"
 
+	"github.com/fridayos/friday/android/lz4frame"
 	"github.com/fridayos/friday/android/samsung"
 	"github.com/fridayos/friday/android/sony"
 	"github.com/fridayos/friday/android/sparse"
@@ -91,6 +92,28 @@ func writeFastboot(ctx context.Context, w *os.File, s Spec, parts []partition) e
 	return xiaomi.Write(w, f)
 }
 
+// framed packs a member into an LZ4 frame, in a file in dir.
+func framed(dir string, src samsung.Source) (*os.File, int64, error) {
+	f, err := os.CreateTemp(dir, "lz4")
+	if err != nil {
+		return nil, 0, err
+	}
+	os.Remove(f.Name()) // it lives until it is closed
+	err = lz4frame.Write(f, src.Content, src.Size, 0)
+	n, seekErr := f.Seek(0, io.SeekCurrent)
+	if err == nil {
+		err = seekErr
+	}
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, n, nil
+}
+
 // writeOdin packs Odin's zip: AP with the images, CSC with the partition table.
 func writeOdin(ctx context.Context, w *os.File, s Spec, parts []partition) error {
 	z := zip.NewWriter(w)
@@ -107,6 +130,14 @@ func writeOdin(ctx context.Context, w *os.File, s Spec, parts []partition) error
 			name, src.Size, src.Content = "system.img.ext4", n, file
 		}
 		src.Name = name
+		if s.Frames {
+			file, n, err := framed(filepath.Dir(w.Name()), src)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			src = samsung.Source{Name: name + ".lz4", Size: n, Content: file}
+		}
 		members = append(members, src)
 		pit.Partitions = append(pit.Partitions, samsung.Partition{
 			Device: 2, ID: uint32(i + 10), Attributes: 5, Update: 1, BlockSize: uint32(i) << 20, BlockCount: uint32(p.image.Size()/512 + 65536),

@@ -47,6 +47,7 @@ type Spec struct {
 	FECRoots   int    // of hash trees; 0: they have no error correction
 	Verity     Verity // of phones with one slot and ext4; "": as the maker's has it
 	LZ4        int    // blocks of a cluster of erofs; 0: its content is not compressed
+	Frames     bool   // Samsung's images lie in LZ4 frames, as since Android 8
 	Vendor     bool   // a partition vendor beside system, also where the maker's phone has none
 	// Extra is laid over system's root: what it has wins. Nodes without a label
 	// get the one that their place has.

@@ -24,6 +24,7 @@ import (
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/fastbootzip"
 	"github.com/fridayos/friday/android/htc"
+	"github.com/fridayos/friday/android/lz4frame"
 	"github.com/fridayos/friday/android/samsung"
 	"github.com/fridayos/friday/android/sparse"
 	"github.com/fridayos/friday/android/super"
@@ -101,18 +102,24 @@ type file struct {
 	content   io.Reader
 }
 
+// temp is a file that goes when it is closed, as close does.
+func (p *packer) temp(pattern string) (*os.File, error) {
+	f, err := os.CreateTemp(p.in.TempDir, pattern)
+	if err != nil {
+		return nil, err
+	}
+	p.open = append(p.open, f)
+	return f, os.Remove(f.Name())
+}
+
 // sparse makes a sparse file of an image, in a file that goes when it is closed.
 func (p *packer) sparse(r io.ReaderAt, size int64) (io.Reader, int64, error) {
 	plan, err := sparse.NewPlan(p.ctx, r, size, sparse.Options{})
 	if err != nil {
 		return nil, 0, err
 	}
-	f, err := os.CreateTemp(p.in.TempDir, "friday-sparse-*")
+	f, err := p.temp("friday-sparse-*")
 	if err != nil {
-		return nil, 0, err
-	}
-	p.open = append(p.open, f)
-	if err := os.Remove(f.Name()); err != nil {
 		return nil, 0, err
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
@@ -262,7 +269,8 @@ func (p *packer) xiaomi(w io.Writer) error {
 	return xiaomi.Write(w, f)
 }
 
-// odin packs what the phone's partition table names. Odin unpacks sparse images.
+// odin packs what the phone's partition table names. Odin unpacks sparse images, and
+// LZ4 frames: what the stock had in one lies in one.
 func (p *packer) odin(w io.Writer) error {
 	if p.in.Packaging.PIT == nil {
 		return errors.New("the stock came without a partition table (PIT), which says how its files are called; take in the whole Odin package, with its CSC file")
@@ -291,9 +299,35 @@ func (p *packer) odin(w io.Writer) error {
 				return err
 			}
 		}
+		if slices.ContainsFunc(p.in.Packaging.LZ4, func(name string) bool { return strings.EqualFold(name, m.Name) }) {
+			if m, err = p.lz4(m); err != nil {
+				return fmt.Errorf("%s: %w", m.Name, err)
+			}
+		}
 		members = append(members, m)
 	}
 	return samsung.Write(w, strings.TrimSuffix(Name(p.in.Build, "odin"), ".md5"), members)
+}
+
+// lz4 packs a member into an LZ4 frame, in a file that goes when it is closed: its size
+// stands before it in the archive.
+func (p *packer) lz4(m samsung.Source) (samsung.Source, error) {
+	f, err := p.temp("friday-lz4-*")
+	if err != nil {
+		return m, err
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	if err := lz4frame.Write(w, &untilDone{p.ctx, m.Content}, m.Size, 0); err != nil {
+		return m, err
+	}
+	if err := w.Flush(); err != nil {
+		return m, err
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		return m, err
+	}
+	return samsung.Source{Name: m.Name + ".lz4", Size: fi.Size(), Content: io.NewSectionReader(f, 0, fi.Size())}, nil
 }
 
 // mmc is the kind of storage whose blocks in a PIT have 512 bytes.
