@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -20,6 +21,7 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/db"
 	"github.com/fridayos/friday/internal/ota"
+	"github.com/fridayos/friday/internal/ota/blockzip"
 )
 
 func newOTA() *cobra.Command {
@@ -251,7 +253,7 @@ func newOTAExtract() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "extract ZIP|PAYLOAD [PARTITION...] -o DIR",
 		Short:   "Write the images of a full package",
-		Long:    "Writes the images of a full package, all or those named, each checked before it has its name. Nothing but their data is read: a package is not unpacked first. A bare payload.bin will do.",
+		Long:    "Writes the images of a full package, all or those named, each checked before it has its name. Nothing but their data is read: a package is not unpacked first. A bare payload.bin will do, and so will a package for a phone with one slot (transfer lists): of that, the file systems and the images that lie whole beside them.",
 		Example: "  friday ota extract umi-full.zip system vbmeta -o images\n  friday ota extract payload.bin boot -o images",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -272,11 +274,18 @@ func newOTAExtract() *cobra.Command {
 	return c
 }
 
-// extract applies the payload of a full package to files.
+// extract applies the payload of a full package, or its transfer lists, to files.
 func extract(cmd *cobra.Command, f *os.File, zipSize int64, only []string, dir string) error {
 	pl, err := openPayload(f, zipSize)
 	if err != nil {
-		return err
+		p, listErr := blockzip.Open(f, zipSize)
+		if errors.Is(listErr, blockzip.ErrOther) || errors.Is(listErr, zip.ErrFormat) {
+			return err // a payload is what it lacks
+		}
+		if listErr != nil {
+			return listErr
+		}
+		return extractBlocks(cmd, p, only, dir)
 	}
 	m := pl.Manifest()
 	if m.MinorVersion != 0 {
@@ -301,6 +310,31 @@ func extract(cmd *cobra.Command, f *os.File, zipSize int64, only []string, dir s
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", path, size(p.NewSize))
+	}
+	return nil
+}
+
+// extractBlocks applies the transfer lists of a full package to files.
+func extractBlocks(cmd *cobra.Command, p *blockzip.Package, only []string, dir string) error {
+	var names []string
+	for _, im := range p.Images {
+		names = append(names, im.Partition)
+	}
+	for _, name := range only {
+		if p.Find(name) == nil {
+			return fmt.Errorf("the package has no partition %s, only %s", name, strings.Join(names, ", "))
+		}
+	}
+	for i := range p.Images {
+		im := &p.Images[i]
+		if len(only) > 0 && !slices.Contains(only, im.Partition) {
+			continue
+		}
+		path := filepath.Join(dir, im.Partition+".img")
+		if err := writeFile(path, func(f *os.File) error { return im.Write(cmd.Context(), f) }); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", path, size(im.Size))
 	}
 	return nil
 }
