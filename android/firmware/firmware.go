@@ -258,8 +258,8 @@ func (w *walk) payload(f nest.File) (*payload.Payload, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m := p.Manifest(); m.MinorVersion != 0 || m.Partial {
-		return nil, fmt.Errorf("its payload is incremental (minor version %d, partial %v), expected a full one", m.MinorVersion, m.Partial)
+	if m := p.Manifest(); !m.Full() {
+		return nil, fmt.Errorf("its payload is incremental (minor version %d), expected a full one", m.MinorVersion)
 	}
 	return p, nil
 }

@@ -1,6 +1,9 @@
 package payload
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // OpType is the kind of an install operation; the numbers are the format's.
 type OpType uint32
@@ -63,7 +66,8 @@ type Partition struct {
 	PostinstallPath     string
 	FilesystemType      string
 	PostinstallOptional bool
-	Version             string
+	Version             string    // time of the partition's build, or a kernel's release
+	HasVersion          bool      // it is there, be it empty: a partial update must have it
 	HashTree            *HashTree // nil: the tree is in the operations' data
 	FEC                 *FEC      // nil: the codes are in the operations' data
 	Merge               []MergeOperation
@@ -156,6 +160,16 @@ type Manifest struct {
 	Apexes             []Apex
 	SignaturesOffset   uint64 // of the payload signature, from the start of the blobs
 	SignaturesSize     uint64 // 0: not signed
+}
+
+// Full says whether every partition is made whole, of no old one. Such a payload has
+// minor version 0, or, if it is partial, another: update_engine takes partial updates
+// for incremental ones.
+func (m *Manifest) Full() bool {
+	if m.MinorVersion == 0 || !m.Partial {
+		return m.MinorVersion == 0
+	}
+	return !slices.ContainsFunc(m.Partitions, func(p Partition) bool { return p.OldSHA256 != nil })
 }
 
 // Partition is the partition of that name, or nil.

@@ -100,6 +100,7 @@ func partitionFrom(in *pb.PartitionUpdate) (Partition, error) {
 		FilesystemType:      in.GetFilesystemType(),
 		PostinstallOptional: in.GetPostinstallOptional(),
 		Version:             in.GetVersion(),
+		HasVersion:          in.Version != nil,
 		EstimateCowSize:     in.GetEstimateCowSize(),
 		EstimateOpCountMax:  in.GetEstimateOpCountMax(),
 	}
@@ -190,6 +191,9 @@ func (p *Partition) message() *pb.PartitionUpdate {
 		Version:             set(p.Version),
 		EstimateCowSize:     set(p.EstimateCowSize),
 		EstimateOpCountMax:  set(p.EstimateOpCountMax),
+	}
+	if p.HasVersion {
+		out.Version = &p.Version
 	}
 	if p.OldSHA256 != nil || p.OldSize > 0 {
 		out.OldPartitionInfo = &pb.PartitionInfo{Size: proto.Uint64(uint64(p.OldSize)), Hash: p.OldSHA256}

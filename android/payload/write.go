@@ -112,7 +112,7 @@ func fill(q *Partition, part *PlanPart, newSum, oldSum []byte) {
 	e := &part.Extra
 	q.Name, q.NewSize, q.NewSHA256, q.OldSize, q.OldSHA256 = part.Name, part.NewSize, newSum, part.OldSize, oldSum
 	q.RunPostinstall, q.PostinstallPath, q.PostinstallOptional = e.RunPostinstall, e.PostinstallPath, e.PostinstallOptional
-	q.FilesystemType, q.Version = e.FilesystemType, e.Version
+	q.FilesystemType, q.Version, q.HasVersion = e.FilesystemType, e.Version, e.HasVersion || e.Version != ""
 	q.HashTree, q.FEC, q.Merge = e.HashTree, e.FEC, e.Merge
 	q.EstimateCowSize, q.EstimateOpCountMax = e.EstimateCowSize, e.EstimateOpCountMax
 }

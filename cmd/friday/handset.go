@@ -19,6 +19,7 @@ import (
 	"github.com/fridayos/friday/internal/blob"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/handset"
+	"github.com/fridayos/friday/internal/ota"
 	"github.com/fridayos/friday/internal/wire"
 )
 
@@ -96,10 +97,11 @@ func (s *installation) superOf(ctx context.Context, profile bootprofile.Profile,
 	if profile.Slots != bootprofile.VirtualAB && profile.Slots != bootprofile.VirtualABCompressed {
 		return nil, nil
 	}
-	_, d, err := s.packaged(ctx, b)
-	if err != nil {
+	var o ota.Options
+	if err := s.packaged(ctx, b, &o); err != nil {
 		return nil, err
 	}
+	d := o.Dynamic
 	if d == nil {
 		return nil, fmt.Errorf("cannot make handset: the build of %s is of no repository that says what lies in super", b.Device)
 	}

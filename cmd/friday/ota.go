@@ -158,7 +158,7 @@ func (s *installation) makePackage(ctx context.Context, from, to, out, keyDir st
 			return p, fmt.Errorf("cannot make incremental: --from and --to are the same build, %s of %s", side.Build.Version, side.Build.Device)
 		}
 	}
-	if o.OneSlot, o.Dynamic, err = s.packaged(ctx, target.Build); err != nil {
+	if err = s.packaged(ctx, target.Build, &o); err != nil {
 		return p, err
 	}
 	if source == nil {
@@ -169,7 +169,7 @@ func (s *installation) makePackage(ctx context.Context, from, to, out, keyDir st
 	if err != nil {
 		return p, err
 	}
-	if err := ota.Prove(ctx, f, p.Size, source, target, o.Cert); err != nil {
+	if err := ota.ProveWith(ctx, f, p.Size, source, target, o.Cert, ota.ProveOptions{Partial: o.Partial}); err != nil {
 		return p, err
 	}
 	p.ProvenAt = s.db.Now()
@@ -288,7 +288,7 @@ func extract(cmd *cobra.Command, f *os.File, zipSize int64, only []string, dir s
 		return extractBlocks(cmd, p, only, dir)
 	}
 	m := pl.Manifest()
-	if m.MinorVersion != 0 {
+	if !m.Full() {
 		return errors.New("it is an incremental package, which holds no whole images; 'friday ota verify --from' applies it")
 	}
 	for _, name := range only {

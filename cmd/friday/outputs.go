@@ -17,33 +17,35 @@ import (
 	"github.com/fridayos/friday/internal/rom/intake"
 )
 
-// packaged says what the packages of a build's phone depend on: what a phone with one
-// slot asks for, and what is in super. Both nil: the build is of no repository of ours.
-func (s *installation) packaged(ctx context.Context, b catalog.Build) (*ota.OneSlot, *payload.Dynamic, error) {
+// packaged fills in what the packages of a build's phone depend on: what a phone with one
+// slot asks for, what is in super, and whether firmware is left to the phone. Nothing: the
+// build is of no repository of ours.
+func (s *installation) packaged(ctx context.Context, b catalog.Build, o *ota.Options) error {
 	if b.Commit == "" {
-		return nil, nil, nil
+		return nil
 	}
 	repo, err := s.repository()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	snapshot, err := repo.Load(b.Commit)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	d := snapshot.Devices[b.Device]
 	if d == nil {
-		return nil, nil, nil
+		return nil
 	}
-	if one := ota.OneSlotOf(d.Boot); one != nil {
-		return one, nil, nil
+	if o.OneSlot = ota.OneSlotOf(d.Boot); o.OneSlot != nil {
+		return nil
 	}
 	groups, err := s.groups(ctx, d, b)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	dynamic, err := ota.DynamicOf(d.Boot, groups)
-	return nil, dynamic, err
+	o.Partial = d.Copies()
+	o.Dynamic, err = ota.DynamicOf(d.Boot, groups)
+	return err
 }
 
 // groups are those of super on a build's phone.

@@ -51,6 +51,9 @@ func checkManifest(m *payload.Manifest, running System, maxMinor int, exists fun
 	if m.MaxTimestamp < running.Timestamp {
 		return refuse("verify", "timestamp", "cannot apply payload: max_timestamp is %d, the running system's is %d: older", m.MaxTimestamp, running.Timestamp)
 	}
+	if partial(m, maxMinor) && m.MinorVersion < 2 {
+		return refuse("verify", "minor", "cannot apply payload: a partial update has minor version %d, update_engine takes it for incremental and expects 2 or more", m.MinorVersion)
+	}
 	if len(m.Partitions) == 0 {
 		return refuse("verify", "manifest", "cannot apply payload: it holds no partition")
 	}

@@ -135,7 +135,7 @@ type images map[string][]byte
 func (m *maker) build(t testing.TB, s spec) images {
 	t.Helper()
 	root := tree.NewDir(0o755, 0, 0)
-	props := fmt.Sprintf("ro.product.device=%s\nro.build.version.incremental=%s\nro.build.date.utc=%d\nro.build.version.security_patch=%s\nro.build.version.release=15\nro.build.fingerprint=Xiaomi/umi/umi:15/AP1A/1:user/release-keys\n",
+	props := fmt.Sprintf("ro.product.device=%s\nro.build.version.incremental=%s\nro.build.date.utc=%d\nro.system.build.date.utc=%[3]d\nro.build.version.security_patch=%[4]s\nro.build.version.release=15\nro.build.fingerprint=Xiaomi/umi/umi:15/AP1A/1:user/release-keys\n",
 		s.device, s.version, s.timestamp, s.patch)
 	put(root, "system/build.prop", file(0o600, "system_file", []byte(props)))
 	put(root, "system/app/Camera/Camera.apk", file(0o644, "system_file", noise("camera "+s.version, s.bytes)))

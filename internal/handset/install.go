@@ -147,6 +147,9 @@ func (p *Phone) verify(ctx context.Context, u *update, running Started) error {
 	if err := checkManifest(man, running.System, p.id.Profile.PayloadMinor, exists); err != nil {
 		return err
 	}
+	if err := p.checkVersions(man, running.Slot); err != nil {
+		return err
+	}
 	for i := range man.Partitions {
 		if err := pl.Check(man.Partitions[i].Name); err != nil {
 			return &refusal{"verify", "operations", err}
@@ -279,6 +282,9 @@ func (p *Phone) apply(ctx context.Context, u *update, running Started) error {
 			return err
 		}
 	}
+	if !partial(man, p.id.Profile.PayloadMinor) {
+		return nil
+	}
 	return p.copyUntouched(u, man, running.Slot)
 }
 
@@ -342,8 +348,9 @@ func applyError(err error) error {
 	return &refusal{"apply", "operation", err}
 }
 
-// copyUntouched brings the partitions that the package does not carry (modem,
-// boot loader) to the other slot, which would else hold old ones.
+// copyUntouched brings the partitions that a partial update does not carry (modem,
+// boot loader) to the other slot, as update_engine's partition_update_generator does.
+// Another package leaves there what it does not carry.
 func (p *Phone) copyUntouched(u *update, man *payload.Manifest, source string) error {
 	names, err := p.partitions(source)
 	if err != nil {

@@ -213,6 +213,7 @@ func (s *Snapshot) checkDevice(v *Device) {
 		}
 	}
 	checkOutputs(v)
+	checkFirmware(v)
 	if v.Rollback.Location > 31 {
 		d.Add("rollback.location", "", "rollback location is %d, expected 0 to 31", v.Rollback.Location)
 	}

@@ -61,6 +61,7 @@ type Device struct {
 	Boot       bootprofile.Profile  `yaml:"boot"`       // what the phone checks when it boots and when it takes an update
 	Partitions map[string]Partition `yaml:"partitions"` // those of which more is to be said, by name
 	Groups     map[string]Group     `yaml:"groups"`     // of dynamic partitions; none: as in stock
+	Firmware   map[string]Firmware  `yaml:"firmware"`   // what runs below Android, by partition; what is not named is shipped
 	Outputs    []string             `yaml:"outputs"`    // files to flash that a build puts out; none: what boot.flash takes
 	Rollback   Rollback             `yaml:"rollback"`   // which builds the phone refuses to go back to
 	Offer      Offer                `yaml:"offer"`      // who is offered its builds; without it, every handset

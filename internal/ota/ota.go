@@ -10,6 +10,9 @@
 // finished zip as a phone would, applies it, and compares every partition. Only
 // then may a package be published.
 //
+// A package for a phone that keeps firmware of its own (Options.Partial) is a partial
+// update: its updater copies to the other slot what the payload lacks.
+//
 // The package does not build images (rom does) and decides nothing about who is
 // offered what (fleet does).
 package ota
@@ -89,6 +92,7 @@ type Options struct {
 	TempDir  string            // for the payload's data while it is made; "": the system's
 	Dynamic  *payload.Dynamic  // of the super partition, as DynamicOf has it; nil: none
 	OneSlot  *OneSlot          // the phone has one slot: a block-based package for recovery; nil: one with a payload
+	Partial  bool              // the phone has firmware that builds leave to it: its updater copies what the payload lacks
 	Progress func(done, total int)
 }
 
@@ -247,6 +251,9 @@ func (m *maker) write(ctx context.Context, f otazip.File, from *Side, to Side, p
 		return catalog.Package{}, errors.New("it needs a key and its certificate; no phone takes an unsigned one")
 	}
 	if err := m.snapshots(ctx, &plan, from, to); err != nil {
+		return catalog.Package{}, err
+	}
+	if err := m.leaveOut(&plan, to); err != nil {
 		return catalog.Package{}, err
 	}
 	plan.MaxTimestamp = to.Build.Timestamp

@@ -19,6 +19,7 @@ import (
 type ProveOptions struct {
 	TempDir  string // where partitions are made; "": the system's
 	Workers  int    // 0: GOMAXPROCS
+	Partial  bool   // as of Options
 	Progress func(partition string, done, total int)
 }
 
@@ -61,7 +62,7 @@ func prove(ctx context.Context, zip io.ReaderAt, size int64, from *Side, to Side
 	if err := compareMetadata(c.metadata, metadata(from, to)); err != nil {
 		return err
 	}
-	if err := compareManifest(c.payload.Manifest(), from, to); err != nil {
+	if err := compareManifest(c.payload.Manifest(), from, to, o.Partial); err != nil {
 		return err
 	}
 	for i := range to.Images {
@@ -180,18 +181,25 @@ func compareMetadata(found, want otazip.Metadata) error {
 }
 
 // compareManifest compares what the payload says with the two builds.
-func compareManifest(m *payload.Manifest, from *Side, to Side) error {
+func compareManifest(m *payload.Manifest, from *Side, to Side, partial bool) error {
 	switch {
 	case m.MaxTimestamp != to.Build.Timestamp:
 		return fmt.Errorf("the payload's max_timestamp is %d, expected the build's %d", m.MaxTimestamp, to.Build.Timestamp)
 	case m.SecurityPatchLevel != to.Build.PatchLevel:
 		return fmt.Errorf("the payload's security patch level is %q, expected the build's %q", m.SecurityPatchLevel, to.Build.PatchLevel)
-	case m.Partial:
+	case m.Partial && !partial:
 		return errors.New("the payload is a partial update, expected all partitions")
-	case (from == nil) != (m.MinorVersion == 0):
+	case partial && !m.Partial:
+		return errors.New("the payload is no partial update, by which the phone would copy the firmware that it lacks")
+	case (from == nil) != m.Full():
 		return fmt.Errorf("the payload's minor version is %d; a full package has 0, an incremental another", m.MinorVersion)
 	case len(m.Partitions) != len(to.Images):
 		return fmt.Errorf("the payload has %d partitions, the build has %d", len(m.Partitions), len(to.Images))
+	}
+	if partial {
+		if err := compareVersions(m, to); err != nil {
+			return err
+		}
 	}
 	for _, img := range to.Images {
 		p := m.Partition(img.Partition)

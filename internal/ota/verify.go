@@ -94,7 +94,7 @@ func verify(ctx context.Context, zip io.ReaderAt, size int64, o VerifyOptions) (
 			pr.Operations[op.Type.String()]++
 			pr.DataSize += int64(op.DataLength)
 		}
-		if len(o.From) > 0 || o.Apply && m.MinorVersion == 0 {
+		if len(o.From) > 0 || o.Apply && m.Full() {
 			if err := verifyByApplying(ctx, c.payload, p, o); err != nil {
 				return r, err
 			}
@@ -144,7 +144,7 @@ func Extract(ctx context.Context, zip io.ReaderAt, size int64, blobs *blob.Store
 		return Side{}, nil, fmt.Errorf("cannot extract package: %w", err)
 	}
 	m := c.payload.Manifest()
-	if m.MinorVersion != 0 {
+	if !m.Full() {
 		return Side{}, nil, fmt.Errorf("cannot extract package: it is incremental (minor version %d), expected a full one", m.MinorVersion)
 	}
 	b := catalog.Build{

@@ -86,6 +86,9 @@ func build(ctx context.Context, in Input) (catalog.Build, *report.Report, error)
 	if err := b.trust(); err != nil {
 		return none, nil, err
 	}
+	if err := b.checkLeft(); err != nil {
+		return none, nil, err
+	}
 	packed, err := intake.KnownPackaging(in.Blobs, in.Stock)
 	if err != nil {
 		return none, nil, err
@@ -178,6 +181,8 @@ func (b *builder) partitions() error {
 		var err error
 		switch {
 		case p.Name == "vbmeta":
+		case b.plan.Device.Left(p.Name):
+			b.report.Partitions = append(b.report.Partitions, report.Partition{Name: p.Name, Why: b.left()})
 		case p.FS != "" && b.touches(p.Name):
 			err = b.fileSystem(p)
 		case p.FS == "" && (len(b.edit.Places[p.Name]) > 0 || b.changesBoot(p.Name) || b.older.anew(p.Name)):

@@ -40,6 +40,9 @@
 // system partition listed in its own footer moves into the top vbmeta. The flags
 // that boot.vbmeta_flags names go into the top vbmeta of an unlocked phone.
 //
+// A partition of firmware that device.yaml has the phone keep is in no build, unless the
+// stock's vbmeta describes it: then there is none.
+//
 // # Verified Boot 1
 //
 // Where the stock has no vbmeta, what Android 7 and older check is made anew wherever

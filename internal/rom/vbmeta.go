@@ -11,6 +11,8 @@ import (
 	"github.com/fridayos/friday/android/bootprofile"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/catalog"
+	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/osrepo/strict"
 	"github.com/fridayos/friday/internal/rom/report"
 )
 
@@ -21,6 +23,49 @@ func (b *builder) vouch(partition, by, why string) {
 			p.VerifiedBy, p.Why = by, why
 		}
 	}
+}
+
+// left is why a partition of firmware is in no image of the build.
+func (b *builder) left() string {
+	if b.plan.Device.Copies() {
+		return "firmware that builds leave to the phone: it keeps its own, and copies it to the other slot at each update"
+	}
+	return "firmware that builds leave to the phone: it keeps its own"
+}
+
+// checkLeft refuses to leave to the phone what the stock's vbmeta describes: with another
+// one the phone would not start.
+func (b *builder) checkLeft() error {
+	if !b.verified() || !slices.ContainsFunc(b.in.Stock.Partitions, func(p catalog.Partition) bool { return b.plan.Device.Left(p.Name) }) {
+		return nil
+	}
+	doc := b.plan.Device.Document()
+	var ps osrepo.Problems
+	structs := []string{"vbmeta"}
+	for i := 0; i < len(structs) && i < 32; i++ {
+		s, ok := b.stock[structs[i]]
+		if !ok {
+			continue
+		}
+		r, err := b.source(s)
+		if err != nil {
+			return err
+		}
+		v, err := readVBMeta(r, r.Size())
+		if err != nil {
+			continue // the chain's own error says more
+		}
+		for _, d := range v.Descriptors {
+			name := partitionOf(d)
+			if b.plan.Device.Left(name) {
+				ps.Add(doc.File, doc.Pos(strict.Join("firmware", name)), "ship it", "firmware %s is copied, but the stock's %s describes it: the phone starts with that of the stock alone", name, s.Name)
+			}
+			if _, chain := d.(*avb.ChainDescriptor); chain {
+				structs = append(structs, name)
+			}
+		}
+	}
+	return ps.Err()
 }
 
 // vbmeta makes the top struct anew, signed by the OS's key.

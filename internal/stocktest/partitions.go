@@ -27,6 +27,7 @@ const (
 	vbmetaSize = 64 << 10 // of the vbmeta partition
 
 	chainedSize = 64 << 10 // of vbmeta_system and vbmeta_vendor
+	modemSize   = 1 << 20
 )
 
 // partition is one image of the firmware.
@@ -88,6 +89,11 @@ func partitions(ctx context.Context, s Spec, v vendor) ([]partition, error) {
 		if err := add(name, s.smaller(name)); err != nil {
 			return nil, err
 		}
+	}
+	if s.Modem {
+		modem := &tree.Image{}
+		modem.AppendRange(&synthetic{mixed, seedOf(s.Seed, "modem "+s.Version), modemSize}, 0, modemSize)
+		parts = append(parts, partition{"modem", modem})
 	}
 	if !s.of.avb {
 		return parts, nil

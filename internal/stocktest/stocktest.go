@@ -49,6 +49,7 @@ type Spec struct {
 	LZ4        int    // blocks of a cluster of erofs; 0: its content is not compressed
 	Frames     bool   // Samsung's images lie in LZ4 frames, as since Android 8
 	Vendor     bool   // a partition vendor beside system, also where the maker's phone has none
+	Modem      bool   // a partition modem, which is the firmware's own: no file system, and no vbmeta describes it
 	// Extra is laid over system's root: what it has wins. Nodes without a label
 	// get the one that their place has.
 	Extra *tree.Node

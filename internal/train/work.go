@@ -293,7 +293,7 @@ func (w *worker) makePackage(ctx context.Context, d device, from *catalog.Build,
 		return p, err
 	}
 	if of := snapshot.Devices[d.codename]; of != nil {
-		o.OneSlot = ota.OneSlotOf(of.Boot)
+		o.OneSlot, o.Partial = ota.OneSlotOf(of.Boot), of.Copies()
 		if o.Dynamic, err = w.dynamic(ctx, of, to); err != nil {
 			return p, err
 		}
@@ -312,7 +312,7 @@ func (w *worker) makePackage(ctx context.Context, d device, from *catalog.Build,
 		return p, err
 	}
 	tell("proof of "+step, 0, 1)
-	proof := ota.ProveOptions{TempDir: w.o.TempDir, Workers: w.o.CPUs}
+	proof := ota.ProveOptions{TempDir: w.o.TempDir, Workers: w.o.CPUs, Partial: o.Partial}
 	if err := ota.ProveWith(ctx, f, p.Size, source, target, cert, proof); err != nil {
 		return p, err
 	}

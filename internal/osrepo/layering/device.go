@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fridayos/friday/android/tree"
+	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/osrepo/strict"
 )
 
@@ -20,6 +21,15 @@ func (p *planner) device() {
 	for _, name := range slices.Sorted(maps.Keys(d.Partitions)) {
 		if !slices.Contains(p.view.Partitions, name) {
 			p.problems.Add(doc.File, doc.KeyPos(strict.Join("partitions", name)), strict.OneOf(name, p.view.Partitions), "stock has no partition %s", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Firmware)) {
+		at := doc.KeyPos(strict.Join("firmware", name))
+		switch _, files := p.view.Index.Lookup(name, ""); {
+		case files:
+			p.problems.Add(doc.File, at, "", "partition %s holds files of the system; firmware is what runs below it", name)
+		case d.Firmware[name] == osrepo.Shipped && !slices.Contains(p.view.Partitions, name):
+			p.problems.Add(doc.File, at, strict.OneOf(name, p.view.Partitions), "stock has no partition %s to ship", name)
 		}
 	}
 	for i, where := range d.Boot.UpdateCertificates {

@@ -182,7 +182,7 @@ func (s *shop) outputs(b catalog.Build) map[string]string {
 func (s *shop) pack(from *catalog.Build, to catalog.Build) string {
 	s.t.Helper()
 	key, cert := ourKeys()
-	o := ota.Options{Signer: key, Cert: cert, TempDir: s.t.TempDir(), OneSlot: ota.OneSlotOf(s.profile())}
+	o := ota.Options{Signer: key, Cert: cert, TempDir: s.t.TempDir(), OneSlot: ota.OneSlotOf(s.profile()), Partial: s.in.Snapshot.Devices[s.device].Copies()}
 	target, done, err := ota.Open(s.blobs, to)
 	if err != nil {
 		s.t.Fatal(err)
@@ -209,7 +209,7 @@ func (s *shop) pack(from *catalog.Build, to catalog.Build) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := ota.Prove(s.t.Context(), f, p.Size, source, target, cert); err != nil {
+	if err := ota.ProveWith(s.t.Context(), f, p.Size, source, target, cert, ota.ProveOptions{Partial: o.Partial}); err != nil {
 		s.t.Fatal(err)
 	}
 	return f.Name()
