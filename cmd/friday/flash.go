@@ -204,6 +204,7 @@ func (o flashOrder) agree(cmd *cobra.Command) error {
 	}()
 	select {
 	case <-cmd.Context().Done():
+		fmt.Fprintln(cmd.ErrOrStderr()) // after ^C
 		return cmd.Context().Err()
 	case said := <-answer:
 		if !strings.EqualFold(said, "yes") {

@@ -170,7 +170,12 @@ func AskHeimdall(ctx context.Context, dir string) (Phone, error) {
 		return Phone{}, fmt.Errorf("cannot find a phone: heimdall says %q; switch it off, hold Volume Down, Home and Power, press Volume Up at the warning, and connect it by USB", last(out))
 	}
 	file := filepath.Join(dir, "phone.pit")
-	if out, err = said(ctx, "heimdall", "download-pit", "--output", file, "--no-reboot"); err != nil {
+	args := []string{"download-pit", "--output", file, "--no-reboot"}
+	if out, err = said(ctx, "heimdall", args...); err != nil && ctx.Err() == nil {
+		// A session that was left open, as a plan that was only looked at leaves it, is gone on with.
+		out, err = said(ctx, "heimdall", append(args, "--resume")...)
+	}
+	if err != nil {
 		return Phone{}, fmt.Errorf("cannot read the phone's partition table: heimdall: %w: %s", err, last(out))
 	}
 	table, err := os.ReadFile(file)

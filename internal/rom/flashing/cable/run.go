@@ -104,6 +104,10 @@ func reached(ctx context.Context, serial string, mode Mode) (bool, error) {
 			return false, nil
 		}
 	}
+	if mode == RUUMode { // an HTC answers for a while before it goes
+		in, err := getvar(ctx, serial, "boot-mode")
+		return err == nil && (in == "" || in == "RUU"), err
+	}
 	userspace, err := getvar(ctx, serial, "is-userspace")
 	return err == nil && (userspace == "yes") == (mode == Fastbootd), err
 }
