@@ -198,11 +198,24 @@ func checkMode(path string, want fs.FileMode) error {
 }
 
 // AVB is the key that signs vbmeta.
-func (r *Ring) AVB() (*rsa.PrivateKey, error) { return readKey(filepath.Join(r.dir, FileAVB)) }
+func (r *Ring) AVB() (*rsa.PrivateKey, error) {
+	path := filepath.Join(r.dir, FileAVB)
+	key, err := readKey(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := sized(path, key, 2048, 4096, 8192); err != nil {
+		return nil, err
+	}
+	if name, ok := PublishedKey(&key.PublicKey); ok {
+		return nil, published(path, name)
+	}
+	return key, nil
+}
 
 // OTA is the key that signs payloads and packages, and its certificate.
 func (r *Ring) OTA() (crypto.Signer, *x509.Certificate, error) {
-	return r.pair(FileOTA, FileOTACert)
+	return r.pair(FileOTA, FileOTACert, 2048, 4096)
 }
 
 // Verity is the key that signs boot images and file systems of phones with Verified
@@ -214,13 +227,16 @@ func (r *Ring) Verity() (*rsa.PrivateKey, *x509.Certificate, error) {
 			return nil, nil, fmt.Errorf("cannot read key %s: %w", path, ErrNoVerity)
 		}
 	}
-	return r.pair(FileVerity, FileVerityCert)
+	return r.pair(FileVerity, FileVerityCert, VerityBits)
 }
 
-// pair reads a key and its certificate.
-func (r *Ring) pair(file, certFile string) (*rsa.PrivateKey, *x509.Certificate, error) {
+// pair reads a key, of one of these sizes, and its certificate.
+func (r *Ring) pair(file, certFile string, bits ...int) (*rsa.PrivateKey, *x509.Certificate, error) {
 	key, err := readKey(filepath.Join(r.dir, file))
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := sized(filepath.Join(r.dir, file), key, bits...); err != nil {
 		return nil, nil, err
 	}
 	path := filepath.Join(r.dir, certFile)
@@ -234,6 +250,9 @@ func (r *Ring) pair(file, certFile string) (*rsa.PrivateKey, *x509.Certificate, 
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read certificate %s: %w", path, err)
+	}
+	if name, ok := Published(cert); ok {
+		return nil, nil, published(path, name)
 	}
 	if !key.PublicKey.Equal(cert.PublicKey) {
 		return nil, nil, fmt.Errorf("cannot use keys: %s is not the certificate of the key %s", path, file)

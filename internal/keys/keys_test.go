@@ -2,8 +2,12 @@ package keys_test
 
 import (
 	"crypto"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fridayos/friday/android/apk"
 	"github.com/fridayos/friday/internal/judge"
 	"github.com/fridayos/friday/internal/keys"
 )
@@ -298,4 +303,89 @@ func FuzzKeyFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSizes: phones know keys of some sizes alone.
+func TestSizes(t *testing.T) {
+	for _, c := range []struct {
+		file, want string
+		bits       int
+	}{
+		{keys.FileAVB, "has 3072 bits, expected 2048 or 4096 or 8192", 3072},
+		{keys.FileOTA, "has 3072 bits, expected 2048 or 4096", 3072},
+		{keys.FileVerity, "has 4096 bits, expected 2048", 4096},
+	} {
+		dir := filepath.Join(t.TempDir(), "keys")
+		if err := keys.GenerateWith(dir, keys.Options{AVBBits: 2048}); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, c.file)
+		judge.Run(t, "openssl", "genrsa", "-out", file, fmt.Sprint(c.bits))
+		if err := os.Chmod(file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ring, err := keys.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch c.file {
+		case keys.FileAVB:
+			_, err = ring.AVB()
+		case keys.FileOTA:
+			_, _, err = ring.OTA()
+		default:
+			_, _, err = ring.Verity()
+		}
+		if want := "cannot use keys: " + file + " " + c.want; err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", c.file, err, want)
+		}
+	}
+}
+
+// TestPublished: a real app that is signed with AOSP's key tells which that is, and its
+// certificate is refused.
+func TestPublished(t *testing.T) {
+	real := os.Getenv("FRIDAY_REAL_ANDROID")
+	if real == "" {
+		t.Skip("needs FRIDAY_REAL_ANDROID, a folder of real Android files")
+	}
+	app, err := os.Open(filepath.Join(real, "1", "uiautomator2-server.apk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	st, err := app.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signers, err := apk.Certificates(app, st.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(signers[0].Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name, ok := keys.Published(cert); !ok || name != "testkey" {
+		t.Errorf("it is %q, %v", name, ok)
+	}
+	if _, ok := keys.PublishedKey(cert.PublicKey.(*rsa.PublicKey)); ok {
+		t.Error("it is no key of Verified Boot")
+	}
+	dir := filepath.Join(t.TempDir(), "keys")
+	if err := keys.GenerateWith(dir, keys.Options{AVBBits: 2048}); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, keys.FileOTACert)
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ring, err := keys.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "cannot use keys: " + file + " is AOSP's testkey, whose private half everybody has: who likes could sign for your phones; make keys of your own ('friday init' makes them)"
+	if _, _, err := ring.OTA(); err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
 }
