@@ -14,7 +14,10 @@ import (
 
 // bars show what is being done for each of several things on standard error, if
 // that is a terminal, and nothing otherwise.
-type bars struct{ p *mpb.Progress }
+type bars struct {
+	p    *mpb.Progress
+	loud func() // gives the terminal back as it was
+}
 
 // bar is the line of one thing.
 type bar struct {
@@ -22,6 +25,7 @@ type bar struct {
 	doing atomic.Pointer[string]
 	began atomic.Int64 // Unix nanoseconds of its first step
 	ended atomic.Int64
+	fails atomic.Bool
 }
 
 func newBars(cmd *cobra.Command) *bars {
@@ -29,7 +33,7 @@ func newBars(cmd *cobra.Command) *bars {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return &bars{}
 	}
-	return &bars{mpb.NewWithContext(cmd.Context(), mpb.WithOutput(f), mpb.WithWidth(28))}
+	return &bars{p: mpb.NewWithContext(cmd.Context(), mpb.WithOutput(f), mpb.WithWidth(28)), loud: quiet(int(f.Fd()))}
 }
 
 // add puts a line in; with its name, what is being done, a bar and the time, it has
@@ -52,7 +56,7 @@ func (b *bar) say(what string) { b.doing.Store(&what) }
 // percent is how far the step is that is being done.
 func (b *bar) percent(s decor.Statistics) string {
 	switch {
-	case b.began.Load() == 0 || s.Aborted:
+	case b.began.Load() == 0 || s.Aborted || b.fails.Load():
 		return ""
 	case s.Completed:
 		return "100%"
@@ -94,6 +98,7 @@ func (b *bar) endAs(done string, err error) {
 	b.ended.Store(time.Now().UnixNano())
 	if err != nil {
 		b.say("failed")
+		b.fails.Store(true)
 		b.b.Abort(false)
 		return
 	}
@@ -105,5 +110,6 @@ func (b *bar) endAs(done string, err error) {
 func (b *bars) wait() {
 	if b.p != nil {
 		b.p.Wait()
+		b.loud()
 	}
 }

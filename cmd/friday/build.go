@@ -162,23 +162,15 @@ func (s *installation) buildOne(ctx context.Context, device string, o order, pro
 	if err != nil {
 		return built{}, err
 	}
-	if err := s.db.Write(ctx, func(tx *db.Tx) error {
-		build.CreatedAt = tx.Now()
-		return catalog.PutBuild(tx, build)
-	}); err != nil {
+	if err := s.db.Write(ctx, func(tx *db.Tx) error { return putBuild(tx, build) }); err != nil {
 		return built{}, err
 	}
-	res, err := s.writeBuild(o.out, build, report)
+	res, err := s.putOut(ctx, in, build, report, o, progress)
 	if err != nil {
 		return built{}, err
 	}
 	if in.Before != nil {
 		res.Over = in.Before.Version
-	}
-	if o.out != "" {
-		if res.Outputs, err = s.outputs(ctx, o.out, in, build, o, progress); err != nil {
-			return built{}, err
-		}
 	}
 	if o.diff != "" {
 		progress("compare", 0, 1)
@@ -189,6 +181,51 @@ func (s *installation) buildOne(ctx context.Context, device string, o order, pro
 	cpu := cpuSeconds() - used
 	res.WallSeconds, res.CPUSeconds = time.Since(begin).Seconds(), &cpu
 	return res, nil
+}
+
+// putBuild keeps a build. One of the same images that is there already stays, with its own
+// report: it says over which build's layout they were made first.
+func putBuild(tx *db.Tx, b catalog.Build) error {
+	if have, err := catalog.BuildByID(tx, b.ID); err == nil {
+		b.Report = have.Report
+	} else if !errors.Is(err, catalog.ErrNotFound) {
+		return err
+	}
+	b.CreatedAt = tx.Now()
+	err := catalog.PutBuild(tx, b)
+	if errors.Is(err, catalog.ErrOther) {
+		return fmt.Errorf("cannot keep build %s %s: the same images were built before from something else (another commit or stock), and what is said of a build does not change; give this one another --version", b.Device, b.Version)
+	}
+	return err
+}
+
+// putOut writes a build's images, and what its phone is flashed from, where -o says: all
+// of it, or nothing.
+func (s *installation) putOut(ctx context.Context, in rom.Input, b catalog.Build, r *report.Report, o order, progress func(step string, done, total int64)) (built, error) {
+	if o.out == "" {
+		return s.writeBuild("", b, r)
+	}
+	st, err := newStage(o.out)
+	if err != nil {
+		return built{}, err
+	}
+	defer st.drop()
+	res, err := s.writeBuild(st.dir, b, r)
+	if err != nil {
+		return res, st.said(err)
+	}
+	if res.Outputs, err = s.outputs(ctx, st.dir, in, b, o, progress); err != nil {
+		return res, st.said(err)
+	}
+	for name, im := range res.Images {
+		im.File = st.placed(im.File)
+		res.Images[name] = im
+	}
+	for i := range res.Outputs {
+		res.Outputs[i] = st.placed(res.Outputs[i])
+	}
+	res.Owners = st.placed(res.Owners)
+	return res, st.place()
 }
 
 // layoutOf finds the build whose layout maps one keeps to; nil is none.

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -259,7 +260,7 @@ func (all severalBuilt) table(w io.Writer, names []string, o order) error {
 		return err
 	}
 	for _, f := range all.Failed {
-		fmt.Fprintf(w, "\n%s:\n  %s\n", f.Device, strings.ReplaceAll(f.Error, "\n", "\n  "))
+		fmt.Fprintf(w, "\n%s:\n%s", f.Device, indented(f.Error, "  ", 80))
 	}
 	fmt.Fprintf(w, "\nBuilt %s for %d of %d devices in %.1f s (%.1f s of processor time).\n", o.version, len(all.Builds), len(names), all.WallSeconds, all.CPUSeconds)
 	for _, b := range all.Builds {
@@ -271,6 +272,26 @@ func (all severalBuilt) table(w io.Writer, names []string, o order) error {
 		}
 	}
 	return nil
+}
+
+// indented is text in lines of at most so many columns, words permitting, all but the
+// first of each line of its own further in.
+func indented(text, by string, width int) string {
+	var out strings.Builder
+	for l := range strings.SplitSeq(text, "\n") {
+		line := by
+		for i, word := range strings.Fields(l) {
+			if i > 0 && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+				out.WriteString(line + "\n")
+				line = by + "  "
+			} else if i > 0 {
+				line += " "
+			}
+			line += word
+		}
+		out.WriteString(line + "\n")
+	}
+	return out.String()
 }
 
 // stockOf is what a fingerprint says of the stock underneath.

@@ -30,3 +30,14 @@ func TestStockOf(t *testing.T) {
 		t.Errorf("shortened to %q", got)
 	}
 }
+
+func TestIndented(t *testing.T) {
+	const long = "layers/camera/layer.yaml:9:5: stock has no system:system/app/Adz; did you mean \"system:system/app/Ads\"?\nsecond"
+	const want = `  layers/camera/layer.yaml:9:5: stock has no system:system/app/Adz; did you mean
+    "system:system/app/Ads"?
+  second
+`
+	if got := indented(long, "  ", 80); got != want {
+		t.Errorf("got\n%s", got)
+	}
+}
