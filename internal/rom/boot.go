@@ -55,7 +55,7 @@ func (b *builder) bootImage(p catalog.Partition) error {
 	if im.Ramdisk, err = b.packRamdisk(root, compression); err != nil {
 		return fmt.Errorf("ramdisk: %w", err)
 	}
-	if b.older.signed[p.Name] != nil {
+	if b.older.Signed[p.Name] != nil {
 		im.Tail = nil // the vendor's signature
 	}
 	out, err := bootimg.Build(im)

@@ -24,6 +24,7 @@ import (
 	"github.com/fridayos/friday/internal/rom/filesystem"
 	"github.com/fridayos/friday/internal/rom/intake"
 	"github.com/fridayos/friday/internal/rom/report"
+	"github.com/fridayos/friday/internal/rom/verified1"
 )
 
 // Build makes the images of one device at one version and keeps them, and the
@@ -53,9 +54,9 @@ type builder struct {
 	made       map[string]avb.Descriptor // by partition rebuilt
 	report     *report.Report
 	patchLevel string
-	listed     []string // partitions rebuilt that some vbmeta of ours describes
-	strict     []byte   // the top vbmeta without the flags of an unlocked phone
-	older      older    // what the stock has of Verified Boot 1
+	listed     []string        // partitions rebuilt that some vbmeta of ours describes
+	strict     []byte          // the top vbmeta without the flags of an unlocked phone
+	older      verified1.Stock // what the stock has of Verified Boot 1
 	facts      catalog.Build
 	open       []io.Closer
 }
@@ -185,10 +186,10 @@ func (b *builder) partitions() error {
 			b.report.Partitions = append(b.report.Partitions, report.Partition{Name: p.Name, Why: b.left()})
 		case p.FS != "" && b.touches(p.Name):
 			err = b.fileSystem(p)
-		case p.FS == "" && (len(b.edit.Places[p.Name]) > 0 || b.changesBoot(p.Name) || b.older.anew(p.Name)):
+		case p.FS == "" && (len(b.edit.Places[p.Name]) > 0 || b.changesBoot(p.Name) || b.older.Anew(p.Name)):
 			err = b.bootImage(p)
-		case b.older.verity[p.Name] != nil:
-			err = b.resign(p, b.older.verity[p.Name])
+		case b.older.Verity[p.Name] != nil:
+			err = b.resign(p, b.older.Verity[p.Name])
 		default:
 			b.images = append(b.images, p)
 			b.report.Partitions = append(b.report.Partitions, report.Partition{Name: p.Name, Why: b.untouched()})

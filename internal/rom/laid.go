@@ -124,7 +124,7 @@ func (b *builder) lay(p catalog.Partition, was filesystem.FileSystem, root *tree
 		l.fs = l.im.Size()
 		err = b.compare(l)
 	}
-	if was := b.older.verity[p.Name]; err == nil && b.verified() {
+	if was := b.older.Verity[p.Name]; err == nil && b.verified() {
 		err = b.hash(p, l)
 	} else if err == nil && was != nil {
 		err = b.hashOlder(p, l, was)
@@ -362,7 +362,7 @@ func (b *builder) keepLaid(p catalog.Partition, l *laid) error {
 	made := b.kept(p, ref, d)
 	b.images[len(b.images)-1].Layout = m.Digest
 	made.Layout, made.Otherwise = m.Digest.String(), l.otherwise
-	if was := b.older.verity[p.Name]; was != nil {
+	if was := b.older.Verity[p.Name]; was != nil {
 		b.verityReport(p.Name, was, "made anew from stock and layers, its verity table signed with the OS's verity key")
 	}
 	if l.was != nil {

@@ -36,7 +36,7 @@ func (b *builder) roomBefore(bs []capacity.Bound) error {
 // roomBehind is what stands behind a file system of so many bytes: hash tree, error
 // correction and what describes them.
 func (b *builder) roomBehind(p catalog.Partition, size int64) (int64, error) {
-	if was := b.older.verity[p.Name]; was != nil {
+	if was := b.older.Verity[p.Name]; was != nil {
 		return vb1.Params{FECRoots: was.FEC.Roots}.Room(size)
 	}
 	d, err := b.stockTree(p)
