@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -456,5 +457,41 @@ func TestCableSamsung(t *testing.T) {
 	build.PIT = nil
 	if _, err := cable.Decide(build, cable.Phone{PIT: changed.Bytes()}, cable.Options{Slot: "b"}); err == nil || !strings.Contains(err.Error(), "take in the whole Odin package") || !strings.Contains(err.Error(), "no slot b") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestCableFirmware: the modem's stays the phone's own, unless it is asked for or
+// device.yaml has it shipped; of a build that leaves it alone the plan says so.
+func TestCableFirmware(t *testing.T) {
+	judge.Need(t, "fastboot")
+	boot := "  trust: unlocked\n" + strings.Replace(slotted, "payload_minor: 6", "payload_minor: 7", 1)
+	for name, c := range map[string]struct {
+		yaml  string
+		o     cable.Options
+		wrote bool
+		stays string // the beginning of what the plan says
+	}{
+		"its own":     {"", cable.Options{}, false, "modem: the vendor's firmware, the same as in the stock; --firmware writes it"},
+		"asked for":   {"", cable.Options{Firmware: true}, true, ""},
+		"always":      {"firmware:\n  modem: shipped\n", cable.Options{}, true, ""},
+		"in no build": {"firmware:\n  modem: copied\n", cable.Options{Firmware: true}, false, "modem: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShopOf(t, stocktest.Spec{Maker: stocktest.OnePlus, Modem: true}, boot+c.yaml)
+			p := s.phone(nil)
+			plan, err := s.flash(s.build("26.11.20"), held(t, &bootloader.Mode{Handset: p}), c.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := slices.IndexFunc(plan.Untouched, func(line string) bool { return strings.HasPrefix(line, "modem: ") })
+			if (at < 0) != (c.stays == "") || at >= 0 && !strings.HasPrefix(plan.Untouched[at], c.stays) {
+				t.Errorf("what stays is %q", plan.Untouched)
+			}
+			got, err := os.ReadFile(s.modem("a"))
+			if c.wrote && !bytes.Equal(got, s.stockImage("modem")) || !c.wrote && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the phone's modem has %d bytes, %v", len(got), err)
+			}
+			boots(t, p, "26.11.20")
+		})
 	}
 }

@@ -34,6 +34,7 @@ type Build struct {
 	Products []string
 	Profile  bootprofile.Profile
 	Images   []Image
+	Left     []string // partitions that the build leaves to the phone, and why
 	Anti     int      // Xiaomi's anti-rollback number of the stock; 0: it says none
 	Models   []string // HTC's, as android-info.txt has them; none: of another maker
 	CIDs     []string
@@ -48,8 +49,9 @@ type Image struct {
 	Size      int64  // bytes, of the raw image
 	Logical   bool   // it lies in super
 	Unslotted bool   // it is there once on a phone with two slots
-	// Firmware says that it is the vendor's own, as it came with the stock, and that the
-	// system does not start from it: a modem's, a trusted zone's, a boot loader's.
+	// Firmware says that it is the vendor's own, as it came with the stock, that the
+	// system does not start from it, and that device.yaml does not have it shipped: a
+	// modem's, a trusted zone's, a boot loader's.
 	Firmware bool
 }
 
@@ -133,8 +135,13 @@ func Of(b catalog.Build, made *report.Report, d *osrepo.Device, p intake.Packagi
 		x := Image{Partition: im.Name, Size: im.Size, Logical: logical[im.Name], Unslotted: slices.Contains(p.Unslotted, im.Name)}
 		at := slices.IndexFunc(made.Partitions, func(r report.Partition) bool { return r.Name == im.Name })
 		ours := at >= 0 && (made.Partitions[at].Rebuilt || made.Partitions[at].VerifiedBy != "")
-		x.Firmware = !ours && !x.Logical && im.FS == "" && !android.MatchString(im.Name)
+		x.Firmware = !ours && !x.Logical && im.FS == "" && !android.MatchString(im.Name) && d.Firmware[im.Name] != osrepo.Shipped
 		out.Images = append(out.Images, x)
+	}
+	for _, r := range made.Partitions {
+		if _, there := b.Image(r.Name); !there {
+			out.Left = append(out.Left, r.Name+": "+r.Why)
+		}
 	}
 	return out
 }

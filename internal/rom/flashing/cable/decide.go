@@ -72,6 +72,7 @@ func (d *decision) choose() {
 		}
 		d.images = append(d.images, im)
 	}
+	d.plan.Untouched = append(d.plan.Untouched, d.b.Left...)
 	if len(d.images) == 0 {
 		d.refuse("the build has no image that a phone starts from")
 	}

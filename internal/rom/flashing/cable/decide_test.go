@@ -152,9 +152,9 @@ func TestDecideNot(t *testing.T) {
 
 // TestOf: what is the vendor's firmware, what lies in super, and who answers.
 func TestOf(t *testing.T) {
-	b := catalog.Build{Device: "umi", Images: []catalog.Partition{{Name: "boot"}, {Name: "modem"}, {Name: "tz"}, {Name: "odm", FS: "ext4"}, {Name: "logo"}, {Name: "system", FS: "erofs"}, {Name: "vbmeta_system"}, {Name: "cust", FS: "ext4"}}}
-	made := &report.Report{Partitions: []report.Partition{{Name: "logo", Rebuilt: true}, {Name: "tz", VerifiedBy: "stock"}, {Name: "modem"}}}
-	d := &osrepo.Device{Variants: []string{"umi_in"}, Groups: map[string]osrepo.Group{"main": {Partitions: []string{"odm"}}}}
+	b := catalog.Build{Device: "umi", Images: []catalog.Partition{{Name: "boot"}, {Name: "modem"}, {Name: "tz"}, {Name: "dsp"}, {Name: "odm", FS: "ext4"}, {Name: "logo"}, {Name: "system", FS: "erofs"}, {Name: "vbmeta_system"}, {Name: "cust", FS: "ext4"}}}
+	made := &report.Report{Partitions: []report.Partition{{Name: "logo", Rebuilt: true}, {Name: "tz", VerifiedBy: "stock"}, {Name: "modem"}, {Name: "xbl", Why: "it is left to the phone"}}}
+	d := &osrepo.Device{Firmware: map[string]osrepo.Firmware{"dsp": osrepo.Shipped}, Variants: []string{"umi_in"}, Groups: map[string]osrepo.Group{"main": {Partitions: []string{"odm"}}}}
 	packed := intake.Packaging{Packing: firmware.Packing{Products: []string{"umi"}, Unslotted: []string{"cust"}, HTC: &htc.Info{Models: []string{"m"}, CIDs: []string{"c"}},
 		Dynamic: &payload.Dynamic{Groups: []payload.Group{{Name: "g", Partitions: []string{"system"}}}}}}
 	names := func(b Build, is func(Image) bool) (out []string) {
@@ -168,6 +168,9 @@ func TestOf(t *testing.T) {
 	got := Of(b, made, d, packed)
 	if f := names(got, func(im Image) bool { return im.Firmware }); !slices.Equal(f, []string{"modem"}) {
 		t.Errorf("the vendor's firmware is %q, expected modem alone", f)
+	}
+	if !slices.Equal(got.Left, []string{"xbl: it is left to the phone"}) {
+		t.Errorf("left to the phone are %q", got.Left)
 	}
 	if l := names(got, func(im Image) bool { return im.Logical }); !slices.Equal(l, []string{"odm", "system"}) || got.Super {
 		t.Errorf("in super lie %q, %v", l, got.Super)
