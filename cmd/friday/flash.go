@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -225,6 +226,9 @@ func carryOut(cmd *cobra.Command, plan cable.Plan, with flashing.Input, dir stri
 	}
 	tell("comparing %d files with their digests", len(plan.Files))
 	err := flashing.WriteLoose(cmd.Context(), dir, plan.Files, with, func(done, total int) { bar.step("compare", int64(done), int64(total)) })
+	if errors.Is(err, syscall.ENOSPC) {
+		err = fmt.Errorf("%w; name a folder with more room as TMPDIR", err)
+	}
 	if err == nil {
 		err = plan.Fits(dir)
 	}
@@ -233,10 +237,15 @@ func carryOut(cmd *cobra.Command, plan cable.Plan, with flashing.Input, dir stri
 		for _, step := range plan.Steps {
 			total += step.Bytes + 1
 		}
-		err = cable.Run(cmd.Context(), plan, dir, func(at int, step cable.Step) {
-			tell("%d/%d %s %s", at+1, len(plan.Steps), plan.Program, strings.Join(step.Args, " "))
-			bar.step(strings.Join(step.Args[:min(2, len(step.Args))], " "), done, total)
-			done += step.Bytes + 1
+		begun := -1
+		err = cable.Run(cmd.Context(), plan, dir, func(at int, step cable.Step, part float64) {
+			if at > begun {
+				tell("%d/%d %s %s", at+1, len(plan.Steps), plan.Program, strings.Join(step.Args, " "))
+				if begun = at; at > 0 {
+					done += plan.Steps[at-1].Bytes + 1
+				}
+			}
+			bar.step(strings.Join(step.Args[:min(2, len(step.Args))], " "), done+int64(part*float64(step.Bytes)), total)
 		})
 	}
 	bar.endAs("flashed", err)

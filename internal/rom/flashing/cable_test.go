@@ -104,7 +104,11 @@ func (s *shop) flash(b catalog.Build, serial string, o cable.Options) (cable.Pla
 	if err := plan.Fits(dir); err != nil {
 		return plan, err
 	}
-	return plan, cable.Run(s.t.Context(), plan, dir, func(at int, step cable.Step) { s.t.Logf("step %d: %q", at+1, step.Args) })
+	return plan, cable.Run(s.t.Context(), plan, dir, func(at int, step cable.Step, done float64) {
+		if s.parts = append(s.parts, done); done == 0 {
+			s.t.Logf("step %d: %q", at+1, step.Args)
+		}
+	})
 }
 
 // steps are the arguments of a plan, a line each.
@@ -158,6 +162,9 @@ func TestCable(t *testing.T) {
 			}
 			if c.want != nil && !slices.Equal(steps(plan), c.want) {
 				t.Errorf("the steps are %q, expected %q", steps(plan), c.want)
+			}
+			if in := slices.Max(s.parts); (in > 0) != (c.pieces > 0) || in >= 1 {
+				t.Errorf("of the steps %v was done on the way", s.parts)
 			}
 			started, err := p.Boot(t.Context())
 			if err != nil {
@@ -307,7 +314,7 @@ func TestCableStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = cable.Run(ctx, plan, dir, func(at int, _ cable.Step) {
+	err = cable.Run(ctx, plan, dir, func(at int, _ cable.Step, _ float64) {
 		if at == 1 {
 			cancel() // while this one is done
 		}

@@ -64,6 +64,7 @@ var ourKeys = sync.OnceValues(func() (*rsa.PrivateKey, *x509.Certificate) {
 
 // shop is where builds of one phone are made.
 type shop struct {
+	parts  []float64 // of steps, as a flashing told of them
 	t      *testing.T
 	device string
 	store  string // folder of blobs

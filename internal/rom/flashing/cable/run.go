@@ -5,24 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
 // Run does the steps of a plan, in the folder of its files. told, which may be nil, hears
-// of every step before it is done. A step that has begun is let end, whatever becomes
+// of every step before it is done, and then how much of it is where the program says so:
+// 0 to 1, of an image that goes in pieces. A step that has begun is let end, whatever becomes
 // of ctx: half an image is worse than one of nine. The error, a *Stopped, says where
 // the phone is left.
-func Run(ctx context.Context, p Plan, dir string, told func(at int, s Step)) error {
+func Run(ctx context.Context, p Plan, dir string, told func(at int, s Step, done float64)) error {
 	for i, s := range p.Steps {
 		if ctx.Err() != nil {
 			return &Stopped{p, i, ctx.Err()}
 		}
+		part := func(float64) {}
 		if told != nil {
-			told(i, s)
+			told(i, s, 0)
+			part = func(done float64) { told(i, s, done) }
 		}
-		if err := do(ctx, p, dir, s); err != nil {
+		if err := do(ctx, p, dir, s, part); err != nil {
 			return &Stopped{p, i, err}
 		}
 		if s.Restarts && s.Mode != System {
@@ -37,7 +42,7 @@ func Run(ctx context.Context, p Plan, dir string, told func(at int, s Step)) err
 // do calls the program once. It is in a process group of its own: Ctrl-C at the
 // terminal is for Friday to hear, which lets the step end. But fastboot waits for ever
 // for a phone that went, and for one that restarts into fastbootd and does not come.
-func do(ctx context.Context, p Plan, dir string, s Step) error {
+func do(ctx context.Context, p Plan, dir string, s Step, part func(done float64)) error {
 	args := s.Args
 	if p.Serial != "" {
 		args = append([]string{"-s", p.Serial}, args...)
@@ -59,7 +64,9 @@ func do(ctx context.Context, p Plan, dir string, s Step) error {
 	}
 	c := exec.CommandContext(within, p.Program, args...)
 	c.Dir, c.SysProcAttr, c.WaitDelay = dir, &syscall.SysProcAttr{Setpgid: true}, time.Second
-	out, err := c.CombinedOutput()
+	out := &listener{part: part}
+	c.Stdout, c.Stderr = out, out
+	err := c.Run()
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(within.Err(), context.Canceled):
@@ -67,9 +74,34 @@ func do(ctx context.Context, p Plan, dir string, s Step) error {
 	case within.Err() != nil:
 		return fmt.Errorf("%s %s: the phone did not come back within %s", p.Program, strings.Join(s.Args, " "), Restarting)
 	case errors.As(err, &exit):
-		return fmt.Errorf("%s %s: %s", p.Program, strings.Join(s.Args, " "), last(string(out)))
+		return fmt.Errorf("%s %s: %s", p.Program, strings.Join(s.Args, " "), last(string(out.said)))
 	}
 	return err
+}
+
+// listener keeps what a program prints, and hears which piece of an image it sends.
+type listener struct {
+	said []byte
+	part func(done float64)
+	seen int // pieces
+}
+
+// maxSaid is how much is kept of what a program prints: its beginning.
+const maxSaid = 1 << 20
+
+var pieces = regexp.MustCompile(`Sending sparse '[^']*' ([0-9]{1,6})/([0-9]{1,6})`)
+
+func (l *listener) Write(b []byte) (int, error) {
+	l.said = append(l.said, b[:min(len(b), maxSaid-len(l.said))]...)
+	all := pieces.FindAllSubmatch(l.said, -1)
+	for ; l.seen < len(all); l.seen++ {
+		at, _ := strconv.Atoi(string(all[l.seen][1]))
+		of, _ := strconv.Atoi(string(all[l.seen][2]))
+		if at > 1 && at <= of {
+			l.part(float64(at-1) / float64(of))
+		}
+	}
+	return len(b), nil
 }
 
 // Restarting is how long a phone may take to restart into another of its modes.
