@@ -64,6 +64,7 @@ The vendor's firmware (modem, boot loader) stays as it is unless --firmware asks
 	f.register(c)
 	c.Flags().StringVar(&o.serial, "serial", "", "`serial` of the phone, as 'fastboot devices' lists it, or tcp:HOST:PORT (default the only one there is)")
 	c.Flags().StringVar(&o.Slot, "slot", "", "`slot` to write and start, a or b (default the one that the phone starts)")
+	c.Flags().StringVar(&o.Product, "product", "", "`name` that this phone's boot loader answers with (getvar product), where it is neither the device's nor a variant's")
 	c.Flags().BoolVar(&o.KeepData, "keep-data", false, "leave the owner's data: over an older build of the same OS")
 	c.Flags().BoolVar(&o.Firmware, "firmware", false, "write the vendor's firmware of the stock too")
 	c.Flags().BoolVar(&o.yes, "yes", false, "do not ask")

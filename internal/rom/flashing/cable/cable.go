@@ -67,6 +67,9 @@ type Options struct {
 	KeepData bool   // leave the owner's data
 	Firmware bool   // flash the vendor's firmware of the stock too
 	Slot     string // "a" or "b"; "": the one that the phone starts
+	// Product is what the boot loader of the right phone answers beside: some say the name
+	// of their chip, "kona".
+	Product string
 }
 
 // Vars are the variables that Decide looks at.

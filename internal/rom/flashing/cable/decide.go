@@ -91,8 +91,10 @@ func (d *decision) refuseFastboot() {
 		d.refuseModel()
 	case product == "":
 		d.refuse("the phone does not say which it is (getvar product); expected %s", strings.Join(d.b.Products, " or "))
+	case product == d.o.Product:
+		d.note("the phone calls itself %q, which many do; that it is %s is your word", product, d.b.Device)
 	case !slices.Contains(d.b.Products, product):
-		d.refuse("the phone on the cable is %q, the build is for %s: connect that one, or flash the build of %s", product, strings.Join(d.b.Products, ", "), product)
+		d.refuse("the phone on the cable is %q, the build is for %s: connect that one; if it is this one, whose boot loader calls itself so, add --product %[1]s", product, strings.Join(d.b.Products, ", "))
 	}
 	if d.is("unlocked", "no", "false", "0") {
 		d.refuse("the boot loader is locked and writes nothing: unlock it ('fastboot flashing unlock', or the vendor's way), which wipes the phone, and run this again")

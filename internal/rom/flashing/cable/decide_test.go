@@ -67,6 +67,8 @@ func TestDecide(t *testing.T) {
 			[]string{`Note: the phone's anti-rollback number is "nonsense", which is no number`}},
 		{"a stock that says no number", func(b *Build) { b.Anti = 0 }, with(map[string]string{"anti": "4"}), Options{}, "set_active b; flash boot_b boot.img; flash cust cust.img; flash vbmeta_b vbmeta.img; erase userdata; reboot fastboot; flash system_b system.img; flash vendor_b vendor.img; reboot",
 			[]string{"Note: the phone's anti-rollback number is 4; the build's stock says none"}},
+		{"called by its chip", nil, with(map[string]string{"product": "kona"}), Options{Product: "kona", KeepData: true}, "set_active b; flash boot_b boot.img; flash cust cust.img; flash vbmeta_b vbmeta.img; reboot fastboot; flash system_b system.img; flash vendor_b vendor.img; reboot",
+			[]string{`Note: the phone calls itself "kona", which many do; that it is umi is your word`}},
 		{"one slot", func(b *Build) {
 			b.Profile.Slots = bootprofile.Single
 			b.Images = []Image{{Partition: "boot"}, {Partition: "system"}}
@@ -122,12 +124,12 @@ func TestDecideNot(t *testing.T) {
 		vars map[string]string
 		o    Options
 	}{
-		"the phone does not say which it is (getvar product); expected umi or umi_in":                                {vars: map[string]string{}},
-		`the phone on the cable is "cmi", the build is for umi, umi_in: connect that one, or flash the build of cmi`: {vars: map[string]string{"product": "cmi"}},
-		"the boot loader is locked and writes nothing: unlock it":                                                    {vars: map[string]string{"product": "umi", "unlocked": "no"}},
-		"the battery is too low for flashing: charge the phone first":                                                {vars: map[string]string{"product": "umi", "battery-soc-ok": "no"}},
-		"an update waits on the phone to be started (snapshotted)":                                                   {vars: map[string]string{"product": "umi", "snapshot-update-status": "snapshotted"}},
-		"the phone's anti-rollback number is 3, the build's stock has 2: it would never start again":                 {vars: map[string]string{"product": "umi", "anti": "3"}},
+		"the phone does not say which it is (getvar product); expected umi or umi_in":                                                                              {vars: map[string]string{}},
+		`the phone on the cable is "cmi", the build is for umi, umi_in: connect that one; if it is this one, whose boot loader calls itself so, add --product cmi`: {vars: map[string]string{"product": "cmi"}},
+		"the boot loader is locked and writes nothing: unlock it":                                                                                                  {vars: map[string]string{"product": "umi", "unlocked": "no"}},
+		"the battery is too low for flashing: charge the phone first":                                                                                              {vars: map[string]string{"product": "umi", "battery-soc-ok": "no"}},
+		"an update waits on the phone to be started (snapshotted)":                                                                                                 {vars: map[string]string{"product": "umi", "snapshot-update-status": "snapshotted"}},
+		"the phone's anti-rollback number is 3, the build's stock has 2: it would never start again":                                                               {vars: map[string]string{"product": "umi", "anti": "3"}},
 		"leave --firmware out": {edit: func(b *Build) { b.Anti = 0 }, vars: map[string]string{"product": "umi", "anti": "3"}, o: Options{Firmware: true}},
 		"the phone says that it has 0 slots, its device.yaml says slots ab":     {vars: map[string]string{"product": "umi", "slot-count": "0"}},
 		"the phone says that it has 2 slots, its device.yaml says slots single": {edit: func(b *Build) { b.Profile.Slots = bootprofile.Single }, vars: map[string]string{"product": "umi", "slot-count": "2"}},
