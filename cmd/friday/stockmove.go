@@ -9,6 +9,7 @@ import (
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
 	"github.com/fridayos/friday/internal/osrepo/layering"
+	"github.com/fridayos/friday/internal/rom/capacity"
 	"github.com/fridayos/friday/internal/rom/change"
 	"github.com/fridayos/friday/internal/rom/intake"
 )
@@ -55,18 +56,32 @@ func (s *installation) stockMoved(before, stock catalog.Stock) (*stockMove, erro
 	} else if !errors.As(err, new(osrepo.Problems)) {
 		return nil, err
 	}
-	for _, p := range stock.Partitions {
-		if room := device.Partitions[p.Name].Size; room > 0 && p.Size > room {
-			m.Under = append(m.Under, change.Under{
-				Layer: "devices/" + stock.Device + "/device.yaml", Where: p.Name,
-				Why: fmt.Sprintf("the vendor's image has %d bytes, and device.yaml gives the partition %d", p.Size, room),
-			})
-		}
+	lacks, err := s.noRoom(device, stock)
+	if err != nil {
+		return nil, err
 	}
+	m.Under = append(m.Under, lacks...)
 	if _, err := layering.Plan(snapshot, stock.Device, is); err != nil && !errors.As(err, &m.Problems) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// noRoom says which of the vendor's own images, or of the groups that they share, have
+// more bytes than the phone has room for.
+func (s *installation) noRoom(device *osrepo.Device, stock catalog.Stock) (out []change.Under, err error) {
+	packed, err := intake.KnownPackaging(s.blobs, stock)
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[string]int64{}
+	for _, p := range stock.Partitions {
+		sizes[p.Name] = p.Size
+	}
+	for _, l := range capacity.Lacking(capacity.Bounds(device, packed, stock.Partitions), sizes) {
+		out = append(out, change.Under{Layer: "devices/" + stock.Device + "/device.yaml", Where: l.What, Why: "the vendor's own images need " + l.Why})
+	}
+	return out, nil
 }
 
 func (m *stockMove) print(w io.Writer) error {

@@ -122,7 +122,25 @@ func superBounds(groups []super.Group, in map[string]string, devices []super.Dev
 // Overflow says in exact figures what does not fit. least: sizes are what is needed
 // at least.
 func Overflow(bs []Bound, sizes map[string]int64, least bool) error {
+	needs := "needs"
+	if least {
+		needs = "needs at least"
+	}
 	var errs []error
+	for _, l := range Lacking(bs, sizes) {
+		errs = append(errs, errors.New(l.What+" "+needs+" "+l.Why))
+	}
+	return errors.Join(errs...)
+}
+
+// Lack is something for which there is no room.
+type Lack struct {
+	What string // "partition system", "group qti_dynamic_partitions_a", "super"
+	Why  string // in exact figures, to go behind "needs"
+}
+
+// Lacking is what does not fit.
+func Lacking(bs []Bound, sizes map[string]int64) (out []Lack) {
 	for _, b := range bs {
 		var need int64
 		var parts []string
@@ -135,18 +153,14 @@ func Overflow(bs []Bound, sizes map[string]int64, least bool) error {
 		if need <= b.room {
 			continue
 		}
-		needs := "needs"
-		if least {
-			needs = "needs at least"
-		}
-		msg := fmt.Sprintf("%s %s %d bytes, there is room for %d by %s: remove %d bytes", b.what, needs, need, b.room, b.by, need-b.room)
+		why := fmt.Sprintf("%d bytes, there is room for %d by %s: remove %d bytes", need, b.room, b.by, need-b.room)
 		if len(parts) > 1 {
-			msg += " from " + strings.Join(parts, ", ")
+			why += " from " + strings.Join(parts, ", ")
 		}
 		if b.field != "" {
-			msg += "; if the phone has more room, say so as " + b.field
+			why += "; if the phone has more room, say so as " + b.field
 		}
-		errs = append(errs, errors.New(msg))
+		out = append(out, Lack{b.what, why})
 	}
-	return errors.Join(errs...)
+	return out
 }

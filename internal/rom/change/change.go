@@ -269,7 +269,7 @@ func UnderLayers(plan *osrepo.Plan, c Changes) []Under {
 	for _, f := range c.Files {
 		files[f.Partition+":"+f.Path] = f
 		if f.Kind == Moved {
-			files[f.From] = File{Kind: Removed}
+			files[f.From] = File{Kind: Removed, From: f.Partition + ":" + f.Path} // to where it is now
 		}
 	}
 	out := []Under{}
@@ -282,7 +282,7 @@ func UnderLayers(plan *osrepo.Plan, c Changes) []Under {
 		case f.Kind == Changed && w.Replaces:
 			out = append(out, Under{w.Layer, name, "the layer replaces it, and the vendor changed " + strings.Join(f.What, ", ")})
 		case f.Kind == Removed && w.Replaces:
-			out = append(out, Under{w.Layer, name, "the layer replaces it, and the vendor no longer has it"})
+			out = append(out, Under{w.Layer, name, "the layer replaces it, and the vendor " + gone(f)})
 		case f.Kind == Added || f.Kind == Moved:
 			out = append(out, Under{w.Layer, name, "the layer adds it, and the vendor now has one too"})
 		}
@@ -295,6 +295,14 @@ func UnderLayers(plan *osrepo.Plan, c Changes) []Under {
 	return out
 }
 
+// gone says what became of a path that is no longer there.
+func gone(f File) string {
+	if f.From != "" {
+		return "moved it to " + f.From
+	}
+	return "no longer has it"
+}
+
 // removals: what a layer takes away has gone, has changed, or has got company.
 func removals(plan *osrepo.Plan, c Changes, files map[string]File) (out []Under) {
 	folders := map[string]string{} // of what is removed, to the layer
@@ -304,7 +312,7 @@ func removals(plan *osrepo.Plan, c Changes, files map[string]File) (out []Under)
 		switch f, ok := files[name]; {
 		case !ok:
 		case f.Kind == Removed:
-			out = append(out, Under{r.Layer, name, "the layer removes it, and the vendor no longer has it"})
+			out = append(out, Under{r.Layer, name, "the layer removes it, and the vendor " + gone(f)})
 		case f.Kind == Changed && slices.Contains(f.What, "content"):
 			out = append(out, Under{r.Layer, name, "the layer removes it, and the vendor changed it"})
 		}
@@ -323,6 +331,16 @@ func removals(plan *osrepo.Plan, c Changes, files map[string]File) (out []Under)
 	return out
 }
 
+// setIn is the partition in whose build.prop a property is new that another lost.
+func (c Changes) setIn(lost Property) string {
+	for _, p := range c.Properties {
+		if p.Key == lost.Key && p.Kind == Added {
+			return p.Partition
+		}
+	}
+	return ""
+}
+
 func propertiesUnder(plan *osrepo.Plan, c Changes) (out []Under) {
 	for _, p := range c.Properties {
 		for _, e := range plan.Props {
@@ -333,6 +351,9 @@ func propertiesUnder(plan *osrepo.Plan, c Changes) (out []Under) {
 			switch p.Kind {
 			case Removed:
 				why = fmt.Sprintf("the layer has a hand in it (%s), and the vendor no longer sets it", e.Op)
+				if to := c.setIn(p); to != "" {
+					why = fmt.Sprintf("the layer has a hand in it (%s), and the vendor moved it to the build.prop of %s", e.Op, to)
+				}
 			case Added:
 				why = fmt.Sprintf("the layer has a hand in it (%s), and the vendor now sets it to %q", e.Op, p.Is)
 			}

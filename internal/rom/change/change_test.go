@@ -107,6 +107,32 @@ func TestUnderLayers(t *testing.T) {
 	}
 }
 
+// TestMovedUnderLayers: a file and a property that the vendor moved are said to be where
+// they are now.
+func TestMovedUnderLayers(t *testing.T) {
+	was := view("ads=1\ngone=1\n", file("etc/hosts", "h"), file("app/Old/Old.apk", "o"))
+	is := view("", file("etc/net/hosts", "h"), file("priv-app/Old/Old.apk", "o"))
+	is.Props["product"] = osrepo.PropFile{Path: "etc/build.prop", Text: []byte("ads=1\n")}
+	plan := &osrepo.Plan{
+		Placed:  []osrepo.Placed{{Layer: "base", Partition: "system", Path: "etc/hosts", Type: tree.Regular, Replaces: true}},
+		Removed: []osrepo.Removed{{Layer: "base", Partition: "system", Path: "app/Old/Old.apk"}},
+		Props:   []osrepo.PropEdit{{Layer: "base", Partition: "system", Op: osrepo.PropDelete, Key: "ads"}, {Layer: "base", Partition: "system", Op: osrepo.PropDelete, Key: "gone"}},
+	}
+	var got []string
+	for _, u := range change.UnderLayers(plan, change.Between(was, is)) {
+		got = append(got, u.Where+": "+u.Why)
+	}
+	want := []string{
+		"system: ads: the layer has a hand in it (delete), and the vendor moved it to the build.prop of product",
+		"system: gone: the layer has a hand in it (delete), and the vendor no longer sets it",
+		"system:app/Old/Old.apk: the layer removes it, and the vendor moved it to system:priv-app/Old/Old.apk",
+		"system:etc/hosts: the layer replaces it, and the vendor moved it to system:etc/net/hosts",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // TestText80: folders are one line, and nothing but a path is wider than a terminal.
 func TestText80(t *testing.T) {
 	long := "ro.build.fingerprint=Xiaomi/umi/umi:13/TKQ1.221114.001/V14.0.%d.0.TJBMIXM:user/release-keys\n"
