@@ -11,6 +11,7 @@ import (
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/catalog"
 	"github.com/fridayos/friday/internal/osrepo"
+	"github.com/fridayos/friday/internal/rom/editing"
 	"github.com/fridayos/friday/internal/rom/report"
 )
 
@@ -33,27 +34,21 @@ func (b *builder) bootImage(p catalog.Partition) error {
 	if err != nil {
 		return err
 	}
-	root, compression, err := bootimg.UnpackRamdisk(im.Ramdisk)
-	if err != nil {
-		return fmt.Errorf("ramdisk: %w", err)
-	}
-	stock := map[*tree.Node]bool{}
-	_ = tree.Walk(root, func(_ string, n *tree.Node) error { stock[n] = true; return nil })
-	if err := b.edit.Boot(p.Name, im, root); err != nil {
+	disks := editing.OpenRamdisks(im)
+	if err := b.edit.Boot(p.Name, im, disks); err != nil {
 		return err
 	}
 	for _, path := range b.edit.Places[p.Name] {
-		if err := b.edit.Certificates(root, path); err != nil {
+		if err := b.edit.CertificatesIn(disks, path); err != nil {
 			return fmt.Errorf("ramdisk: %w", err)
 		}
 		b.report.Owners[p.Name+":"+path] = report.Friday
 	}
-	if err := b.keysOfRamdisk(p.Name, root); err != nil {
+	if err := b.keysOfRamdisk(p.Name, disks); err != nil {
 		return fmt.Errorf("ramdisk: %w", err)
 	}
-	timeless(root, stock)
-	if im.Ramdisk, err = b.packRamdisk(root, compression); err != nil {
-		return fmt.Errorf("ramdisk: %w", err)
+	if err := disks.Pack(b.packRamdisk); err != nil {
+		return err
 	}
 	if b.older.Signed[p.Name] != nil {
 		im.Tail = nil // the vendor's signature
@@ -75,18 +70,6 @@ func (b *builder) bootImage(p catalog.Partition) error {
 		return err
 	}
 	return b.keep(p, out, d)
-}
-
-// timeless gives what is new in a ramdisk the time 0, as AOSP's mkbootfs does: Linux
-// does not keep times of ramdisks, and with the commit's the boot image would be
-// another one every week.
-func timeless(root *tree.Node, stock map[*tree.Node]bool) {
-	_ = tree.Walk(root, func(_ string, n *tree.Node) error {
-		if !stock[n] {
-			n.MTime, n.MTimeNsec = 0, 0
-		}
-		return nil
-	})
 }
 
 // packRamdisk compresses a ramdisk, once for all builds that have the same.

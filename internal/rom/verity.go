@@ -90,17 +90,23 @@ func (b *builder) updateKey() error {
 }
 
 // keysOfRamdisk puts the OS's keys in the place of the vendor's.
-func (b *builder) keysOfRamdisk(partition string, root *tree.Node) error {
+func (b *builder) keysOfRamdisk(partition string, disks *editing.Ramdisks) error {
 	if b.older.Keyed[partition] {
 		key, err := vb1.EncodeKey(&b.in.Verity.PublicKey)
 		if err != nil {
 			return err
 		}
-		b.edit.Rewrite(root, verified1.VerityKey, key)
+		roots, err := disks.For(verified1.VerityKey)
+		if err != nil {
+			return err
+		}
+		for _, root := range roots {
+			b.edit.Rewrite(root, verified1.VerityKey, key)
+		}
 		b.report.Owners[partition+":"+verified1.VerityKey] = report.Friday
 	}
 	if b.older.Listed[partition] && !slices.Contains(b.edit.Places[partition], editing.RecoveryKeys) {
-		if err := b.edit.Certificates(root, editing.RecoveryKeys); err != nil {
+		if err := b.edit.CertificatesIn(disks, editing.RecoveryKeys); err != nil {
 			return err
 		}
 		b.report.Owners[partition+":"+editing.RecoveryKeys] = report.Friday
