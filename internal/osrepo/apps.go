@@ -35,6 +35,9 @@ type StockApp struct {
 	VersionName string `json:"version_name,omitempty"`
 	SharedUser  string `json:"shared_user,omitempty"`
 	Signer      string `json:"signer,omitempty"` // SHA-256 of the certificate, in hex
+	// Uses are the permissions that it asks for; of listings made before they were kept,
+	// no app has any.
+	Uses []string `json:"uses,omitempty"`
 }
 
 func (l *Layer) checkApps() {

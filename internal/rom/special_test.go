@@ -3,6 +3,7 @@ package rom
 import (
 	"crypto/sha256"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -129,7 +130,7 @@ func TestApps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := change.Between(v, is); len(c.Apps) != 1 || c.Apps[0] != (change.App{Package: "org.example.camera", Kind: change.Added, Is: "7 (1.2)"}) {
+	if c := change.Between(v, is); len(c.Apps) != 1 || !reflect.DeepEqual(c.Apps[0], change.App{Package: "org.example.camera", Kind: change.Added, Is: "7 (1.2)"}) {
 		t.Errorf("changed apps %+v", c.Apps)
 	}
 }

@@ -149,7 +149,7 @@ func TestLinked(t *testing.T) {
 	}
 	v := viewWith("product")
 	v.Apps = v.Apps[:2]
-	want := extraFile + ":2:12: the overlay names what the framework has, and that of the stock cannot be read: there is no app of that package"
+	want := extraFile + ":2:12: the overlay names what android's framework has, and the stock has no framework-res.apk that can be read; firmware that was made up has none: take in the vendor's own"
 	if _, err := Plan(s, "umi", v); err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

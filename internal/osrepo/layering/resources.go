@@ -39,6 +39,10 @@ func (p *planner) resources() {
 			continue
 		}
 		table, err := p.table(framework)
+		if errors.Is(err, errNoApp) {
+			p.complain(o.layer, o.at, "firmware that was made up has none: take in the vendor's own", "the overlay names what android's framework has, and the stock has no framework-res.apk that can be read")
+			continue
+		}
 		if err != nil {
 			p.complain(o.layer, o.at, "", "the overlay names what the framework has, and that of the stock cannot be read: %v", err)
 			continue

@@ -66,6 +66,10 @@ type App struct {
 	Is      string `json:"is,omitempty"`
 	// Signer says that it is signed by another key.
 	Signer bool `json:"signer,omitempty"`
+	// Asks and Dropped are the permissions that it asks for now and did not, and those
+	// that it asked for.
+	Asks    []string `json:"asks,omitempty"`
+	Dropped []string `json:"dropped,omitempty"`
 }
 
 // Between compares two systems. build.prop files are told by their properties, not
@@ -191,14 +195,21 @@ func apps(was, is []osrepo.StockApp) []App {
 		return m
 	}
 	a, b := by(was), by(is)
+	asking := slices.ContainsFunc(was, asks) && slices.ContainsFunc(is, asks)
 	out := []App{}
 	for _, pkg := range slices.Sorted(maps.Keys(a)) {
 		old, now := a[pkg], b[pkg]
 		switch {
 		case now.Package == "":
 			out = append(out, App{Package: pkg, Kind: Removed, Was: version(old)})
-		case version(now) != version(old) || now.Signer != old.Signer:
-			out = append(out, App{pkg, Changed, version(old), version(now), now.Signer != old.Signer})
+		default:
+			one := App{Package: pkg, Kind: Changed, Was: version(old), Is: version(now), Signer: now.Signer != old.Signer}
+			if asking {
+				one.Asks, one.Dropped = without(now.Uses, old.Uses), without(old.Uses, now.Uses)
+			}
+			if one.Was != one.Is || one.Signer || len(one.Asks)+len(one.Dropped) > 0 {
+				out = append(out, one)
+			}
 		}
 	}
 	for _, pkg := range slices.Sorted(maps.Keys(b)) {
@@ -207,6 +218,20 @@ func apps(was, is []osrepo.StockApp) []App {
 		}
 	}
 	return out
+}
+
+// asks: a system of whose apps none asks for anything is one whose listing does not say.
+func asks(a osrepo.StockApp) bool { return len(a.Uses) > 0 }
+
+// without are the words of a list that another does not have, each once, sorted.
+func without(list, other []string) (out []string) {
+	for _, w := range list {
+		if !slices.Contains(other, w) {
+			out = append(out, w)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func version(a osrepo.StockApp) string {

@@ -107,6 +107,33 @@ func TestUnderLayers(t *testing.T) {
 	}
 }
 
+// TestPermissions: what an app asks for and did not is told, where both listings say it.
+func TestPermissions(t *testing.T) {
+	was, is := view(""), view("")
+	app := func(pkg string, uses ...string) osrepo.StockApp {
+		return osrepo.StockApp{Package: pkg, VersionCode: 1, Uses: uses}
+	}
+	was.Apps = []osrepo.StockApp{app("org.clock", "a.CAMERA", "a.NFC"), app("org.same", "a.NFC"), app("org.none")}
+	is.Apps = []osrepo.StockApp{app("org.clock", "a.SMS", "a.NFC", "a.SMS"), app("org.same", "a.NFC"), app("org.none", "a.NFC")}
+	var b strings.Builder
+	if err := change.Between(was, is).Text(&b, 0); err != nil {
+		t.Fatal(err)
+	}
+	const want = `apps: 2 changed
+* app org.clock: 1, asks for a.SMS, asks no more for a.CAMERA
+* app org.none: 1, asks for a.NFC
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+	for i := range was.Apps {
+		was.Apps[i].Uses = nil // a listing from before they were kept
+	}
+	if c := change.Between(was, is); len(c.Apps) > 0 {
+		t.Errorf("from a listing that does not say: %+v", c.Apps)
+	}
+}
+
 // TestMovedUnderLayers: a file and a property that the vendor moved are said to be where
 // they are now.
 func TestMovedUnderLayers(t *testing.T) {

@@ -100,8 +100,17 @@ func (t *text) apps(list []App) {
 			t.line(name + " " + a.Was)
 		default:
 			says := []string{a.Is, "was " + a.Was}
+			if a.Is == a.Was {
+				says = []string{a.Is}
+			}
 			if a.Signer {
 				says = append(says, "signed by another key")
+			}
+			for _, p := range a.Asks {
+				says = append(says, "asks for "+p)
+			}
+			for _, p := range a.Dropped {
+				says = append(says, "asks no more for "+p)
 			}
 			t.line(name, says...)
 		}

@@ -50,7 +50,7 @@ func addApp(partition, name string, n *tree.Node, v *osrepo.View) {
 	if err != nil {
 		return
 	}
-	app := osrepo.StockApp{Partition: partition, Path: name, Package: m.Package, VersionCode: m.VersionCode, VersionName: m.VersionName, SharedUser: m.SharedUserID}
+	app := osrepo.StockApp{Partition: partition, Path: name, Package: m.Package, VersionCode: m.VersionCode, VersionName: m.VersionName, SharedUser: m.SharedUserID, Uses: m.Uses}
 	if signers, err := apk.Certificates(n.Content, n.Size); err == nil {
 		app.Signer = fmt.Sprintf("%x", signers[0].SHA256())
 	}
