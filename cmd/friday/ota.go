@@ -161,6 +161,9 @@ func (s *installation) makePackage(ctx context.Context, from, to, out, keyDir st
 	if err = s.packaged(ctx, target.Build, &o); err != nil {
 		return p, err
 	}
+	if target.Build.Commit == "" { // somebody's package says what its phone is
+		o.Partial, o.Dynamic = target.Partial, target.Dynamic
+	}
 	if source == nil {
 		p, err = ota.Full(ctx, f.File, target, o)
 	} else {

@@ -50,6 +50,10 @@ type Image struct {
 type Side struct {
 	Build  catalog.Build
 	Images []Image
+	// Partial and Dynamic are what a package says that the images were taken out of: what
+	// Options say of its phone.
+	Partial bool
+	Dynamic *payload.Dynamic
 }
 
 func (s *Side) image(partition string) *Image {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/x509"
 	"os"
+	"reflect"
+	"strings"
 	"testing"
 
+	"github.com/fridayos/friday/android/payload"
 	"github.com/fridayos/friday/internal/stocktest"
 )
 
@@ -54,5 +57,37 @@ func TestStockToStock(t *testing.T) {
 	t.Logf("full %d bytes, incremental %d", sizes[1], p.Size)
 	if p.Size > sizes[1]/4 {
 		t.Errorf("incremental has %d bytes, the vendor's full package %d", p.Size, sizes[1])
+	}
+}
+
+// TestOthersSay: what a package says of its phone, of super and of firmware that is left to
+// it, is taken out with the images, and what is made of them says it again.
+func TestOthersSay(t *testing.T) {
+	m := testKeys()
+	_, to := twoBuilds(t)
+	said := &payload.Dynamic{Groups: []payload.Group{{Name: "main", Size: 1 << 30, Partitions: []string{"system"}}}, SnapshotEnabled: true}
+	f := tempFile(t)
+	p, err := Full(t.Context(), f, to, Options{Signer: m.key, Cert: m.cert, TempDir: t.TempDir(), Partial: true, Dynamic: said})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, done, err := Extract(t.Context(), f, p.Size, store(t), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	if !got.Partial || !reflect.DeepEqual(got.Dynamic, said) {
+		t.Errorf("partial %t, super %+v, expected %+v", got.Partial, got.Dynamic, said)
+	}
+	again := tempFile(t)
+	p, err = Full(t.Context(), again, got, Options{Signer: m.key, Cert: m.cert, TempDir: t.TempDir(), Partial: got.Partial, Dynamic: got.Dynamic})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ProveWith(t.Context(), again, p.Size, nil, got, m.cert, ProveOptions{Partial: true}); err != nil {
+		t.Error(err)
+	}
+	if err := Prove(t.Context(), again, p.Size, nil, got, m.cert); err == nil || !strings.Contains(err.Error(), "the payload is a partial update, expected all partitions") {
+		t.Error(err)
 	}
 }

@@ -166,7 +166,10 @@ func Extract(ctx context.Context, zip io.ReaderAt, size int64, blobs *blob.Store
 		}
 	}
 	b.ID = catalog.BuildID(b.Device, b.Version, b.Images)
-	return Open(blobs, b)
+	if side, close, err = Open(blobs, b); err == nil {
+		side.Partial, side.Dynamic = m.Partial, m.Dynamic
+	}
+	return side, close, err
 }
 
 func extractPartition(ctx context.Context, p *payload.Payload, name string, blobs *blob.Store, workers int) (blob.Ref, error) {
