@@ -253,6 +253,14 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// BenchmarkFramework reads the table of a framework of 13,000 resources in 32 MB.
+func BenchmarkFramework(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		opened(b, framework)
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add(small(f))
 	f.Add([]byte{2, 0, 12, 0, 12, 0, 0, 0, 0, 0, 0, 0})

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/fridayos/friday/android/apk/overlay/qualifier"
 )
 
 // Source is a file of the resources' folder.
@@ -184,7 +186,7 @@ func (c *compiler) source(s Source) {
 		c.wrong(0, 0, "there are "+folders()+", each with qualifiers such as values-de", "%q is no folder of resources that is compiled here", folder)
 		return
 	}
-	config, err := parseConfig(qualifiers)
+	config, err := qualifier.Parse(qualifiers)
 	if err != nil {
 		c.wrong(0, 0, "as in values-de-rAT, values-night, drawable-xxhdpi", "folder %s: %v", folder, err)
 		return
@@ -249,7 +251,7 @@ func isPicture(ext string, content []byte) bool {
 func (c *compiler) made(n *node) {
 	for _, a := range n.attributes {
 		if s, err := parseSymbol(strings.TrimSpace(a.text)); err == nil && s.create {
-			if _, ok := c.seen[fmt.Sprintf("id/%s %x", s.name, config{}.encode())]; !ok {
+			if _, ok := c.seen[fmt.Sprintf("id/%s %x", s.name, qualifier.Config{}.Encode())]; !ok {
 				c.add(a.line, a.col, entry{kind: "id", name: s.name, value: value{kind: kindBool}})
 			}
 		}
@@ -261,7 +263,7 @@ func (c *compiler) made(n *node) {
 
 // add takes a resource in, once.
 func (c *compiler) add(line, col int, e entry) bool {
-	id := fmt.Sprintf("%s/%s %x", e.kind, e.name, e.config.encode())
+	id := fmt.Sprintf("%s/%s %x", e.kind, e.name, e.config.Encode())
 	here := c.file
 	if line > 0 {
 		here = fmt.Sprintf("%s:%d", c.file, line)

@@ -4,6 +4,8 @@ import (
 	"encoding/xml"
 	"path"
 	"strings"
+
+	"github.com/fridayos/friday/android/apk/overlay/qualifier"
 )
 
 // style is one as it is written; what it sets is read once the framework says what its
@@ -21,7 +23,7 @@ type styleItem struct {
 }
 
 // style reads one up to its end. The error is one of the XML.
-func (c *compiler) style(r *reader, t xml.StartElement, name string, to config) error {
+func (c *compiler) style(r *reader, t xml.StartElement, name string, to qualifier.Config) error {
 	line, col := r.line, r.col
 	s := &style{}
 	right := true

@@ -7,6 +7,9 @@ import (
 	"maps"
 	"slices"
 	"unicode/utf16"
+
+	"github.com/fridayos/friday/android/apk/internal/strpool"
+	"github.com/fridayos/friday/android/apk/overlay/qualifier"
 )
 
 // Kinds of values, as Res_value has them.
@@ -38,10 +41,10 @@ type value struct {
 }
 
 // encode writes it, with its text in pool.
-func (v value) encode(pool *textPool) []byte {
+func (v value) encode(pool *strpool.Pool) []byte {
 	data := v.data
 	if v.kind == kindString {
-		data = pool.index(v.text)
+		data = pool.Index(v.text)
 	}
 	return append(append(u16(8), 0, v.kind), u32(data)...)
 }
@@ -55,7 +58,7 @@ type item struct {
 // entry is a resource for one config.
 type entry struct {
 	kind, name string // "bool", "config_x"
-	config     config
+	config     qualifier.Config
 	value      value
 	items      []item // of arrays, plurals and styles
 	bag        bool
@@ -64,58 +67,6 @@ type entry struct {
 	parentRef  string // or the overlay's own
 	file       string // where it is given
 	line, col  int
-}
-
-// textPool is a string pool.
-type textPool struct {
-	list  []string
-	known map[string]uint32
-}
-
-func (p *textPool) index(s string) uint32 {
-	if p.known == nil {
-		p.known = map[string]uint32{}
-	}
-	i, ok := p.known[s]
-	if !ok {
-		i = uint32(len(p.list))
-		p.known[s] = i
-		p.list = append(p.list, s)
-	}
-	return i
-}
-
-// encode writes the pool, in UTF-16 or UTF-8.
-func (p *textPool) encode(wide bool) []byte {
-	var table, data []byte
-	flags := uint32(0x100)
-	if wide {
-		flags = 0
-	}
-	for _, s := range p.list {
-		table = append(table, u32(uint32(len(data)))...)
-		units := utf16.Encode([]rune(s))
-		if wide {
-			if len(units) > 0x7fff {
-				data = append(data, u16(0x8000|uint16(len(units)>>16))...)
-			}
-			data = append(data, u16(uint16(len(units)))...)
-			data = append(data, u16(append(units, 0)...)...)
-			continue
-		}
-		for _, n := range []int{len(units), len(s)} {
-			if n > 0x7f {
-				data = append(data, 0x80|byte(n>>8))
-			}
-			data = append(data, byte(n))
-		}
-		data = append(append(data, s...), 0)
-	}
-	for len(data)%4 != 0 {
-		data = append(data, 0)
-	}
-	const header = 28
-	return chunk(chunkStrings, u32(uint32(len(p.list)), 0, flags, uint32(header+len(table)), 0), append(table, data...))
 }
 
 // overlays have the number that apps have.
@@ -133,15 +84,15 @@ func (r *Resources) table(pkg string) ([]byte, map[string]uint32, error) {
 	}
 	kinds := slices.Sorted(maps.Keys(types))
 	ids := map[string]uint32{} // "bool/config_x"
-	var kindPool, keys, values textPool
+	var kindPool, keys, values strpool.Pool
 	for i, kind := range kinds {
-		kindPool.index(kind)
+		kindPool.Index(kind)
 		names := slices.Sorted(maps.Keys(types[kind]))
 		if len(names) > 0xffff {
 			return nil, nil, fmt.Errorf("it has %d resources of type %s", len(names), kind)
 		}
 		for j, name := range names {
-			keys.index(name)
+			keys.Index(name)
 			ids[kind+"/"+name] = packageID<<24 | uint32(i+1)<<16 | uint32(j)
 		}
 	}
@@ -153,19 +104,19 @@ func (r *Resources) table(pkg string) ([]byte, map[string]uint32, error) {
 	for i, kind := range kinds {
 		w.kind(&chunks, uint8(i+1), types[kind])
 	}
-	a, b := kindPool.encode(true), keys.encode(false)
+	a, b := kindPool.Encode(true), keys.Encode(false)
 	const header = 288
 	name := make([]byte, 256)
 	copy(name, u16(utf16.Encode([]rune(pkg))...))
 	pools := slices.Concat(a, b)
 	head := slices.Concat(u32(packageID), name, u32(header, 0, uint32(header+len(a)), 0, 0))
 	body := chunk(chunkPackage, head, append(pools, chunks.Bytes()...))
-	return chunk(chunkTable, u32(1), append(values.encode(false), body...)), ids, nil
+	return chunk(chunkTable, u32(1), append(values.Encode(false), body...)), ids, nil
 }
 
 type tableWriter struct {
 	ids          map[string]uint32
-	keys, values *textPool
+	keys, values *strpool.Pool
 }
 
 // kind writes one type: which of its resources depend on what, then its values,
@@ -173,11 +124,11 @@ type tableWriter struct {
 func (w *tableWriter) kind(out *bytes.Buffer, id uint8, resources map[string][]entry) {
 	names := slices.Sorted(maps.Keys(resources))
 	flags := make([]uint32, len(names))
-	configs := map[config][]*entry{}
+	configs := map[qualifier.Config][]*entry{}
 	for i, name := range names {
 		for j := range resources[name] {
 			e := &resources[name][j]
-			flags[i] |= e.config.axes()
+			flags[i] |= e.config.Axes()
 			if configs[e.config] == nil {
 				configs[e.config] = make([]*entry, len(names))
 			}
@@ -185,7 +136,7 @@ func (w *tableWriter) kind(out *bytes.Buffer, id uint8, resources map[string][]e
 		}
 	}
 	out.Write(chunk(chunkTypeFlags, slices.Concat([]byte{id, 0, 0, 0}, u32(uint32(len(names)))), u32(flags...)))
-	for _, c := range slices.SortedFunc(maps.Keys(configs), func(a, b config) int { return bytes.Compare(a.encode(), b.encode()) }) {
+	for _, c := range slices.SortedFunc(maps.Keys(configs), func(a, b qualifier.Config) int { return bytes.Compare(a.Encode(), b.Encode()) }) {
 		var offsets, data []byte
 		for _, e := range configs[c] {
 			if e == nil {
@@ -195,13 +146,13 @@ func (w *tableWriter) kind(out *bytes.Buffer, id uint8, resources map[string][]e
 			offsets = append(offsets, u32(uint32(len(data)))...)
 			data = append(data, w.entry(e)...)
 		}
-		const header = 20 + configSize
-		out.Write(chunk(chunkType, slices.Concat([]byte{id, 0, 0, 0}, u32(uint32(len(names)), uint32(header+len(offsets))), c.encode()), append(offsets, data...)))
+		const header = 20 + qualifier.Size
+		out.Write(chunk(chunkType, slices.Concat([]byte{id, 0, 0, 0}, u32(uint32(len(names)), uint32(header+len(offsets))), c.Encode()), append(offsets, data...)))
 	}
 }
 
 func (w *tableWriter) entry(e *entry) []byte {
-	key := w.keys.index(e.name)
+	key := w.keys.Index(e.name)
 	if !e.bag {
 		return slices.Concat(u16(8, 0), u32(key), w.value(e.value))
 	}

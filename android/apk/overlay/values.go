@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fridayos/friday/android/apk/overlay/qualifier"
 )
 
 // simple are the types whose value stands in the element, and how it is read.
@@ -36,7 +38,7 @@ func (r *reader) next() (xml.Token, error) {
 }
 
 // values reads a file of values.
-func (c *compiler) values(text []byte, to config) {
+func (c *compiler) values(text []byte, to qualifier.Config) {
 	r := &reader{Decoder: xml.NewDecoder(bytes.NewReader(text))}
 	inside := false
 	for {
@@ -91,7 +93,7 @@ func attr(t xml.StartElement, name string) string {
 }
 
 // resource reads one element up to its end. The error is one of the XML.
-func (c *compiler) resource(r *reader, t xml.StartElement, to config) error {
+func (c *compiler) resource(r *reader, t xml.StartElement, to qualifier.Config) error {
 	line, col, kind, name := r.line, r.col, t.Name.Local, attr(t, "name")
 	if kind == "item" {
 		kind = attr(t, "type")

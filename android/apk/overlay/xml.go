@@ -3,6 +3,8 @@ package overlay
 import (
 	"bytes"
 	"slices"
+
+	"github.com/fridayos/friday/android/apk/internal/strpool"
 )
 
 // encode writes a document as binary XML, with the numbers of the overlay's own
@@ -18,18 +20,18 @@ func (d *document) encode(own map[string]uint32) []byte {
 	slices.Sort(numbers)
 	for _, id := range numbers {
 		// Two attributes may have one name in two namespaces: each has a string of its own.
-		w.pool.list = append(w.pool.list, w.ids[id])
+		w.pool.Append(w.ids[id])
 		w.names = append(w.names, id)
 	}
 	w.node(d.root)
-	return chunk(chunkXML, nil, slices.Concat(w.pool.encode(true), chunk(chunkIDs, nil, u32(numbers...)), w.body.Bytes()))
+	return chunk(chunkXML, nil, slices.Concat(w.pool.Encode(true), chunk(chunkIDs, nil, u32(numbers...)), w.body.Bytes()))
 }
 
 type xmlWriter struct {
 	own   map[string]uint32
 	ids   map[uint32]string
 	names []uint32 // the ids, in order: their places are those of their names
-	pool  textPool
+	pool  strpool.Pool
 	body  bytes.Buffer
 }
 
@@ -53,16 +55,16 @@ func (w *xmlWriter) optional(s string) uint32 {
 	if s == "" {
 		return none
 	}
-	return w.pool.index(s)
+	return w.pool.Index(s)
 }
 
 func (w *xmlWriter) node(n *node) {
 	if n.name == "" {
-		w.chunk(chunkText, n.line, slices.Concat(u32(w.pool.index(n.text)), u16(8, 0), u32(0)))
+		w.chunk(chunkText, n.line, slices.Concat(u32(w.pool.Index(n.text)), u16(8, 0), u32(0)))
 		return
 	}
 	for _, s := range n.spaces {
-		w.chunk(chunkStartNS, n.line, u32(w.optional(s.prefix), w.pool.index(s.uri)))
+		w.chunk(chunkStartNS, n.line, u32(w.optional(s.prefix), w.pool.Index(s.uri)))
 	}
 	var id, class, style uint16 // their places, from 1
 	var as []byte
@@ -80,23 +82,23 @@ func (w *xmlWriter) node(n *node) {
 			place, _ := slices.BinarySearch(w.names, a.id)
 			name = place
 		} else {
-			name = int(w.pool.index(a.name))
+			name = int(w.pool.Index(a.name))
 		}
 		raw := uint32(none)
 		v := a.value
 		if v.kind == kindString {
-			raw = w.pool.index(v.text)
+			raw = w.pool.Index(v.text)
 		} else if v.ref != "" {
 			v.data = w.own[v.ref]
 		}
 		as = append(as, slices.Concat(u32(w.optional(a.space), uint32(name), raw), v.encode(&w.pool))...)
 	}
-	w.chunk(chunkStart, n.line, slices.Concat(u32(none, w.pool.index(n.name)), u16(20, 20, uint16(len(n.attributes)), id, class, style), as))
+	w.chunk(chunkStart, n.line, slices.Concat(u32(none, w.pool.Index(n.name)), u16(20, 20, uint16(len(n.attributes)), id, class, style), as))
 	for _, m := range n.nodes {
 		w.node(m)
 	}
-	w.chunk(chunkEnd, n.line, u32(none, w.pool.index(n.name)))
+	w.chunk(chunkEnd, n.line, u32(none, w.pool.Index(n.name)))
 	for _, s := range slices.Backward(n.spaces) {
-		w.chunk(chunkEndNS, n.line, u32(w.optional(s.prefix), w.pool.index(s.uri)))
+		w.chunk(chunkEndNS, n.line, u32(w.optional(s.prefix), w.pool.Index(s.uri)))
 	}
 }

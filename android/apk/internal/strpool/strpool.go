@@ -1,5 +1,5 @@
-// Package strpool reads the string pools of Android's compiled resources and binary
-// XML. Writing them is package overlay's.
+// Package strpool reads and writes the string pools of Android's compiled resources and
+// binary XML.
 //
 // The format is ResStringPool_header in AOSP's frameworks/base,
 // libs/androidfw/include/androidfw/ResourceTypes.h.

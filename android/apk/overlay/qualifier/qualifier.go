@@ -1,4 +1,10 @@
-package overlay
+// Package qualifier reads the qualifiers of resource folders, as in values-de-rAT and
+// drawable-night-xxhdpi: for which phones what lies in them is.
+//
+// They are described at developer.android.com, "App resources overview"; how they are
+// written, in AOSP: frameworks/base, libs/androidfw/include/androidfw/ResourceTypes.h
+// (ResTable_config). Which of several a phone takes is the phone's to say.
+package qualifier
 
 import (
 	"encoding/binary"
@@ -8,8 +14,9 @@ import (
 	"strings"
 )
 
-// config is a ResTable_config: for which phones a value is.
-type config struct {
+// Config is a ResTable_config: for which phones a value is. The zero value is every
+// phone; two are the same where they are equal.
+type Config struct {
 	mcc, mnc                uint16
 	language, country       [2]byte
 	script                  [4]byte
@@ -21,12 +28,14 @@ type config struct {
 	smallest, width, height uint16 // dp
 }
 
-const configSize = 64
+// Size is the length of an encoded Config in bytes.
+const Size = 64
 
-func (c config) encode() []byte {
+// Encode writes it.
+func (c Config) Encode() []byte {
 	le := binary.LittleEndian
-	b := make([]byte, configSize)
-	le.PutUint32(b, configSize)
+	b := make([]byte, Size)
+	le.PutUint32(b, Size)
 	le.PutUint16(b[4:], c.mcc)
 	le.PutUint16(b[6:], c.mnc)
 	copy(b[8:], c.language[:])
@@ -43,9 +52,9 @@ func (c config) encode() []byte {
 	return b
 }
 
-// axes says which of its properties a config asks for, as the flags that a
+// Axes says which of its properties a config asks for, as the flags that a
 // resource is marked with when it depends on them.
-func (c config) axes() (flags uint32) {
+func (c Config) Axes() (flags uint32) {
 	for _, a := range []struct {
 		used bool
 		flag uint32
@@ -89,9 +98,9 @@ var (
 	bcp47    = regexp.MustCompile(`^b\+([a-z]{2,3})(?:\+([A-Z][a-z]{3}))?(?:\+([A-Z]{2}|[0-9]{3}))?$`)
 )
 
-// parseConfig reads qualifiers as they stand behind a folder's name:
+// Parse reads qualifiers as they stand behind a folder's name:
 // "de-rAT-night-xxhdpi"; "" is every phone.
-func parseConfig(text string) (c config, err error) {
+func Parse(text string) (c Config, err error) {
 	if text == "" {
 		return c, nil
 	}
@@ -110,7 +119,7 @@ func parseConfig(text string) (c config, err error) {
 }
 
 // set takes one qualifier in, and returns what it is about.
-func (c *config) set(q string) (axis string, ok bool) {
+func (c *Config) set(q string) (axis string, ok bool) {
 	if w, ok := words[q]; ok {
 		switch w.field {
 		case "layout":
@@ -147,7 +156,7 @@ func (c *config) set(q string) (axis string, ok bool) {
 	return "", false
 }
 
-func (c *config) number(before, behind, digits string) (axis string, ok bool) {
+func (c *Config) number(before, behind, digits string) (axis string, ok bool) {
 	n, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || n > 9999 {
 		return "", false
