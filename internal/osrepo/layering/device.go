@@ -24,12 +24,8 @@ func (p *planner) device() {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Firmware)) {
-		at := doc.KeyPos(strict.Join("firmware", name))
-		switch _, files := p.view.Index.Lookup(name, ""); {
-		case files:
-			p.problems.Add(doc.File, at, "", "partition %s holds files of the system; firmware is what runs below it", name)
-		case d.Firmware[name] == osrepo.Shipped && !slices.Contains(p.view.Partitions, name):
-			p.problems.Add(doc.File, at, strict.OneOf(name, p.view.Partitions), "stock has no partition %s to ship", name)
+		if d.Firmware[name] == osrepo.Shipped && !slices.Contains(p.view.Partitions, name) {
+			p.problems.Add(doc.File, doc.KeyPos(strict.Join("firmware", name)), strict.OneOf(name, p.view.Partitions), "stock has no partition %s to ship", name)
 		}
 	}
 	for i, where := range d.Boot.UpdateCertificates {
@@ -37,6 +33,10 @@ func (p *planner) device() {
 		partition, file, _ := strings.Cut(where, ":")
 		if !slices.Contains(p.view.Partitions, partition) {
 			p.problems.Add(doc.File, at, strict.OneOf(partition, p.view.Partitions), "stock has no partition %s", partition)
+			continue
+		}
+		if d.Left(partition) {
+			p.problems.Add(doc.File, at, "", "partition %s is firmware that is copied; no build has it", partition)
 			continue
 		}
 		if _, ok := p.view.Index.Lookup(partition, ""); !ok {

@@ -119,6 +119,10 @@ func (p *planner) complain(l *osrepo.Layer, at, hint, format string, args ...any
 
 // partition says whether stock has one with files, and complains if not.
 func (p *planner) partition(l *osrepo.Layer, at, name string) bool {
+	if p.plan.Device.Left(name) {
+		p.complain(l, at, "", "partition %s is firmware that devices/%s/device.yaml leaves to the phone; no build has it", name, p.plan.Device.Codename)
+		return false
+	}
 	if _, ok := p.view.Index.Lookup(name, ""); ok {
 		return true
 	}
