@@ -18,7 +18,7 @@ func newBenchBuild() *cobra.Command {
 		Short: "How fast and how small a week's build is",
 		Long: `Makes firmware from a seed, with a system of erofs and of ext4, with and without error correction; builds it; then changes one file of 1 MiB and builds again, three times. Blocks written of the file system are counted beside those of the file; hash tree, error correction and footer are counted apart. The time of a build is shown beside one reading of the image for its digest.
 
-Then it builds the same layers for several devices of one stock generation, of which a fifth of the files is each one's own and the system is compressed, and shows the processor time of each: what is packed for one device is not packed again for the next.`,
+Then it builds the same layers for several devices of one stock generation, of which a fifth of the files is each one's own and the system is compressed, and shows the processor time of each: what is packed for one device is not packed again for the next. All of that is done three times; the best counts.`,
 		Example: "  friday bench build --json\n  friday bench build --mib 128 --files 1000 --devices 0",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

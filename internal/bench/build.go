@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
@@ -69,7 +70,8 @@ type Weekly struct {
 	Ratio   float64 `json:"ratio"`
 }
 
-// ByDevice is a build of one of several devices that share most of their files.
+// ByDevice is a build of one of several devices that share most of their files, the best
+// of the rounds.
 type ByDevice struct {
 	Device    string  `json:"device"`
 	Week      int     `json:"week"`
@@ -246,6 +248,9 @@ func (y *yard) build(device, version string, before *catalog.Build) (out built, 
 	if err != nil {
 		return out, err
 	}
+	if err := y.touch(); err != nil {
+		return out, err
+	}
 	begin, used := time.Now(), processor()
 	snapshot, err := repo.Load("")
 	if err != nil {
@@ -261,6 +266,26 @@ func (y *yard) build(device, version string, before *catalog.Build) (out built, 
 	})
 	out.seconds, out.processor = time.Since(begin).Seconds(), processor()-used
 	return out, err
+}
+
+// touch takes as much memory as a build does, for files, and gives it back. On a virtual
+// machine it is the host that finds a page when it is first touched, which takes longer
+// than to write it: the first build, for which the stock's zip has just made room, would
+// pay less than those behind it.
+func (y *yard) touch() error {
+	f, err := os.Create(filepath.Join(y.dir, "touch"))
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	buf := bytes.Repeat([]byte{1}, 1<<20)
+	for range max(y.b.o.MiB, y.b.o.DeviceMiB) {
+		if _, err := f.Write(buf); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // weekly builds a system, and builds it again, three times, with one file changed.
@@ -322,58 +347,80 @@ func (y *yard) read(b catalog.Build, name string) (float64, error) {
 	return wall(func() error { return y.blobs.Check(y.b.ctx, p.Digest) })
 }
 
-// devices builds the same layer for several devices over some weeks. A fifth of
-// each one's files is its own.
+// devices builds the same layer for several devices over some weeks, a few times from
+// the beginning. What else a machine does only adds to processor time, so that of each
+// build the least is kept.
 func (b *buildBench) devices() error {
+	for round := range rounds {
+		found, err := b.generation()
+		if err != nil {
+			return err
+		}
+		if round == 0 {
+			b.figures.Devices = found
+		}
+		for i, d := range found {
+			have := &b.figures.Devices[i]
+			have.Seconds, have.Processor = min(have.Seconds, d.Seconds), min(have.Processor, d.Processor)
+		}
+	}
+	first := b.figures.Devices[0].Processor
+	for _, d := range b.figures.Devices[1:b.o.Devices] { // of the first week
+		b.figures.Further = max(b.figures.Further, d.Processor/first)
+	}
+	return nil
+}
+
+// generation builds for devices of one stock generation. A fifth of each one's files is
+// its own.
+func (b *buildBench) generation() (found []ByDevice, err error) {
 	var names []string
 	for i := range b.o.Devices {
 		names = append(names, fmt.Sprintf("device%d", i+1))
 	}
 	y, err := b.yard("erofs", names...)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	defer func() { err = errors.Join(err, os.RemoveAll(y.dir)) }()
 	files := max(b.o.Files*b.o.DeviceMiB/max(b.o.MiB, 1), 1000)
-	bytes := int64(b.o.DeviceMiB) << 20
-	shared, err := stocktest.System(stocktest.Spec{Seed: b.o.Seed, Files: files * 4 / 5, Bytes: bytes * 4 / 5})
+	size := int64(b.o.DeviceMiB) << 20
+	shared, err := stocktest.System(stocktest.Spec{Seed: b.o.Seed, Files: files * 4 / 5, Bytes: size * 4 / 5})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i, name := range names {
-		s := stocktest.Spec{Seed: b.o.Seed + 100 + uint64(i), Files: files / 5, Bytes: bytes / 5, Device: name}
+		s := stocktest.Spec{Seed: b.o.Seed + 100 + uint64(i), Files: files / 5, Bytes: size / 5, Device: name}
 		own, err := ownFifth(s, content(shared))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		extra, system := tree.NewDir(0o755, 0, 0), tree.NewDir(0o755, 0, 0)
 		extra.Set("system", system)
 		system.Set("own", own)
-		if err := y.take(stocktest.Spec{Seed: b.o.Seed, Files: files * 4 / 5, Bytes: bytes * 4 / 5, Device: name, LZ4: 1, Extra: extra}); err != nil {
-			return err
+		if err := y.take(stocktest.Spec{Seed: b.o.Seed, Files: files * 4 / 5, Bytes: size * 4 / 5, Device: name, LZ4: 1, Extra: extra}); err != nil {
+			return nil, err
 		}
 	}
 	before := map[string]*catalog.Build{}
 	for week := range b.o.Weeks {
 		if week > 0 {
 			if err := y.commit(map[string]string{layerFile: b.content(uint64(week))}); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		for i, name := range names {
+		for _, name := range names {
 			out, err := y.build(name, fmt.Sprintf("27.01.%02d", 1+7*week), before[name])
 			if err != nil {
-				return err
+				return nil, err
 			}
 			before[name] = &out.build
-			b.figures.Devices = append(b.figures.Devices, ByDevice{
+			found = append(found, ByDevice{
 				Device: name, Week: week + 1, Seconds: out.seconds, Processor: out.processor, Packed: out.system.Packed, Recalled: out.system.Recalled,
 			})
-			if week == 0 && i > 0 {
-				b.figures.Further = max(b.figures.Further, out.processor/b.figures.Devices[0].Processor)
-			}
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // ownFifth makes files of which one device has a fifth of its bytes, where shared bytes
