@@ -237,7 +237,9 @@ type window struct {
 }
 
 const (
-	windowBytes = 16 << 10
+	// An inode may cross the end of a block. More would help little, and what lies
+	// scattered on purpose would cost more.
+	windowBytes = 2 * block
 	smallRead   = 512
 )
 
