@@ -21,6 +21,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/fridayos/friday/android/ctxio"
 )
 
 // Limits of what is read and written.
@@ -127,26 +129,13 @@ func (p *Package) Verify(ctx context.Context) error {
 		return fmt.Errorf("cannot verify tar.md5: %w", ErrNoSum)
 	}
 	h := md5.New() //nolint:gosec // as above
-	if _, err := io.Copy(h, &reader{ctx, io.NewSectionReader(p.r, 0, p.Sum.Offset)}); err != nil {
+	if _, err := io.Copy(h, ctxio.Reader(ctx, io.NewSectionReader(p.r, 0, p.Sum.Offset))); err != nil {
 		return fmt.Errorf("cannot verify tar.md5: %w", err)
 	}
 	if got := h.Sum(nil); !bytes.Equal(got, p.Sum.MD5[:]) {
 		return fmt.Errorf("cannot verify tar.md5: MD5 of its first %d bytes is %x, its line says %x", p.Sum.Offset, got, p.Sum.MD5)
 	}
 	return nil
-}
-
-// reader ends when its context does.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }
 
 // Source is a member to be written.

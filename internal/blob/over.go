@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fridayos/friday/android/ctxio"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -160,7 +161,7 @@ func writePatch(ctx context.Context, name string, r io.ReaderAt, size int64, cha
 		return err
 	}
 	for _, c := range changed {
-		if _, err := io.Copy(f, contextReader{ctx, io.NewSectionReader(r, c.Offset, c.Length)}); err != nil {
+		if _, err := io.Copy(f, ctxio.Reader(ctx, io.NewSectionReader(r, c.Offset, c.Length))); err != nil {
 			return err
 		}
 	}

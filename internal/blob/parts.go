@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/fridayos/friday/android/ctxio"
 	"github.com/fridayos/friday/android/tree"
 )
 
@@ -130,7 +131,7 @@ func writeParts(ctx context.Context, name string, im *tree.Image, parts []part) 
 	at, buf := int64(0), make([]byte, 256<<10)
 	for _, p := range parts {
 		if p.from == ownPart {
-			if _, err := io.CopyBuffer(struct{ io.Writer }{f}, contextReader{ctx, io.NewSectionReader(im, at, p.length)}, buf); err != nil {
+			if _, err := io.CopyBuffer(struct{ io.Writer }{f}, ctxio.Reader(ctx, io.NewSectionReader(im, at, p.length)), buf); err != nil {
 				return err
 			}
 		}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/fridayos/friday/android/ctxio"
 )
 
 // ErrNotFound is returned, wrapped, for a blob that is not in the store.
@@ -126,7 +128,7 @@ func (s *Store) Check(ctx context.Context, d Digest) error {
 		return err
 	}
 	defer b.Close()
-	_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, contextReader{ctx, b.Verified()}, make([]byte, 256<<10))
+	_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, ctxio.Reader(ctx, b.Verified()), make([]byte, 256<<10))
 	return err
 }
 
@@ -141,16 +143,4 @@ func (s *Store) Bytes(d Digest, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read blob %s: found %d bytes, expected at most %d", d, b.size, limit)
 	}
 	return io.ReadAll(b.Verified())
-}
-
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/fridayos/friday/android/ctxio"
 )
 
 // Writer is a blob being written, in order or not. It is used by one goroutine,
@@ -178,7 +180,7 @@ func (w *Writer) digest(size int64) (d Digest, err error) {
 	sum := w.sum
 	if w.mixed.Load() {
 		sum = sha256.New()
-		whole := contextReader{w.ctx, io.NewSectionReader(w.file, 0, size)}
+		whole := ctxio.Reader(w.ctx, io.NewSectionReader(w.file, 0, size))
 		if _, err := io.CopyBuffer(struct{ io.Writer }{sum}, whole, make([]byte, 256<<10)); err != nil {
 			return d, err
 		}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/fridayos/friday/android/blockota"
+	"github.com/fridayos/friday/android/ctxio"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/updater"
 )
@@ -110,7 +111,7 @@ func (p *provingPhone) add(ctx context.Context, partition string, old *Image, si
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if old != nil {
-		if _, err := io.Copy(f, &contextReader{ctx, io.NewSectionReader(old.Content, 0, old.Size)}); err != nil {
+		if _, err := io.Copy(f, ctxio.Reader(ctx, io.NewSectionReader(old.Content, 0, old.Size))); err != nil {
 			return err
 		}
 	}
@@ -124,7 +125,7 @@ func (p *provingPhone) compare(ctx context.Context, img *Image) error {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if n, err := io.Copy(h, &contextReader{ctx, io.NewSectionReader(f, 0, img.Size)}); err != nil || n != img.Size {
+	if n, err := io.Copy(h, ctxio.Reader(ctx, io.NewSectionReader(f, 0, img.Size))); err != nil || n != img.Size {
 		return fmt.Errorf("%d of %d bytes could be read back: %w", n, img.Size, errors.Join(err, io.ErrUnexpectedEOF))
 	}
 	if got := [32]byte(h.Sum(nil)); got != img.SHA256 {
@@ -168,16 +169,3 @@ func (p *provingPhone) Keep() (blockota.Keeper, int64, error) {
 
 func (p *provingPhone) Print(string)     {}
 func (p *provingPhone) Progress(float64) {}
-
-// contextReader ends with its context.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r *contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
-}

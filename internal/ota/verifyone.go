@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/fridayos/friday/android/blockota"
+	"github.com/fridayos/friday/android/ctxio"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/updater"
 )
@@ -125,7 +126,7 @@ func applyOneSlot(ctx context.Context, r io.ReaderAt, size int64, report *Report
 			return err
 		}
 		h := sha256.New()
-		_, err = io.Copy(h, &contextReader{ctx, io.NewSectionReader(f, 0, p.NewSize)})
+		_, err = io.Copy(h, ctxio.Reader(ctx, io.NewSectionReader(f, 0, p.NewSize)))
 		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/fridayos/friday/android/avb"
 	"github.com/fridayos/friday/android/blockota"
 	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/android/ctxio"
 	"github.com/fridayos/friday/android/otazip"
 	"github.com/fridayos/friday/android/payload"
 )
@@ -189,7 +190,7 @@ func (im *Image) write(ctx context.Context, to Disk) error {
 		return err
 	}
 	defer in.Close()
-	raw := io.Reader(&reader{ctx, in})
+	raw := ctxio.Reader(ctx, in)
 	if im.list == nil {
 		n, err := io.Copy(io.NewOffsetWriter(to, 0), raw)
 		if err == nil && n != im.Size {
@@ -209,17 +210,4 @@ func (im *Image) write(ctx context.Context, to Disk) error {
 		return fmt.Errorf("%s: %d bytes follow its blocks: %w", im.content.Name, n, cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	return nil
-}
-
-// reader ends when its context does.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/fridayos/friday/android/bootprofile"
+	"github.com/fridayos/friday/android/ctxio"
 	"github.com/fridayos/friday/android/fastbootzip"
 	"github.com/fridayos/friday/android/htc"
 	"github.com/fridayos/friday/android/lz4frame"
@@ -317,7 +318,7 @@ func (p *packer) lz4(m samsung.Source) (samsung.Source, error) {
 		return m, err
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
-	if err := lz4frame.Write(w, &untilDone{p.ctx, m.Content}, m.Size, 0); err != nil {
+	if err := lz4frame.Write(w, ctxio.Reader(p.ctx, m.Content), m.Size, 0); err != nil {
 		return m, err
 	}
 	if err := w.Flush(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/fridayos/friday/android/avb"
+	"github.com/fridayos/friday/android/ctxio"
 	"github.com/fridayos/friday/android/tree"
 	"github.com/fridayos/friday/internal/catalog"
 )
@@ -108,7 +109,7 @@ func (p *packer) looseRaw(w io.Writer, partition string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(w, &untilDone{p.ctx, b.Verified()})
+	_, err = io.Copy(w, ctxio.Reader(p.ctx, b.Verified()))
 	return err
 }
 
@@ -188,17 +189,4 @@ func (p *packer) looseKey(w io.Writer) error {
 	}
 	_, err = w.Write(v.PublicKey)
 	return err
-}
-
-// untilDone ends when its context does.
-type untilDone struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u *untilDone) Read(p []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.Read(p)
 }
